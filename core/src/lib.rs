@@ -1,0 +1,3 @@
+//! Runs quantised DenseNets on microcontrollers.
+#![no_std]
+#![deny(missing_docs)]

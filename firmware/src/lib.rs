@@ -1,0 +1,2 @@
+//! Firmware that runs a denselet network on a board.
+#![no_std]

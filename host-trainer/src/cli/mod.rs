@@ -1,0 +1,69 @@
+//! The command line: one file per subcommand, nothing but options, calls and printing.
+
+pub mod boards;
+pub mod build;
+pub mod demo;
+pub mod eval;
+pub mod export;
+pub mod inspect;
+pub mod run;
+pub mod train;
+
+/// DenseNets for microcontrollers: train, quantise, export, evaluate, run on an emulated board.
+#[derive(Debug, clap::Parser)]
+#[command(name = "denselet", version, about)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// The whole path on the digits that ship with denselet.
+    Demo(demo::Args),
+    /// Train a network.
+    Train(train::Args),
+    /// Fold, calibrate, quantise and pack a trained network into a blob.
+    Export(export::Args),
+    /// Accuracy of a blob (the device's bits) or of a checkpoint (float).
+    Eval(eval::Args),
+    /// Sizes of a blob or a network, layer by layer.
+    Inspect(inspect::Args),
+    /// Run a model on an emulated board.
+    Run(run::Args),
+    /// Build firmware with a model embedded.
+    Build(build::Args),
+    /// List the boards.
+    Boards(boards::Args),
+}
+
+impl Cli {
+    /// Runs the chosen subcommand.
+    pub fn run(&self) -> anyhow::Result<()> {
+        match &self.command {
+            Command::Demo(args) => demo::run(args),
+            Command::Train(args) => train::run(args),
+            Command::Export(args) => export::run(args),
+            Command::Eval(args) => eval::run(args),
+            Command::Inspect(args) => inspect::run(args),
+            Command::Run(args) => run::run(args),
+            Command::Build(args) => build::run(args),
+            Command::Boards(args) => boards::run(args),
+        }
+    }
+}
+
+/// Prints `value` as one JSON object on standard output, the only thing a `--json` run prints there.
+#[expect(clippy::print_stdout, reason = "this is the command line's output")]
+pub fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    println!("{}", serde_json::to_string_pretty(value)?);
+    Ok(())
+}
+
+/// Prints one line for people on standard output.
+#[expect(clippy::print_stdout, reason = "this is the command line's output")]
+pub fn say(line: impl core::fmt::Display) {
+    println!("{line}");
+}

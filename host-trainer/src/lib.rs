@@ -1,0 +1,5 @@
+//! Trains, quantises, exports and evaluates DenseNets for microcontrollers.
+#![deny(missing_docs)]
+
+pub mod cli;
+pub mod spec;

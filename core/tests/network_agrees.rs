@@ -2,6 +2,7 @@
 //! and does not care how rows arrive.
 #![allow(clippy::unwrap_used)]
 
+#[allow(unreachable_pub, reason = "shared by several tests")]
 mod support;
 
 use denselet::layout::Order;

@@ -2,4 +2,6 @@
 #![deny(missing_docs)]
 
 pub mod cli;
+pub mod data;
+pub mod net;
 pub mod spec;

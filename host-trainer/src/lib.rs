@@ -1,7 +1,14 @@
 //! Trains, quantises, exports and evaluates DenseNets for microcontrollers.
 #![deny(missing_docs)]
 
+pub mod blob;
+pub mod calibrate;
 pub mod cli;
 pub mod data;
+pub mod evaluate;
+pub mod export;
+pub mod fold;
 pub mod net;
+pub mod pack;
+pub mod quantise;
 pub mod spec;

@@ -8,6 +8,7 @@ pub mod data;
 pub mod evaluate;
 pub mod export;
 pub mod fold;
+pub mod inspect;
 pub mod net;
 pub mod pack;
 pub mod quantise;

@@ -11,5 +11,6 @@ pub mod fold;
 pub mod inspect;
 pub mod net;
 pub mod pack;
+pub mod picture;
 pub mod quantise;
 pub mod spec;

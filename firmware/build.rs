@@ -3,6 +3,7 @@
 //! The board is `DENSELET_BOARD`, or the first of the table with the target that is being built for. The model is the
 //! file `DENSELET_MODEL`, or the small one of the tests. On a host there is nothing to do.
 
+use denselet::format::Blob;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -23,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out.join("memory.x"), board.memory_map()?)?;
     // The interrupt vectors are in `board::cortex_m`: one, where the runtime crate would have 240.
     fs::write(out.join("device.x"), "")?;
-    fs::write(out.join("model.rs"), embed(&root)?)?;
+    fs::write(out.join("model.rs"), embed(&root, &board)?)?;
 
     println!("cargo::rustc-link-search={}", out.display());
     if env::var("CARGO_CFG_TARGET_ARCH")?.starts_with("riscv") {
@@ -111,8 +112,8 @@ fn find(table: &str) -> Result<Board<'_>, Box<dyn Error>> {
     })
 }
 
-/// Rust source that includes the model's bytes.
-fn embed(root: &Path) -> Result<String, Box<dyn Error>> {
+/// Rust source of what `model.rs` says: the bytes and the sizes that the compiler needs.
+fn embed(root: &Path, board: &Board<'_>) -> Result<String, Box<dyn Error>> {
     let model = match env::var_os("DENSELET_MODEL") {
         Some(path) => PathBuf::from(path),
         None => root.join("../tests/golden/tiny.dlt"),
@@ -120,7 +121,23 @@ fn embed(root: &Path) -> Result<String, Box<dyn Error>> {
     let model = model
         .canonicalize()
         .map_err(|error| format!("model {}: {error}", model.display()))?;
-    let model = model.to_str().ok_or("the model's path is not UTF-8")?;
-    println!("cargo::rerun-if-changed={model}");
-    Ok(format!("include_bytes!({model:?})"))
+    let path = model.to_str().ok_or("the model's path is not UTF-8")?;
+    println!("cargo::rerun-if-changed={path}");
+
+    let bytes = fs::read(&model)?;
+    let blob = Blob::read(&bytes).map_err(|error| format!("model {path}: {error}"))?;
+    let input = blob.header().input;
+    let (name, ram) = (board.get("name")?, board.get("ram_bytes")?);
+    let arena = denselet::arena_len(&bytes);
+    Ok(format!(
+        "/// The blob.\n\
+         pub static BLOB: &Aligned<[u8; {}]> = &Aligned(*include_bytes!({path:?}));\n\
+         /// Rows of an image.\npub const IMAGE_HEIGHT: usize = {};\n\
+         /// Bytes of an image's row, `[x][channel]`.\npub const IMAGE_ROW_LEN: usize = {};\n\
+         const _: () = assert!(FITS, \"the model's arena of {arena} bytes, an image and a stack do not fit the {ram} \
+         bytes of RAM of {name}\");\n",
+        bytes.len(),
+        input.height,
+        input.width * input.channels,
+    ))
 }

@@ -1,6 +1,7 @@
 //! Where pixels come from, row by row: the stop before `Network::push_row`.
 //!
-//! Two sources: pictures in flash, and a camera that sends rows over SPI. [`classify`] is their one user; it holds one
+//! Two sources are for any board: pictures in flash, and a camera that sends rows over SPI (the board's own, for
+//! emulators, reads a file of the host). [`classify`] is their one user; it holds one
 //! row, never a frame.
 
 use denselet::{Logits, Network};

@@ -6,6 +6,7 @@
 //!
 //! * `logits` runs every image that the host lays before it, and says how many instructions and how much stack an
 //!   inference takes. This is what `denselet build` and `denselet run` use.
+//! * `rows` runs them too, but row by row, without a copy of the image.
 //! * `counter` proves that the instruction counter is exact.
 //!
 //! One inference runs at a time. On a host the programs only say that they are meant for a board, so that the workspace
@@ -15,10 +16,10 @@
 
 #[cfg(target_os = "none")]
 pub mod board;
-#[cfg(target_os = "none")]
-//pub mod model;
 pub mod frame_source;
 pub mod indicator;
+#[cfg(target_os = "none")]
+pub mod model;
 pub mod report;
 
 /// Makes `$run`, a `fn() -> Result<(), Failure>`, the program: on a board it runs after reset, and its result becomes

@@ -40,6 +40,8 @@ pub enum Failure {
     },
     /// The file of images ended early.
     Read,
+    /// The stack reached the statics.
+    Stack,
     /// A static was taken twice.
     Taken,
     /// Something did not take the number of instructions that it has.
@@ -138,6 +140,7 @@ impl<O: Output> Report<O> {
                 self.number(image as u64);
             }
             Failure::Read => self.text("the images' file ended early"),
+            Failure::Stack => self.text("the stack reached the statics"),
             Failure::Taken => self.text("a static was taken twice"),
             Failure::Miscounted { expected, counted } => {
                 self.text("counted ");

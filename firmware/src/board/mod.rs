@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 mod bracket;
+mod images;
 mod semihosting;
 mod singleton;
 mod stack;
@@ -20,6 +21,7 @@ mod processor;
 pub use bracket::{
     INSTRUCTIONS_PER_WRAP, InstructionCounter, LOOP_INSTRUCTIONS, denselet_begin, denselet_end,
 };
+pub use images::Images;
 pub use semihosting::{Console, File, exit};
 pub use singleton::Singleton;
 pub use stack::{STACK_RESERVE, stack_used};

@@ -2,15 +2,16 @@
 
 use super::processor::{paint_below, stack_end};
 
-/// Bytes of RAM that must be left beside statics for a model to be built for a board.
-pub const STACK_RESERVE: usize = 2048;
+/// Bytes of RAM that must be left beside a model's arena and an image for it to be built for a board.
+pub const STACK_RESERVE: usize = 4096;
 
 /// A word that no frame is likely to hold.
 const PAINT: usize = 0xa5a5_a5a5;
 
-/// Runs `work` and returns the most bytes of stack that it used, its own frame and everything it called included.
+/// Runs `work` and returns the most bytes of stack that it used, its own frame and everything it called included; `None`
+/// where the stack reached the statics.
 #[inline(never)]
-pub fn stack_used(work: &mut dyn FnMut()) -> usize {
+pub fn stack_used(work: &mut dyn FnMut()) -> Option<usize> {
     let bottom = stack_end();
     // SAFETY: from the end of the statics up to the stack pointer nothing is alive, and no interrupt is enabled that
     // would keep anything there.
@@ -25,5 +26,5 @@ pub fn stack_used(work: &mut dyn FnMut()) -> usize {
         // SAFETY: `word` is below `top`, so the next word is still at or below it, in the same RAM.
         word = unsafe { word.add(1) };
     }
-    top.addr() - word.addr()
+    (word != bottom).then_some(top.addr() - word.addr())
 }

@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let table = fs::read_to_string(root.join("boards.toml"))?;
     let board = find(&table)?;
 
-    fs::write(out.join("board.rs"), board.constants()?)?;
+    fs::write(out.join("board.rs"), board.constants(&common(&table))?)?;
     fs::write(out.join("memory.x"), board.memory_map()?)?;
     // The interrupt vectors are in `board::cortex_m`: one, where the runtime crate would have 240.
     fs::write(out.join("device.x"), "")?;
@@ -49,14 +49,20 @@ impl Board<'_> {
     }
 
     /// What `board::` says about itself.
-    fn constants(&self) -> Result<String, String> {
+    fn constants(&self, common: &Board<'_>) -> Result<String, String> {
         Ok(format!(
             "/// The board's name, as in `boards.toml`.\npub const NAME: &str = {:?};\n\
              /// Ticks of the counter per millisecond.\npub const CLOCK_KHZ: u32 = {};\n\
-             /// Bytes of RAM.\npub const RAM_BYTES: usize = {};\n",
+             /// Bytes of RAM.\npub const RAM_BYTES: usize = {};\n\
+             /// Nanoseconds of the emulator's time that an instruction takes, as a power of two: the `shift` of \
+             `-icount`.\npub const ICOUNT_SHIFT: u32 = {};\n\
+             /// Bytes of RAM that must be left for the stack beside a model's arena and an image.\n\
+             pub const STACK_RESERVE: usize = {};\n",
             self.get("name")?,
             self.get("clock_khz")?,
-            self.get("ram_bytes")?
+            self.get("ram_bytes")?,
+            common.get("icount_shift")?,
+            common.get("stack_reserve")?,
         ))
     }
 
@@ -83,6 +89,11 @@ impl Board<'_> {
         }
         Ok(map)
     }
+}
+
+/// What stands before the first board and holds for all.
+fn common(table: &str) -> Board<'_> {
+    Board(table.split("[[board]]").next().unwrap_or_default())
 }
 
 /// The board asked for, or the first with this target.

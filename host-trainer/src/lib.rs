@@ -1,5 +1,6 @@
 //! Trains, quantises, exports and evaluates DenseNets for microcontrollers.
 #![deny(missing_docs)]
 
+pub mod board;
 pub mod cli;
 pub mod spec;

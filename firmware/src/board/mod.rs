@@ -24,13 +24,9 @@ pub use bracket::{
 pub use images::Images;
 pub use semihosting::{Console, File, exit};
 pub use singleton::Singleton;
-pub use stack::{STACK_RESERVE, stack_used};
+pub use stack::stack_used;
 
 include!(concat!(env!("OUT_DIR"), "/board.rs"));
-
-/// Nanoseconds of the emulator's clock that one instruction takes, as a power of two: the `shift` of `-icount`. More
-/// than two ticks of every board's counter, so that a number of ticks has one number of instructions.
-pub const ICOUNT_SHIFT: u32 = 8;
 
 /// Makes `$run` what the reset handler calls; see [`crate::program`].
 #[macro_export]

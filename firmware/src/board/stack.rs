@@ -2,9 +2,6 @@
 
 use super::processor::{paint_below, stack_end};
 
-/// Bytes of RAM that must be left beside a model's arena and an image for it to be built for a board.
-pub const STACK_RESERVE: usize = 4096;
-
 /// A word that no frame is likely to hold.
 const PAINT: usize = 0xa5a5_a5a5;
 

@@ -67,3 +67,10 @@ pub fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
 pub fn say(line: impl core::fmt::Display) {
     println!("{line}");
 }
+
+/// A line that moves on standard error while something takes its time; nothing where nobody looks.
+pub fn spinner(message: impl Into<std::borrow::Cow<'static, str>>) -> indicatif::ProgressBar {
+    let spinner = indicatif::ProgressBar::new_spinner().with_message(message);
+    spinner.enable_steady_tick(core::time::Duration::from_millis(120));
+    spinner
+}

@@ -2,6 +2,7 @@
 #![deny(missing_docs)]
 
 pub mod blob;
+pub mod board;
 pub mod calibrate;
 pub mod cli;
 pub mod data;

@@ -98,3 +98,10 @@ pub fn progress(count: usize, what: &str, quiet: bool) -> indicatif::ProgressBar
         .unwrap_or_else(|_| indicatif::ProgressStyle::default_bar());
     indicatif::ProgressBar::new(count as u64).with_style(style)
 }
+
+/// A line that moves on standard error while something takes its time; nothing where nobody looks.
+pub fn spinner(message: impl Into<std::borrow::Cow<'static, str>>) -> indicatif::ProgressBar {
+    let spinner = indicatif::ProgressBar::new_spinner().with_message(message);
+    spinner.enable_steady_tick(core::time::Duration::from_millis(120));
+    spinner
+}

@@ -4,7 +4,7 @@
 //! file `DENSELET_MODEL`, or the small one of the tests. On a host there is nothing to do.
 
 use denselet::format::Blob;
-use std::error::Error;
+use core::error::Error;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 

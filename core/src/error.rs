@@ -1,0 +1,213 @@
+//! What can go wrong, split by who is at fault: the file, the memory, the caller. Rank 0: imports nothing.
+
+use core::fmt;
+
+/// The blob breaks a numbered rule of the format (see [`crate::format`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FormatError {
+    /// Rule 1: fewer bytes than a header.
+    TooShort {
+        /// Bytes a header has.
+        needed: usize,
+        /// Bytes there were.
+        had: usize,
+    },
+    /// Rule 2: the first four bytes are not the magic.
+    Magic {
+        /// Bytes there were.
+        found: [u8; 4],
+    },
+    /// Rule 3: a version this library does not read.
+    Version {
+        /// The version in the header.
+        found: u16,
+    },
+    /// Rule 4: the length in the header is not the length of the bytes: truncated, or something follows.
+    Length {
+        /// Bytes according to the header.
+        needed: usize,
+        /// Bytes there were.
+        had: usize,
+    },
+    /// Rule 5: the bytes are not those that were written.
+    Crc {
+        /// CRC-32 in the header.
+        expected: u32,
+        /// CRC-32 of the bytes.
+        found: u32,
+    },
+    /// Rule 6: the bytes do not start at an address that is a multiple of [`crate::format::ALIGN`].
+    Misaligned {
+        /// The address modulo the alignment.
+        offset: usize,
+    },
+    /// Rule 7: an order of weights this library does not know.
+    Order {
+        /// The byte in the header.
+        found: u8,
+    },
+    /// Rule 8: a reserved byte or a padding byte is not zero.
+    NotZero {
+        /// Offset of the byte in the blob.
+        at: usize,
+    },
+    /// Rule 9: the input's height, width or channels is zero or too large.
+    Input {
+        /// Height, width, channels as found.
+        found: [u16; 3],
+    },
+    /// Rule 10: the stem's kernel, stride, padding, pool or filters is out of range, or leaves no output.
+    Stem,
+    /// Rule 11: an unknown kind of stage, or one where it may not stand: only the last stage is a head.
+    Stage {
+        /// Number of the stage record, from 0 behind the stem.
+        index: usize,
+        /// The kind in the record.
+        kind: u8,
+    },
+    /// Rule 12: a width in a stage record is zero where it may not be, not zero where it must be, or the
+    /// channels of a block pass the limit.
+    Width {
+        /// Number of the stage record, from 0 behind the stem.
+        index: usize,
+    },
+    /// Rule 13: a transition has nothing to pool: its input is one column wide.
+    NothingToPool {
+        /// Number of the stage record, from 0 behind the stem.
+        index: usize,
+    },
+    /// Rule 14: the parameters of a stage end beyond the blob.
+    Truncated {
+        /// Offset where the parameters that do not fit start.
+        at: usize,
+        /// Bytes they need.
+        needed: usize,
+        /// Bytes that are left.
+        had: usize,
+    },
+    /// Rule 15: bytes follow the last stage's parameters.
+    Trailing {
+        /// Offset of the first one.
+        at: usize,
+    },
+    /// Rule 16: a multiplier is negative (it stands for a fraction in [0, 1/2)).
+    Multiplier {
+        /// Offset of the array it is in.
+        at: usize,
+    },
+    /// Rule 17: the arena length in the header is not the plan's.
+    ArenaLen {
+        /// Bytes according to the plan.
+        needed: usize,
+        /// Bytes according to the header.
+        found: usize,
+    },
+    /// Rule 18: the plan of this network does not fit in an address of this machine.
+    TooLarge,
+}
+
+/// Anything that can go wrong between a blob and its logits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file is at fault.
+    Format(FormatError),
+    /// The build is at fault: the arena is smaller than the network needs.
+    ArenaTooSmall {
+        /// Bytes the plan needs.
+        needed: usize,
+        /// Bytes the arena has.
+        had: usize,
+    },
+    /// The caller is at fault: an image or a row of the wrong length.
+    InputLen {
+        /// Bytes expected.
+        needed: usize,
+        /// Bytes given.
+        had: usize,
+    },
+    /// The caller is at fault: a whole image was given while the rows of another one are being pushed.
+    RowsPending {
+        /// Rows pushed so far.
+        rows: usize,
+    },
+}
+
+impl From<FormatError> for Error {
+    fn from(error: FormatError) -> Self {
+        Self::Format(error)
+    }
+}
+
+impl fmt::Display for FormatError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::TooShort { needed, had } => {
+                write!(f, "blob has {had} bytes, a header alone has {needed}")
+            }
+            Self::Magic { found } => write!(f, "not a denselet blob: starts with {found:02x?}"),
+            Self::Version { found } => {
+                write!(
+                    f,
+                    "blob version {found}, this library reads {}",
+                    crate::format::VERSION
+                )
+            }
+            Self::Length { needed, had } => write!(f, "header says {needed} bytes, there are {had}"),
+            Self::Crc { expected, found } => {
+                write!(
+                    f,
+                    "damaged blob: CRC-32 in the header {expected:08x}, of the bytes {found:08x}"
+                )
+            }
+            Self::Misaligned { offset } => {
+                write!(
+                    f,
+                    "blob is {offset} bytes off a multiple of {}",
+                    crate::format::ALIGN
+                )
+            }
+            Self::Order { found } => write!(f, "unknown order of weights {found}"),
+            Self::NotZero { at } => write!(f, "byte {at} must be zero"),
+            Self::Input { found: [h, w, c] } => write!(f, "input {h}x{w}x{c} is out of range"),
+            Self::Stem => f.write_str("stem geometry is out of range or leaves no output"),
+            Self::Stage { index, kind } => write!(f, "stage {index}: kind {kind} may not stand here"),
+            Self::Width { index } => write!(f, "stage {index}: a width is out of range"),
+            Self::NothingToPool { index } => write!(f, "stage {index}: one column, nothing to pool"),
+            Self::Truncated { at, needed, had } => {
+                write!(f, "parameters at byte {at} need {needed} bytes, {had} are left")
+            }
+            Self::Trailing { at } => write!(f, "bytes follow the last stage, from byte {at}"),
+            Self::Multiplier { at } => write!(f, "negative multiplier in the array at byte {at}"),
+            Self::ArenaLen { needed, found } => {
+                write!(
+                    f,
+                    "header says an arena of {found} bytes, the plan needs {needed}"
+                )
+            }
+            Self::TooLarge => f.write_str("network does not fit in this machine's address space"),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Format(error) => error.fmt(f),
+            Self::ArenaTooSmall { needed, had } => {
+                write!(f, "arena has {had} bytes, the network needs {needed}")
+            }
+            Self::InputLen { needed, had } => write!(f, "input has {had} bytes, expected {needed}"),
+            Self::RowsPending { rows } => {
+                write!(
+                    f,
+                    "{rows} rows of another image are pushed: push the rest or call `restart`"
+                )
+            }
+        }
+    }
+}
+
+impl core::error::Error for FormatError {}
+impl core::error::Error for Error {}

@@ -1,0 +1,30 @@
+//! Bytes as the integers they hold: the casts that safe Rust has no word for. Every bit pattern of these types is
+//! a value, so the only questions are alignment and length, and they are checked.
+
+/// Weights.
+pub fn as_i8s(bytes: &[u8]) -> &[i8] {
+    // SAFETY: `i8` has the size and alignment of `u8`, and every bit pattern is an `i8`.
+    let (_, values, _) = unsafe { bytes.align_to::<i8>() };
+    values
+}
+
+/// Biases and multipliers; `None` where the bytes do not start and end at whole, aligned `i32`s.
+pub fn as_i32s(bytes: &[u8]) -> Option<&[i32]> {
+    // SAFETY: every bit pattern is an `i32`; `align_to` itself takes care of alignment.
+    let (before, values, behind) = unsafe { bytes.align_to::<i32>() };
+    (before.is_empty() && behind.is_empty()).then_some(values)
+}
+
+/// Sums; empty where the bytes hold no whole, aligned `i32`.
+pub fn as_i32s_mut(bytes: &mut [u8]) -> &mut [i32] {
+    // SAFETY: every bit pattern is an `i32` and every `i32` is four bytes; `align_to_mut` takes care of alignment.
+    let (_, values, _) = unsafe { bytes.align_to_mut::<i32>() };
+    values
+}
+
+/// The line buffer; empty where the bytes hold no whole, aligned `i16`.
+pub fn as_i16s_mut(bytes: &mut [u8]) -> &mut [i16] {
+    // SAFETY: every bit pattern is an `i16` and every `i16` is two bytes; `align_to_mut` takes care of alignment.
+    let (_, values, _) = unsafe { bytes.align_to_mut::<i16>() };
+    values
+}

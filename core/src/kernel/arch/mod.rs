@@ -1,0 +1,16 @@
+//! One place that chooses the inner loop. Everything else is the same code on every machine.
+
+#![allow(unsafe_code)]
+
+pub mod cast;
+pub mod portable;
+
+use super::tile::Job;
+
+/// Runs `job` with the best inner loop of this machine.
+pub fn dispatch<J: Job>(job: J) -> J::Output {
+    job.run(portable::Portable)
+}
+
+#[cfg(target_endian = "big")]
+compile_error!("blobs are little endian and read in place");

@@ -1,0 +1,71 @@
+//! Ring rows into a slot: a dense layer's 3x3 convolution (1x3 where the map has one row).
+//!
+//! A window of [`TILE`] + 2 ring pixels is widened into the line buffer once and serves every output: the taps
+//! of neighbouring pixels overlap there, so nothing is gathered per pixel.
+
+use super::tile::{Conv, Lines, Tile};
+use crate::layout::{BORDERS, TILE, border};
+
+/// Bytes of line buffer that [`row`] needs: a window of `i16`, `[ky][x][channel]`.
+pub const fn line_len(width: usize, tap_rows: usize, ring_stride: usize) -> usize {
+    let pixels = if width < TILE { width } else { TILE };
+    2 * tap_rows * (pixels + 2) * ring_stride
+}
+
+/// The rows a layer's convolution reads and where it is in its map.
+#[derive(Clone, Copy, Debug)]
+pub struct Ring<'a> {
+    /// `tap_rows` rows of `width + 2` pixels of `stride` bytes; row `y` lies at `y mod tap_rows`.
+    pub bytes: &'a [u8],
+    /// Rows the convolution spans: 3, or 1.
+    pub tap_rows: usize,
+    /// Bytes per pixel.
+    pub stride: usize,
+    /// Rows of the map.
+    pub height: usize,
+    /// Columns of the map.
+    pub width: usize,
+}
+
+/// Computes output row `y` into `out`, whose pixels are `out_stride` bytes apart and which starts at the slot's first
+/// channel.
+pub fn row<T: Tile>(
+    tile: T,
+    ring: &Ring<'_>,
+    y: usize,
+    conv: &Conv<'_>,
+    line: &mut [i16],
+    out: &mut [u8],
+    out_stride: usize,
+) {
+    let stride = ring.stride;
+    let row_len = (ring.width + 2) * stride;
+    let window = (TILE.min(ring.width) + 2) * stride;
+    let has_borders = conv.bias.len() >= BORDERS * conv.outputs;
+    for x in (0..ring.width).step_by(TILE) {
+        let pixels = TILE.min(ring.width - x);
+        let span = (pixels + 2) * stride;
+        for ky in 0..ring.tap_rows {
+            // Row y - 1 + ky, kept non-negative; with one row of taps, row y itself.
+            let slot = (y + ky + ring.tap_rows - ring.tap_rows / 2) % ring.tap_rows;
+            let source = &ring.bytes[slot * row_len + x * stride..][..span];
+            tile.widen(source, &mut line[ky * window..][..span]);
+        }
+        let mut bias = [0; TILE];
+        if has_borders {
+            for (p, start) in bias.iter_mut().enumerate().take(pixels) {
+                *start = border(ring.height, ring.width, y, x + p) * conv.outputs;
+            }
+        }
+        let lines = Lines {
+            values: line,
+            pixels,
+            pixel_pitch: stride,
+            runs: ring.tap_rows,
+            run_len: 3 * stride,
+            run_pitch: window,
+            bias,
+        };
+        tile.multiply(&lines, conv, &mut out[x * out_stride..], out_stride);
+    }
+}

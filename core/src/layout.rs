@@ -1,0 +1,111 @@
+//! Where every value lies: the one definition of each index. Rank 1: shapes only.
+//!
+//! Loop letters are the axis letters everywhere: `y x c` for activations, `o ky kx i` for weights, and `k`
+//! for the position along a filter once `ky kx i` are flattened.
+
+/// Values are stored and multiplied in groups of this many, so that a word load is a group.
+pub const GROUP: usize = 4;
+
+/// Pixels that one call of the inner loop computes at most.
+pub const TILE: usize = 4;
+
+/// `n` rounded up to a whole number of [`GROUP`]s: the bytes per pixel of a map of `n` channels.
+pub const fn stride(n: usize) -> usize {
+    n.next_multiple_of(GROUP)
+}
+
+/// Offset of pixel `(y, x)` in a buffer of `rows` rows (row `y` lies at `y mod rows`), in bytes.
+pub const fn pixel_offset(rows: usize, width: usize, stride: usize, y: usize, x: usize) -> usize {
+    ((y % rows) * width + x) * stride
+}
+
+/// Order of the weights in a blob. Every kernel runs every order; the one it was made for runs fastest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// `[o][k]`: filter after filter.
+    Plain,
+    /// `[o / 2][k / 4][o % 2][k % 4]`: two filters side by side, a word of each in turn, for kernels that
+    /// compute two outputs at once and load both words with one instruction.
+    Pairs,
+}
+
+impl Order {
+    /// Filters stored for `outputs` of them: `Pairs` fills up with a filter of zeros.
+    pub const fn filters(self, outputs: usize) -> usize {
+        match self {
+            Self::Plain => outputs,
+            Self::Pairs => outputs.next_multiple_of(2),
+        }
+    }
+
+    /// Offset of weight `k` of filter `o`, where a filter has `length` weights (a multiple of [`GROUP`]).
+    pub const fn weight_offset(self, length: usize, o: usize, k: usize) -> usize {
+        match self {
+            Self::Plain => o * length + k,
+            Self::Pairs => (o / 2) * 2 * length + (k / GROUP) * 2 * GROUP + (o % 2) * GROUP + k % GROUP,
+        }
+    }
+}
+
+/// Position along a filter of the dense layers' and transitions' convolutions: each tap has
+/// [`stride`]`(inputs)` values, as a pixel in a ring has.
+pub const fn tap_position(taps_x: usize, inputs: usize, ky: usize, kx: usize, i: usize) -> usize {
+    (ky * taps_x + kx) * stride(inputs) + i
+}
+
+/// Position along a filter of the stem, whose taps lie close together, as an input row does.
+pub const fn stem_position(taps_x: usize, inputs: usize, ky: usize, kx: usize, i: usize) -> usize {
+    (ky * taps_x + kx) * inputs + i
+}
+
+/// Number of biases a plain layer's 3x3 has per output: one for each kind of border (see [`border`]).
+pub const BORDERS: usize = 9;
+
+/// Which of the [`BORDERS`] biases pixel `(y, x)` takes: 3 * (first row 0, inner 1, last 2) + (the same of
+/// the column). A map of one row or column is all first.
+pub const fn border(height: usize, width: usize, y: usize, x: usize) -> usize {
+    3 * edge(height, y) + edge(width, x)
+}
+
+const fn edge(length: usize, at: usize) -> usize {
+    if at == 0 {
+        0
+    } else if at + 1 < length {
+        1
+    } else {
+        2
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    extern crate std;
+    use std::vec;
+
+    #[test]
+    fn every_order_is_a_bijection() {
+        for order in [Order::Plain, Order::Pairs] {
+            for outputs in 1..7 {
+                for length in [4, 8, 36] {
+                    let mut seen = vec![false; order.filters(outputs) * length];
+                    for o in 0..order.filters(outputs) {
+                        for k in 0..length {
+                            let at = order.weight_offset(length, o, k);
+                            assert!(!core::mem::replace(&mut seen[at], true));
+                        }
+                    }
+                    assert!(seen.iter().all(|&s| s));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn borders_name_corners_edges_and_inside() {
+        let row = |y| [0, 1, 2].map(|x| border(3, 3, y, x));
+        assert_eq!([row(0), row(1), row(2)], [[0, 1, 2], [3, 4, 5], [6, 7, 8]]);
+        assert_eq!(border(1, 1, 0, 0), 0);
+        assert_eq!(border(2, 2, 1, 1), 8);
+    }
+}

@@ -1,0 +1,219 @@
+//! A blob as a network: typed views, read once, that cannot fail afterwards. Rank 3: format and the kernels' parameters.
+#![forbid(unsafe_code)]
+#![deny(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::unwrap_used
+)]
+
+use crate::error::FormatError;
+use crate::format::{self, ALIGN, Blob, Header, Kind, Section, StageBytes};
+use crate::kernel::arch::cast::{as_i8s, as_i32s};
+use crate::kernel::{Clamp, Conv};
+use crate::shape::{Shape, StageShape, StemShape};
+use half::f16;
+
+/// A checked blob: the network it describes, still lying where it was (in flash).
+///
+/// Obeys every rule of the format but 17, which speaks of the plan.
+#[derive(Clone, Copy, Debug)]
+pub struct Model<'b> {
+    blob: Blob<'b>,
+}
+
+/// A stage with its parameters.
+#[derive(Clone, Copy, Debug)]
+pub enum Stage<'b> {
+    /// The first convolution.
+    Stem(Stem<'b>),
+    /// A dense layer.
+    Layer(Layer<'b>),
+    /// A transition.
+    Transition(Transition<'b>),
+    /// The head.
+    Head(Head<'b>),
+}
+
+/// The first convolution's parameters.
+#[derive(Clone, Copy, Debug)]
+pub struct Stem<'b> {
+    /// Geometry.
+    pub shape: StemShape,
+    /// The byte that stands for zero, per input channel.
+    pub padding: &'b [u8],
+    /// The convolution.
+    pub conv: Conv<'b>,
+    /// How its outputs are to be read.
+    pub values: Values<'b>,
+}
+
+/// A dense layer's parameters.
+#[derive(Clone, Copy, Debug)]
+pub struct Layer<'b> {
+    /// Batch norm and ReLU in front of the first convolution.
+    pub clamp: Clamp<'b>,
+    /// The 1x1 convolution into the ring, and its output's scale (the zero point is 0).
+    pub bottleneck: Option<(Conv<'b>, f16)>,
+    /// The 3x3 convolution out of the ring.
+    pub conv: Conv<'b>,
+    /// How its outputs are to be read.
+    pub values: Values<'b>,
+}
+
+/// A transition's parameters.
+#[derive(Clone, Copy, Debug)]
+pub struct Transition<'b> {
+    /// Batch norm and ReLU in front of the pooling.
+    pub clamp: Clamp<'b>,
+    /// The 1x1 convolution behind it.
+    pub conv: Conv<'b>,
+    /// How its outputs are to be read.
+    pub values: Values<'b>,
+}
+
+/// The head's parameters.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'b> {
+    /// Batch norm and ReLU in front of the average.
+    pub clamp: Clamp<'b>,
+    /// The linear layer.
+    pub conv: Conv<'b>,
+    /// What a logit of 1 stands for.
+    pub scale: f16,
+}
+
+/// What stored bytes stand for: channel `c` is `scale[c] * (u - zero[c])`. For people and tools; inference does not
+/// read it.
+#[derive(Clone, Copy, Debug)]
+pub struct Values<'b> {
+    scales: &'b [u8],
+    zeros: &'b [u8],
+}
+
+impl Values<'_> {
+    /// Scale and zero point of each channel, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (f16, i16)> + '_ {
+        let zeros = self
+            .zeros
+            .chunks_exact(2)
+            .map(|zero| zero.try_into().map_or(0, i16::from_le_bytes));
+        self.scales.chunks_exact(2).map(half).zip(zeros)
+    }
+}
+
+impl<'b> Model<'b> {
+    /// Reads a blob.
+    ///
+    /// # Errors
+    /// The first rule of the format that the bytes break.
+    pub fn read(bytes: &'b [u8]) -> Result<Self, FormatError> {
+        let blob = Blob::read(bytes)?;
+        if as_i32s(bytes.get(..format::HEADER_LEN).unwrap_or(&[])).is_none() {
+            let offset = bytes.as_ptr().addr().checked_rem(ALIGN).unwrap_or(0);
+            return Err(FormatError::Misaligned { offset });
+        }
+        Ok(Self { blob })
+    }
+
+    /// What the header says.
+    pub fn header(&self) -> &Header {
+        self.blob.header()
+    }
+
+    /// Bytes of the blob.
+    pub fn blob_len(&self) -> usize {
+        self.blob.len()
+    }
+
+    /// Number of logits.
+    pub fn classes(&self) -> usize {
+        let heads = self.shapes().filter_map(|stage| match stage {
+            StageShape::Head { classes } => Some(classes),
+            _ => None,
+        });
+        heads.last().unwrap_or(0)
+    }
+
+    /// The stem, then every stage in order, with the shape of the map that each reads.
+    pub fn stages(&self) -> impl Iterator<Item = (Stage<'b>, Shape)> + use<'b> {
+        let order = self.header().order;
+        self.blob
+            .stages()
+            .map(move |stage| (typed(order, &stage), stage.input))
+    }
+
+    /// The shapes of the stages behind the stem.
+    pub fn shapes(&self) -> impl Iterator<Item = StageShape> + Clone + use<'b> {
+        self.blob.stages().filter_map(|stage| match stage.kind {
+            Kind::Stem(_) => None,
+            Kind::Stage(shape) => Some(shape),
+        })
+    }
+}
+
+fn typed<'b>(order: crate::layout::Order, stage: &StageBytes<'b>) -> Stage<'b> {
+    let clamp = Clamp {
+        mask: stage.section(Section::Mask),
+        threshold: stage.section(Section::Threshold),
+    };
+    let conv = |weights, bias, multiplier, outputs, length| Conv {
+        weights: as_i8s(stage.section(weights)),
+        bias: as_i32s(stage.section(bias)).unwrap_or(&[]),
+        multiplier: as_i32s(stage.section(multiplier)).unwrap_or(&[]),
+        order,
+        outputs,
+        length,
+    };
+    let length = format::filter_len(stage.kind, stage.input).unwrap_or(0);
+    let main = |outputs| {
+        conv(
+            Section::Weights,
+            Section::Bias,
+            Section::Multiplier,
+            outputs,
+            length,
+        )
+    };
+    let values = Values {
+        scales: stage.section(Section::Scale),
+        zeros: stage.section(Section::Zero),
+    };
+    match stage.kind {
+        Kind::Stem(shape) => Stage::Stem(Stem {
+            shape,
+            padding: stage.section(Section::Padding),
+            conv: main(shape.filters),
+            values,
+        }),
+        Kind::Stage(StageShape::Layer { bottleneck, growth }) => Stage::Layer(Layer {
+            clamp,
+            bottleneck: bottleneck.map(|width| {
+                let conv = conv(
+                    Section::BottleneckWeights,
+                    Section::BottleneckBias,
+                    Section::BottleneckMultiplier,
+                    width,
+                    clamp.mask.len(),
+                );
+                (conv, half(stage.section(Section::BottleneckScale)))
+            }),
+            conv: main(growth),
+            values,
+        }),
+        Kind::Stage(StageShape::Transition { filters }) => Stage::Transition(Transition {
+            clamp,
+            conv: main(filters),
+            values,
+        }),
+        Kind::Stage(StageShape::Head { classes }) => Stage::Head(Head {
+            clamp,
+            conv: main(classes),
+            scale: half(stage.section(Section::Scale)),
+        }),
+    }
+}
+
+fn half(bytes: &[u8]) -> f16 {
+    bytes.try_into().map_or(f16::ZERO, f16::from_le_bytes)
+}

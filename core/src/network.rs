@@ -1,0 +1,455 @@
+//! A network at work: rows in, logits out. Rank 7: the only file that knows every stage.
+//!
+//! The stem runs as rows arrive; with the last row every other stage runs, each over its whole map.
+
+use crate::arena::{Arena, cut};
+use crate::error::{Error, FormatError};
+use crate::kernel::arch::{self, cast};
+use crate::kernel::{Job, Tile, conv1x1, conv3x3, head, pool, stem, transition};
+use crate::layout::{self, TILE, stride};
+use crate::logits::Logits;
+use crate::model::{Head, Layer, Model, Stage, Stem, Transition};
+use crate::plan::{Buffer, Plan, Step};
+use crate::shape::Shape;
+use crate::tap::{Blind, Tap};
+use half::f16;
+
+/// A network: a blob in flash and an arena.
+#[derive(Debug)]
+pub struct Network<'b, 'a> {
+    model: Model<'b>,
+    plan: Plan,
+    memory: &'a mut [u8],
+    /// Rows of the current image that have arrived.
+    rows: usize,
+}
+
+impl<'b, 'a> Network<'b, 'a> {
+    /// Reads the blob, plans, and takes the arena.
+    ///
+    /// # Errors
+    /// [`Error::Format`] where the blob breaks a rule of [`crate::format`], [`Error::ArenaTooSmall`] where `N` is less than
+    /// [`arena_len`](crate::arena_len) of the blob. After this, nothing about the blob can fail.
+    pub fn new<const N: usize>(blob: &'b [u8], arena: &'a mut Arena<N>) -> Result<Self, Error> {
+        Self::in_bytes(blob, arena.as_bytes_mut())
+    }
+
+    /// The same in any bytes, for a caller whose arena is sized at run time.
+    ///
+    /// # Errors
+    /// As [`Network::new`]. Bytes are lost to alignment (to 16) where `memory` is not aligned.
+    pub fn in_bytes(blob: &'b [u8], memory: &'a mut [u8]) -> Result<Self, Error> {
+        let model = Model::read(blob)?;
+        let plan = plan(&model).ok_or(FormatError::TooLarge)?;
+        let found = model.header().arena_len;
+        if found != plan.arena_len {
+            return Err(FormatError::ArenaLen {
+                needed: plan.arena_len,
+                found,
+            }
+            .into());
+        }
+        let lost = memory.as_ptr().addr().wrapping_neg() % 16;
+        let had = memory.len().saturating_sub(lost);
+        let memory = memory
+            .get_mut(lost..)
+            .and_then(|memory| memory.get_mut(..plan.arena_len));
+        let memory = memory.ok_or(Error::ArenaTooSmall {
+            needed: plan.arena_len,
+            had,
+        })?;
+        Ok(Self {
+            model,
+            plan,
+            memory,
+            rows: 0,
+        })
+    }
+
+    /// Shape of an input picture.
+    pub fn input_shape(&self) -> Shape {
+        self.model.header().input
+    }
+
+    /// Number of logits.
+    pub fn classes(&self) -> usize {
+        self.model.classes()
+    }
+
+    /// The blob as a network.
+    pub fn model(&self) -> &Model<'b> {
+        &self.model
+    }
+
+    /// Bytes of arena in use: the plan's, to the byte.
+    pub fn arena_len(&self) -> usize {
+        self.plan.arena_len
+    }
+
+    /// Runs one whole image, NHWC, a byte per value.
+    ///
+    /// # Errors
+    /// [`Error::InputLen`] where the image has another length than the input shape, [`Error::RowsPending`] where rows of
+    /// another image have been pushed.
+    pub fn run(&mut self, image: &[u8]) -> Result<Logits<'_>, Error> {
+        self.run_tapped(image, &mut Blind)
+    }
+
+    /// [`run`](Self::run), with somebody looking.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_tapped(&mut self, image: &[u8], tap: &mut impl Tap) -> Result<Logits<'_>, Error> {
+        let shape = self.input_shape();
+        if self.rows > 0 {
+            return Err(Error::RowsPending { rows: self.rows });
+        }
+        let row_len = shape.width * shape.channels;
+        let needed = shape.height * row_len;
+        if image.len() != needed {
+            return Err(Error::InputLen {
+                needed,
+                had: image.len(),
+            });
+        }
+        let scale = arch::dispatch(Rows {
+            network: self,
+            rows: image,
+            row_len,
+            tap,
+        });
+        Ok(self.logits(scale.unwrap_or(f16::ZERO)))
+    }
+
+    /// Takes the next row of an image, `[x][channel]`; gives the logits with the last one. A camera's rows go in as they
+    /// arrive, and no image is kept.
+    ///
+    /// # Errors
+    /// [`Error::InputLen`] where the row has another length than the input's.
+    pub fn push_row(&mut self, row: &[u8]) -> Result<Option<Logits<'_>>, Error> {
+        let shape = self.input_shape();
+        let needed = shape.width * shape.channels;
+        if row.len() != needed {
+            return Err(Error::InputLen {
+                needed,
+                had: row.len(),
+            });
+        }
+        let scale = arch::dispatch(Rows {
+            network: self,
+            rows: row,
+            row_len: needed,
+            tap: &mut Blind,
+        });
+        Ok(scale.map(|scale| self.logits(scale)))
+    }
+
+    /// Forgets the rows of an image that was begun.
+    pub fn restart(&mut self) {
+        self.rows = 0;
+    }
+
+    fn logits(&self, scale: f16) -> Logits<'_> {
+        let place = steps(&self.model, &self.plan).last().map(|step| match step {
+            Step::Head { logits, .. } => logits,
+            _ => 0..0,
+        });
+        let bytes = place.and_then(|place| self.memory.get(place)).unwrap_or(&[]);
+        Logits::new(cast::as_i32s(bytes).unwrap_or(&[]), scale)
+    }
+}
+
+/// The plan of a model.
+pub(crate) fn plan(model: &Model<'_>) -> Option<Plan> {
+    let header = model.header();
+    Plan::new(header.input, &header.stem, model.shapes())
+}
+
+/// The steps of a planned model; none where it was not planned.
+fn steps<'b>(model: &Model<'b>, plan: &Plan) -> impl Iterator<Item = Step> + use<'b> {
+    let header = model.header();
+    plan.steps(header.input, &header.stem, model.shapes())
+        .into_iter()
+        .flatten()
+}
+
+/// Pushing whole rows, compiled once for each architecture; gives the logits' scale once an image is complete.
+struct Rows<'r, 'b, 'a, W> {
+    network: &'r mut Network<'b, 'a>,
+    rows: &'r [u8],
+    row_len: usize,
+    tap: &'r mut W,
+}
+
+impl<W: Tap> Job for Rows<'_, '_, '_, W> {
+    type Output = Option<f16>;
+
+    fn run<T: Tile>(self, tile: T) -> Option<f16> {
+        let Self {
+            network,
+            rows,
+            row_len,
+            tap,
+        } = self;
+        let mut stages = network
+            .model
+            .stages()
+            .zip(steps(&network.model, &network.plan))
+            .enumerate();
+        let (_, ((Stage::Stem(stem), input), Step::Stem { to, line, pool, ring })) = stages.next()? else {
+            return None;
+        };
+        let feed = Feed {
+            stem,
+            input,
+            to,
+            line,
+            pool,
+            ring,
+        };
+        for row in rows.chunks_exact(row_len) {
+            feed.push(tile, network.memory, network.rows, row);
+            network.rows += 1;
+        }
+        if network.rows < input.height {
+            return None;
+        }
+        network.rows = 0;
+        tap.done(0, &network.memory[to.offset..to.end()], to.stride);
+        let memory = &mut *network.memory;
+        let mut scale = None;
+        for (index, ((stage, _), step)) in stages {
+            match (stage, step) {
+                (
+                    Stage::Layer(layer),
+                    Step::Layer {
+                        buffer,
+                        channels,
+                        line,
+                        ring,
+                    },
+                ) => {
+                    let (below, [line, ring]) = cut(memory, buffer.end(), [line, ring]);
+                    dense_layer(
+                        tile,
+                        &layer,
+                        &buffer,
+                        channels,
+                        &mut below[buffer.offset..],
+                        line,
+                        ring,
+                    );
+                    tap.done(index, &memory[buffer.offset..buffer.end()], buffer.stride);
+                }
+                (Stage::Transition(transition), Step::Transition { from, to, line }) => {
+                    pooled(tile, &transition, &from, &to, memory, line);
+                    tap.done(index, &memory[to.offset..to.end()], to.stride);
+                }
+                (Stage::Head(head), Step::Head { from, sums, logits }) => {
+                    let (below, [sums, logits]) = cut(memory, from.end(), [sums, logits]);
+                    classify(&head, &from, &below[from.offset..], sums, logits);
+                    tap.done(index, &[], 0);
+                    scale = Some(head.scale);
+                }
+                _ => return None,
+            }
+        }
+        scale
+    }
+}
+
+/// The stem, row by row.
+struct Feed<'b> {
+    stem: Stem<'b>,
+    input: Shape,
+    to: Buffer,
+    line: core::ops::Range<usize>,
+    pool: core::ops::Range<usize>,
+    ring: core::ops::Range<usize>,
+}
+
+impl Feed<'_> {
+    /// Takes input row `y` and computes what it completes. Rows of padding come with the first and the last row.
+    fn push<T: Tile>(&self, tile: T, memory: &mut [u8], y: usize, row: &[u8]) {
+        let shape = &self.stem.shape;
+        if y == 0 {
+            for above in 0..shape.pad_top {
+                self.place(tile, memory, above, None);
+            }
+        }
+        self.place(tile, memory, shape.pad_top + y, Some(row));
+        if y + 1 == self.input.height {
+            for below in 0..shape.pad_bottom {
+                self.place(tile, memory, shape.pad_top + y + 1 + below, None);
+            }
+        }
+    }
+
+    /// Puts padded row `r` into the ring and computes the output row that ends with it, if any.
+    fn place<T: Tile>(&self, tile: T, memory: &mut [u8], r: usize, row: Option<&[u8]>) {
+        let Stem {
+            shape,
+            padding,
+            ref conv,
+            ..
+        } = self.stem;
+        let ranges = [self.line.clone(), self.pool.clone(), self.ring.clone()];
+        let (below, [line, pool_ring, ring]) = cut(memory, self.to.end(), ranges);
+        let row_len = ring.len() / shape.kernel_height;
+        let slot = &mut ring[(r % shape.kernel_height) * row_len..][..row_len];
+        match row {
+            Some(row) => stem::pad_row(&shape, padding, row, slot),
+            None => stem::pad_whole_row(padding, slot),
+        }
+        let Some(top) = (r + 1).checked_sub(shape.kernel_height) else {
+            return;
+        };
+        if top % shape.stride_y != 0 {
+            return;
+        }
+        let y = top / shape.stride_y;
+        let patch_at = line.len() - conv.length;
+        let (line, patch) = line.split_at_mut(patch_at);
+        let scratch = (cast::as_i16s_mut(line), patch);
+        let channels = self.input.channels;
+        if !shape.pool {
+            let (out, out_stride) = (&mut below[self.to.row(y)], self.to.stride);
+            stem::row(tile, &shape, channels, ring, top, conv, scratch, out, out_stride);
+            return;
+        }
+        let pool_stride = stride(shape.filters);
+        let (first, rest) = pool_ring.split_at_mut(pool_ring.len() / 3);
+        let (second, third) = rest.split_at_mut(rest.len() / 2);
+        let slots = [first, second, third];
+        stem::row(
+            tile,
+            &shape,
+            channels,
+            ring,
+            top,
+            conv,
+            scratch,
+            slots[y % 3],
+            pool_stride,
+        );
+        let is_last = self
+            .stem
+            .shape
+            .convolved(self.input)
+            .is_some_and(|map| y + 1 == map.height);
+        if y % 2 == 1 || is_last {
+            let rows = [slots[(y + 1) % 3] as &[u8], slots[(y + 2) % 3], slots[y % 3]];
+            // An odd row ends a window of three, or of two at the top; an even last row ends one of two.
+            let rows = if y % 2 == 1 && y > 1 {
+                &rows[..]
+            } else {
+                &rows[if y == 0 { 2 } else { 1 }..]
+            };
+            pool::row(
+                rows,
+                pool_stride,
+                shape.filters,
+                &mut below[self.to.row(y / 2)],
+                self.to.stride,
+            );
+        }
+    }
+}
+
+/// A dense layer: every row through the ring into the slot behind `channels`.
+fn dense_layer<T: Tile>(
+    tile: T,
+    layer: &Layer<'_>,
+    buffer: &Buffer,
+    channels: usize,
+    map: &mut [u8],
+    line: &mut [u8],
+    ring: &mut [u8],
+) {
+    let line = cast::as_i16s_mut(line);
+    let shape = Shape {
+        height: buffer.height,
+        width: buffer.width,
+        channels,
+    };
+    let tap_rows = shape.tap_rows();
+    let ring_row_len = ring.len() / tap_rows;
+    let reach = tap_rows / 2;
+    let row_len = buffer.width * buffer.stride;
+    if reach > 0 {
+        ring[(tap_rows - 1) * ring_row_len..].fill(0);
+    }
+    for y in 0..buffer.height + reach {
+        let slot = &mut ring[(y % tap_rows) * ring_row_len..][..ring_row_len];
+        if y < buffer.height {
+            let source = &map[y * row_len..][..row_len];
+            match &layer.bottleneck {
+                Some((conv, _)) => {
+                    conv1x1::row(tile, source, buffer.stride, layer.clamp, conv, line, slot);
+                }
+                None => conv1x1::clamp_row(tile, source, buffer.stride, layer.clamp, slot),
+            }
+        } else {
+            slot.fill(0);
+        }
+        let Some(out_y) = y.checked_sub(reach) else {
+            continue;
+        };
+        let window = conv3x3::Ring {
+            bytes: ring,
+            tap_rows,
+            stride: ring_row_len / (buffer.width + 2),
+            height: buffer.height,
+            width: buffer.width,
+        };
+        let out = &mut map[out_y * row_len..][..row_len][channels..];
+        conv3x3::row(tile, &window, out_y, &layer.conv, line, out, buffer.stride);
+    }
+}
+
+/// A transition: tile by tile from one block buffer into the next, which overlap.
+fn pooled<T: Tile>(
+    tile: T,
+    transition: &Transition<'_>,
+    from: &Buffer,
+    to: &Buffer,
+    memory: &mut [u8],
+    line: core::ops::Range<usize>,
+) {
+    let (below, [line]) = cut(memory, line.start, [line.clone()]);
+    let line = cast::as_i16s_mut(line);
+    let pool_rows = Shape {
+        height: from.height,
+        width: from.width,
+        channels: 1,
+    }
+    .pool_rows();
+    for y in 0..to.height {
+        for x in (0..to.width).step_by(TILE) {
+            let pixels = TILE.min(to.width - x);
+            let rows = [
+                &below[from.row(pool_rows * y)],
+                &below[from.row(pool_rows * y + pool_rows - 1)],
+            ];
+            transition::pack(
+                tile,
+                &rows[..pool_rows],
+                from.stride,
+                transition.clamp,
+                x,
+                pixels,
+                line,
+            );
+            let start = to.offset + layout::pixel_offset(to.height, to.width, to.stride, y, x);
+            let out = &mut below[start..start + pixels * to.stride];
+            transition::multiply(tile, line, pixels, &transition.conv, out, to.stride);
+        }
+    }
+}
+
+/// The head: sums, then logits.
+fn classify(head: &Head<'_>, from: &Buffer, map: &[u8], sums: &mut [u8], logits: &mut [u8]) {
+    let sums = cast::as_i32s_mut(sums);
+    head::sum(map, from.stride, head.clamp, sums);
+    head::linear(sums, &head.conv, cast::as_i32s_mut(logits));
+}

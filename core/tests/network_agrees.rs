@@ -1,0 +1,45 @@
+//! Whole networks of any shape: `core` gives the bits that the arithmetic's text gives, uses exactly the arena it plans,
+//! and does not care how rows arrive.
+#![allow(clippy::unwrap_used)]
+
+#[allow(unreachable_pub, reason = "shared by several tests")]
+mod support;
+
+use denselet::network::Network;
+use proptest::prelude::*;
+use support::{Aligned, Random, blob, recipes::recipes, run, slow};
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, max_global_rejects: 100_000, ..Default::default() })]
+
+    #[test]
+    fn core_gives_the_bits_of_the_text(recipe in recipes()) {
+        let blob = blob(&recipe);
+        let mut random = Random::new(recipe.seed ^ 1);
+        let image = random.bytes(recipe.input.pixels() * recipe.input.channels);
+        let (logits, mark) = run(blob.bytes(), &image, 0xa5);
+        prop_assert_eq!(&logits, &slow::run(blob.bytes(), &image));
+        // The other paint shows a last byte that happens to equal the first one.
+        let (again, other_mark) = run(blob.bytes(), &image, 0x5a);
+        prop_assert_eq!(&logits, &again);
+        prop_assert_eq!(mark.max(other_mark), denselet::arena_len(blob.bytes()));
+    }
+
+    #[test]
+    fn rows_one_by_one_make_the_same_logits(recipe in recipes()) {
+        let blob = blob(&recipe);
+        let image = Random::new(7).bytes(recipe.input.pixels() * recipe.input.channels);
+        let (expected, _) = run(blob.bytes(), &image, 0);
+        let mut memory = Aligned::zeros(denselet::arena_len(blob.bytes()));
+        let mut network = Network::in_bytes(blob.bytes(), memory.bytes_mut()).unwrap();
+        let row_len = recipe.input.width * recipe.input.channels;
+        for round in 0..2 {
+            let mut found = None;
+            for (y, row) in image.chunks_exact(row_len).enumerate() {
+                found = network.push_row(row).unwrap().map(|logits| logits.as_slice().to_vec());
+                prop_assert_eq!(found.is_some(), y + 1 == recipe.input.height, "round {}", round);
+            }
+            prop_assert_eq!(found.as_ref(), Some(&expected));
+        }
+    }
+}

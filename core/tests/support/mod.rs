@@ -1,0 +1,268 @@
+//! Small random networks as blobs, and a second, slow way to run them.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "shared by tests that use different parts"
+)]
+
+use denselet::format::{self, Header, Kind, Section, StageBytes};
+use denselet::layout::Order;
+use denselet::network::Network;
+use denselet::shape::{Shape, StageShape, StemShape};
+
+pub mod recipes;
+pub mod slow;
+
+/// What a random network looks like.
+#[derive(Clone, Debug)]
+pub struct Recipe {
+    pub order: Order,
+    pub input: Shape,
+    pub stem: StemShape,
+    pub stages: Vec<StageShape>,
+    pub seed: u64,
+}
+
+/// Bytes at an address that is a multiple of 16.
+#[derive(Clone, Debug)]
+pub struct Aligned {
+    words: Vec<u128>,
+    len: usize,
+}
+
+impl Aligned {
+    pub fn new(bytes: &[u8]) -> Self {
+        let words = bytes.chunks(16).map(|chunk| {
+            let mut word = [0; 16];
+            word[..chunk.len()].copy_from_slice(chunk);
+            u128::from_le_bytes(word)
+        });
+        Self {
+            words: words.collect(),
+            len: bytes.len(),
+        }
+    }
+
+    pub fn zeros(len: usize) -> Self {
+        Self {
+            words: vec![0; len.div_ceil(16)],
+            len,
+        }
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &bytemuck::cast_slice(&self.words)[..self.len]
+    }
+
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut bytemuck::cast_slice_mut(&mut self.words)[..self.len]
+    }
+}
+
+/// Xorshift: small, seeded, the same everywhere.
+#[derive(Clone, Debug)]
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    pub fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16
+    }
+
+    pub fn below(&mut self, n: u64) -> u64 {
+        self.next() % n
+    }
+
+    pub fn bytes(&mut self, len: usize) -> Vec<u8> {
+        (0..len).map(|_| self.next() as u8).collect()
+    }
+}
+
+pub fn same_stem(filters: usize) -> StemShape {
+    StemShape {
+        kernel_height: 3,
+        kernel_width: 3,
+        stride_y: 1,
+        stride_x: 1,
+        pad_top: 1,
+        pad_left: 1,
+        pad_bottom: 1,
+        pad_right: 1,
+        pool: false,
+        filters,
+    }
+}
+
+/// Stem 3, a bottleneck layer, a transition, a plain layer, a head.
+pub fn small() -> Recipe {
+    let stages = vec![
+        StageShape::Layer {
+            bottleneck: Some(6),
+            growth: 3,
+        },
+        StageShape::Transition { filters: 3 },
+        StageShape::Layer {
+            bottleneck: None,
+            growth: 2,
+        },
+        StageShape::Head { classes: 3 },
+    ];
+    let input = Shape {
+        height: 6,
+        width: 4,
+        channels: 1,
+    };
+    Recipe {
+        order: Order::Plain,
+        input,
+        stem: same_stem(3),
+        stages,
+        seed: 5,
+    }
+}
+
+/// The blob of a recipe, with parameters that keep activations in the middle of their range.
+pub fn blob(recipe: &Recipe) -> Aligned {
+    let mut random = Random::new(recipe.seed);
+    let mut owned: Vec<(Kind, Shape, Vec<Vec<u8>>)> = Vec::new();
+    let mut shape = recipe.input;
+    let kinds = [Kind::Stem(recipe.stem)]
+        .into_iter()
+        .chain(recipe.stages.iter().map(|&s| Kind::Stage(s)));
+    for kind in kinds {
+        let sections = Section::ALL.iter().map(|&section| {
+            let len = format::section_len(section, recipe.order, kind, shape).unwrap();
+            fill(section, len, kind, shape, recipe.order, &mut random)
+        });
+        owned.push((kind, shape, sections.collect()));
+        shape = match kind {
+            Kind::Stem(stem) => stem.output(shape).unwrap(),
+            Kind::Stage(StageShape::Layer { growth, .. }) => Shape {
+                channels: shape.channels + growth,
+                ..shape
+            },
+            Kind::Stage(StageShape::Transition { filters }) => shape.pooled(filters),
+            Kind::Stage(StageShape::Head { .. }) => shape,
+        };
+    }
+    let stages = owned.iter().map(|(kind, input, sections)| {
+        let mut views: [&[u8]; 12] = [&[]; 12];
+        for (view, section) in views.iter_mut().zip(sections) {
+            *view = section;
+        }
+        StageBytes {
+            kind: *kind,
+            input: *input,
+            sections: views,
+        }
+    });
+    let header = Header {
+        order: recipe.order,
+        arena_len: 0,
+        input: recipe.input,
+        stem: recipe.stem,
+        stages: recipe.stages.len(),
+    };
+    let mut bytes = vec![0; format::len(stages.clone()).unwrap()];
+    format::write(&header, stages, &mut bytes).unwrap();
+    let plan = denselet::plan::Plan::new(recipe.input, &recipe.stem, recipe.stages.iter().copied()).unwrap();
+    format::set_arena_len(&mut bytes, plan.arena_len).unwrap();
+    Aligned::new(&bytes)
+}
+
+/// One array: multipliers that bring a random sum into a byte, everything else anything it may be, but zero weights
+/// where a filter is padded.
+fn fill(
+    section: Section,
+    len: usize,
+    kind: Kind,
+    input: Shape,
+    order: Order,
+    random: &mut Random,
+) -> Vec<u8> {
+    let length = format::filter_len(kind, input).unwrap();
+    match section {
+        Section::Mask => (0..len)
+            .map(|_| if random.below(2) == 0 { 0 } else { 0xff })
+            .collect(),
+        Section::Threshold => (0..len).map(|_| random.below(200) as u8).collect(),
+        Section::Multiplier | Section::BottleneckMultiplier => {
+            let scale = 2e6 / (length as f64).sqrt();
+            let m = (0..len / 4).map(|_| (scale * (0.5 + random.below(1000) as f64 / 1000.0)) as i32);
+            m.flat_map(i32::to_le_bytes).collect()
+        }
+        Section::Bias | Section::BottleneckBias => {
+            let spread = (300_000.0 * (length as f64).sqrt()) as i64;
+            let b = (0..len / 4).map(|_| (random.below(spread as u64 * 2) as i64 - spread / 2) as i32);
+            b.flat_map(i32::to_le_bytes).collect()
+        }
+        Section::BottleneckWeights => weights(
+            len,
+            denselet::layout::stride(input.channels),
+            1,
+            input.channels,
+            order,
+            random,
+        ),
+        Section::Weights => match kind {
+            Kind::Stem(stem) => {
+                let close = stem.kernel_height * stem.kernel_width * input.channels;
+                weights(len, length, 1, close, order, random)
+            }
+            Kind::Stage(StageShape::Layer { bottleneck, .. }) => {
+                let taps = 3 * input.tap_rows();
+                weights(
+                    len,
+                    length,
+                    taps,
+                    bottleneck.unwrap_or(input.channels),
+                    order,
+                    random,
+                )
+            }
+            Kind::Stage(_) => weights(len, length, 1, input.channels, order, random),
+        },
+        _ => random.bytes(len),
+    }
+}
+
+/// Random filters of `taps` taps, of which only the first `inputs` values are not zero.
+fn weights(
+    len: usize,
+    length: usize,
+    taps: usize,
+    inputs: usize,
+    order: Order,
+    random: &mut Random,
+) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    for o in 0..len / length {
+        for k in (0..length).filter(|k| k % (length / taps) < inputs) {
+            bytes[order.weight_offset(length, o, k)] = random.next() as u8;
+        }
+    }
+    bytes
+}
+
+/// Logits by `core`, in an arena painted with `paint`; checks that the last byte of the arena was written.
+pub fn run(blob: &[u8], image: &[u8], paint: u8) -> (Vec<i32>, usize) {
+    let len = denselet::arena_len(blob);
+    let mut memory = Aligned::zeros(len + 64);
+    memory.bytes_mut().fill(paint);
+    let logits = {
+        let mut network = Network::in_bytes(blob, memory.bytes_mut()).unwrap();
+        network.run(image).unwrap().as_slice().to_vec()
+    };
+    let mark = memory
+        .bytes()
+        .iter()
+        .rposition(|&byte| byte != paint)
+        .map_or(0, |last| last + 1);
+    (logits, mark)
+}

@@ -3,7 +3,6 @@
 
 use half::f16;
 use heapless::Vec;
-use micromath::F32Ext;
 
 /// The logits of one image.
 #[derive(Clone, Copy, Debug)]
@@ -70,9 +69,8 @@ impl<'a> Logits<'a> {
         let largest = self.values.iter().copied().max().unwrap_or(0);
         let mut sum = 0.0;
         for (probability, &value) in out.iter_mut().zip(self.values) {
-            *probability = ((i64::from(value) - i64::from(largest)) as f32 * scale)
-                .max(-80.0)
-                .exp();
+            let distance = (i64::from(value) - i64::from(largest)) as f32 * scale;
+            *probability = micromath::F32(distance.max(-80.0)).exp().0;
             sum += *probability;
         }
         for probability in out.iter_mut().take(self.values.len()) {

@@ -93,11 +93,12 @@ pub struct Values<'b> {
 
 impl Values<'_> {
     /// Scale and zero point of each channel, in order.
-    pub fn iter(&self) -> impl Iterator<Item = (f16, u8)> + '_ {
-        self.scales
+    pub fn iter(&self) -> impl Iterator<Item = (f16, i16)> + '_ {
+        let zeros = self
+            .zeros
             .chunks_exact(2)
-            .map(half)
-            .zip(self.zeros.iter().copied())
+            .map(|zero| zero.try_into().map_or(0, i16::from_le_bytes));
+        self.scales.chunks_exact(2).map(half).zip(zeros)
     }
 }
 

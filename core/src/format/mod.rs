@@ -175,7 +175,13 @@ pub fn section_len(section: Section, order: Order, kind: Kind, input: Shape) -> 
                 outputs.checked_mul(2)
             }
         }
-        Section::Zero => Some(if is_head { 0 } else { outputs }),
+        Section::Zero => {
+            if is_head {
+                Some(0)
+            } else {
+                outputs.checked_mul(2)
+            }
+        }
     }
 }
 

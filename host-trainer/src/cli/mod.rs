@@ -74,3 +74,23 @@ pub fn spinner(message: impl Into<std::borrow::Cow<'static, str>>) -> indicatif:
     spinner.enable_steady_tick(core::time::Duration::from_millis(120));
     spinner
 }
+
+/// A table for people: numbers to the right.
+pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> comfy_table::Table {
+    let mut table = comfy_table::Table::new();
+    table
+        .load_preset(comfy_table::presets::UTF8_FULL_CONDENSED)
+        .set_header(header);
+    for row in rows {
+        table.add_row(row.into_iter().map(|text| {
+            let is_number = text.starts_with(|first: char| first.is_ascii_digit());
+            let cell = comfy_table::Cell::new(&text);
+            if is_number {
+                cell.set_alignment(comfy_table::CellAlignment::Right)
+            } else {
+                cell
+            }
+        }));
+    }
+    table
+}

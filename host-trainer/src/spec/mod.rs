@@ -3,7 +3,17 @@
 //! A [`Spec`] is fully resolved: every layer carries its own widths, because networks made elsewhere do not
 //! follow one growth rate. The short form people write (growth rate, block list, theta) is resolved to it.
 
+mod count;
+mod error;
+mod form;
+mod preset;
+
+pub use count::{Map, Maps};
+pub use error::SpecError;
+pub use preset::presets;
+
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// A whole network, resolved to the width of every layer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -78,4 +88,52 @@ pub struct Layer {
     pub growth: usize,
     /// Channels of its 1x1 bottleneck; `None`: the 3x3 reads the block directly.
     pub bottleneck: Option<usize>,
+}
+
+impl Spec {
+    /// The network of a preset's name or of a TOML file.
+    ///
+    /// # Errors
+    ///
+    /// Names the field that is wrong, what was expected there and what was found.
+    pub fn load(name_or_path: &str) -> Result<Self, SpecError> {
+        if let Some(text) = preset::text(name_or_path) {
+            return Self::parse(text, name_or_path);
+        }
+        let path = Path::new(name_or_path);
+        if path.extension().is_none() && !path.exists() {
+            return Err(SpecError::Unknown {
+                name: name_or_path.to_owned(),
+                known: presets().collect::<Vec<_>>().join(", "),
+            });
+        }
+        let text = std::fs::read_to_string(path).map_err(|source| SpecError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        let stem = path
+            .file_stem()
+            .map_or_else(|| "network".into(), |s| s.to_string_lossy());
+        Self::parse(&text, &stem)
+    }
+
+    /// The network described by `text`, the short TOML form; `name` is used when the text has none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Spec::load`].
+    pub fn parse(text: &str, name: &str) -> Result<Self, SpecError> {
+        let spec = form::resolve(text, name)?;
+        spec.check()?;
+        Ok(spec)
+    }
+
+    /// Checks what the types cannot say: nothing is empty, no feature map vanishes, numbers are in range.
+    ///
+    /// # Errors
+    ///
+    /// The first field that is wrong.
+    pub fn check(&self) -> Result<(), SpecError> {
+        error::check(self)
+    }
 }

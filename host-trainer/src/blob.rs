@@ -1,0 +1,81 @@
+//! A blob in memory on the host, where a device would have it in flash: aligned, and checked when it is read.
+
+use denselet::{FormatError, Model};
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// A blob file cannot be used.
+#[derive(Debug, Error)]
+pub enum BlobError {
+    /// The file cannot be read.
+    #[error("{}: {error}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// The file is not a blob, or a damaged one.
+    #[error("{}: {error}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// The rule it breaks.
+        error: FormatError,
+    },
+}
+
+/// A checked blob.
+#[derive(Clone, Debug)]
+pub struct Blob {
+    words: Vec<u64>,
+    len: usize,
+}
+
+impl Blob {
+    /// Takes the bytes of a blob.
+    ///
+    /// # Errors
+    /// The rule of the format that they break.
+    pub fn new(bytes: &[u8]) -> Result<Self, FormatError> {
+        let words = bytes.chunks(8).map(|chunk| {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            u64::from_ne_bytes(word)
+        });
+        let blob = Self {
+            words: words.collect(),
+            len: bytes.len(),
+        };
+        Model::read(blob.bytes())?;
+        Ok(blob)
+    }
+
+    /// Reads a blob file.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or is no blob.
+    pub fn read(path: &Path) -> Result<Self, BlobError> {
+        let bytes = std::fs::read(path).map_err(|error| BlobError::Read {
+            path: path.into(),
+            error,
+        })?;
+        Self::new(&bytes).map_err(|error| BlobError::Format {
+            path: path.into(),
+            error,
+        })
+    }
+
+    /// The bytes, at an aligned address.
+    pub fn bytes(&self) -> &[u8] {
+        &bytemuck::cast_slice(&self.words)[..self.len]
+    }
+
+    /// The network in it.
+    ///
+    /// # Errors
+    /// None in practice: the blob was checked when it was made.
+    pub fn model(&self) -> Result<Model<'_>, FormatError> {
+        Model::read(self.bytes())
+    }
+}

@@ -1,0 +1,38 @@
+//! The 8x8 digits that ship with denselet; belongs to `data`.
+
+use super::{DataError, Dataset, Split, files, idx};
+use std::path::Path;
+
+const IMAGES: &[u8] = include_bytes!("../../data/digits/digits-images.idx3-ubyte.gz");
+const LABELS: &[u8] = include_bytes!("../../data/digits/digits-labels.idx1-ubyte.gz");
+/// Pictures of the training split; the rest, by other writers mostly, is for testing.
+const TRAINING: usize = 1437;
+
+pub(super) fn load() -> Result<Dataset, DataError> {
+    let images = Path::new("digits-images.idx3-ubyte.gz");
+    let labels = Path::new("digits-labels.idx1-ubyte.gz");
+    let (pictures, mut train_labels) = idx::pair(
+        (images, &files::unpack(images, IMAGES)?),
+        (labels, &files::unpack(labels, LABELS)?),
+        10,
+    )?;
+    let (height, width) = (pictures.sides[1], pictures.sides[2]);
+    let mut train = pictures.values;
+    let test = train.split_off(TRAINING * height * width);
+    let test_labels = train_labels.split_off(TRAINING);
+    Ok(Dataset {
+        name: "digits".into(),
+        height,
+        width,
+        channels: 1,
+        classes: (0..10).map(|digit| digit.to_string()).collect(),
+        train: Split {
+            images: train,
+            labels: train_labels,
+        },
+        test: Split {
+            images: test,
+            labels: test_labels,
+        },
+    })
+}

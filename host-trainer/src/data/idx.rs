@@ -1,0 +1,156 @@
+//! IDX, the format of MNIST and its relatives; belongs to `data`.
+
+use super::DataError;
+use std::path::Path;
+
+/// An IDX file of unsigned bytes.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Idx {
+    /// Sides, outermost first.
+    pub(super) sides: Vec<usize>,
+    /// Values, the last side fastest.
+    pub(super) values: Vec<u8>,
+}
+
+/// Reads an IDX file of bytes with `dimensions` sides.
+pub(super) fn read(path: &Path, bytes: &[u8], dimensions: usize) -> Result<Idx, DataError> {
+    let head = 4 + 4 * dimensions;
+    if bytes.len() < head {
+        return Err(DataError::field(
+            path,
+            "header",
+            format!("{head} bytes"),
+            bytes.len(),
+        ));
+    }
+    let (header, values) = bytes.split_at(head);
+    if header[..2] != [0, 0] {
+        let found = format!("{:02x} {:02x}", header[0], header[1]);
+        return Err(DataError::field(path, "magic", "two zero bytes", found));
+    }
+    if header[2] != 0x08 {
+        let found = format!("0x{:02x}", header[2]);
+        return Err(DataError::field(path, "type", "0x08 (unsigned bytes)", found));
+    }
+    if usize::from(header[3]) != dimensions {
+        return Err(DataError::field(path, "dimensions", dimensions, header[3]));
+    }
+    let mut sides = Vec::with_capacity(dimensions);
+    let mut count = Some(1usize);
+    for side in header[4..].as_chunks::<4>().0 {
+        let side = usize::try_from(u32::from_be_bytes(*side)).unwrap_or(usize::MAX);
+        count = count.and_then(|count| count.checked_mul(side));
+        sides.push(side);
+    }
+    if count != Some(values.len()) {
+        let expected = count.map_or_else(|| "a size that fits memory".into(), |n| format!("{n} bytes"));
+        return Err(DataError::field(
+            path,
+            "values",
+            format!("{expected} for {sides:?}"),
+            values.len(),
+        ));
+    }
+    Ok(Idx {
+        sides,
+        values: values.to_vec(),
+    })
+}
+
+/// Reads pictures and their labels and checks that they fit together.
+pub(super) fn pair(
+    images: (&Path, &[u8]),
+    labels: (&Path, &[u8]),
+    classes: usize,
+) -> Result<(Idx, Vec<u16>), DataError> {
+    let pictures = read(images.0, images.1, 3)?;
+    let numbers = read(labels.0, labels.1, 1)?;
+    if numbers.values.len() != pictures.sides[0] {
+        return Err(DataError::field(
+            labels.0,
+            "count",
+            format!("{}, one label per picture", pictures.sides[0]),
+            numbers.values.len(),
+        ));
+    }
+    if pictures.sides.contains(&0) {
+        return Err(DataError::field(
+            images.0,
+            "sides",
+            "all above 0",
+            format!("{:?}", pictures.sides),
+        ));
+    }
+    if let Some(at) = numbers
+        .values
+        .iter()
+        .position(|&label| usize::from(label) >= classes)
+    {
+        return Err(DataError::field(
+            labels.0,
+            &format!("label {at}"),
+            format!("below {classes}"),
+            numbers.values[at],
+        ));
+    }
+    Ok((
+        pictures,
+        numbers.values.iter().map(|&label| u16::from(label)).collect(),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: [u8; 14] = [0, 0, 8, 2, 0, 0, 0, 1, 0, 0, 0, 2, 7, 9];
+
+    fn message(bytes: &[u8], dimensions: usize) -> String {
+        read(Path::new("some-file"), bytes, dimensions)
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn reads_sides_and_values() {
+        let idx = read(Path::new("x"), &GOOD, 2).unwrap();
+        assert_eq!(
+            idx,
+            Idx {
+                sides: vec![1, 2],
+                values: vec![7, 9]
+            }
+        );
+    }
+
+    #[test]
+    fn errors_name_file_field_expected_and_found() {
+        let changed = |at: usize, to: u8| {
+            let mut bytes = GOOD;
+            bytes[at] = to;
+            bytes
+        };
+        assert_eq!(
+            message(&GOOD[..5], 2),
+            "some-file: `header`: expected 12 bytes, found 5"
+        );
+        assert!(message(&changed(0, 1), 2).contains("`magic`"));
+        assert!(message(&changed(2, 0x0b), 2).contains("`type`: expected 0x08"));
+        assert!(message(&changed(3, 1), 2).contains("`dimensions`: expected 2, found 1"));
+        assert!(message(&GOOD[..13], 2).contains("`values`: expected 2 bytes for [1, 2], found 1"));
+        let huge = [&[0, 0, 8, 3][..], &[0xff; 12]].concat();
+        assert!(message(&huge, 3).contains("`values`"));
+    }
+
+    #[test]
+    fn pairs_must_fit() {
+        let images = [0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 1, 5, 6];
+        let labels = |values: &[u8]| [&[0, 0, 8, 1, 0, 0, 0, values.len() as u8], values].concat();
+        let (images, path) = ((Path::new("i"), &images[..]), Path::new("l"));
+        assert_eq!(pair(images, (path, &labels(&[0, 2])), 3).unwrap().1, [0, 2]);
+        let error = pair(images, (path, &labels(&[0])), 3).unwrap_err().to_string();
+        assert!(error.contains("`count`: expected 2"), "{error}");
+        let error = pair(images, (path, &labels(&[0, 3])), 3).unwrap_err().to_string();
+        assert!(error.contains("`label 1`: expected below 3, found 3"), "{error}");
+    }
+}

@@ -1,0 +1,261 @@
+//! Pictures with labels, as raw bytes. First stage beside `spec`; `train` and `calibrate` come after.
+
+mod augment;
+mod cifar;
+mod digits;
+mod fashion;
+mod files;
+mod folder;
+mod idx;
+mod resize;
+
+pub use augment::Augment;
+
+use crate::net::Normalisation;
+use crate::spec::Input;
+use std::path::{Path, PathBuf};
+
+/// Why a data set cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// A file holds something else than it should.
+    #[error("{}: `{field}`: expected {expected}, found {found}", path.display())]
+    Field {
+        /// Which file.
+        path: PathBuf,
+        /// Which part of it.
+        field: String,
+        /// What it must be.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// A file cannot be read.
+    #[error("{}: {source}", path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A picture cannot be decoded.
+    #[error("{}: {source}", path.display())]
+    Picture {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: image::ImageError,
+    },
+    /// The data set is not on this machine.
+    #[error("data set `{name}` was not found: {advice}")]
+    Missing {
+        /// What was asked for.
+        name: String,
+        /// How to get it.
+        advice: String,
+    },
+}
+
+impl DataError {
+    fn field(path: &Path, field: &str, expected: impl ToString, found: impl ToString) -> Self {
+        Self::Field {
+            path: path.to_owned(),
+            field: field.to_owned(),
+            expected: expected.to_string(),
+            found: found.to_string(),
+        }
+    }
+
+    fn read(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Read { path, source }
+    }
+}
+
+/// Pictures and labels of one part of a data set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Split {
+    /// Raw bytes, NHWC.
+    pub images: Vec<u8>,
+    /// Class numbers, one per picture, each below the number of classes.
+    pub labels: Vec<u16>,
+}
+
+impl Split {
+    /// Number of pictures.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// The first pictures, at most `count`.
+    pub fn first(&self, count: usize) -> Self {
+        let count = count.min(self.len());
+        let size = self.images.len().checked_div(self.len()).unwrap_or(0);
+        Self {
+            images: self.images[..count * size].to_vec(),
+            labels: self.labels[..count].to_vec(),
+        }
+    }
+}
+
+/// A data set: pictures of one shape, in two splits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dataset {
+    /// As it was asked for.
+    pub name: String,
+    /// Rows of a picture.
+    pub height: usize,
+    /// Columns of a picture.
+    pub width: usize,
+    /// Bytes per pixel.
+    pub channels: usize,
+    /// Names of the classes; labels are their numbers.
+    pub classes: Vec<String>,
+    /// For training and calibration.
+    pub train: Split,
+    /// For nothing but the last measurement.
+    pub test: Split,
+}
+
+/// Where named data sets are looked for besides their usual places.
+const FOLDER_VARIABLE: &str = "DENSELET_DATA";
+
+impl Dataset {
+    /// The data set `name`: `digits`, `fashion-mnist`, `cifar10`, or a folder that holds one of the last two
+    /// or pictures by class.
+    ///
+    /// With `shape`, pictures of another shape are resized to it; without, they stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// Tells how to get a set that is missing; names file and field of one that is broken.
+    pub fn load(name: &str, shape: Option<Input>) -> Result<Self, DataError> {
+        let mut set = match name {
+            "digits" => digits::load()?,
+            "fashion-mnist" => {
+                fashion::load(&find(name, fashion::USUAL, fashion::ADVICE, fashion::is_here)?)?
+            }
+            "cifar10" => cifar::load(&find(name, cifar::USUAL, cifar::ADVICE, cifar::is_here)?)?,
+            _ => {
+                let folder = Path::new(name);
+                if !folder.is_dir() {
+                    return Err(DataError::Missing {
+                        name: name.to_owned(),
+                        advice: "give `digits`, `fashion-mnist`, `cifar10` or a folder".into(),
+                    });
+                }
+                if cifar::is_here(folder) {
+                    cifar::load(folder)?
+                } else if fashion::is_here(folder) {
+                    fashion::load(folder)?
+                } else {
+                    folder::load(folder, shape)?
+                }
+            }
+        };
+        set.name = name.to_owned();
+        if let Some(shape) = shape {
+            set.resize(shape);
+        }
+        Ok(set)
+    }
+
+    /// Bytes of one picture.
+    pub fn image_len(&self) -> usize {
+        self.height * self.width * self.channels
+    }
+
+    /// Shape of one picture.
+    pub fn shape(&self) -> Input {
+        Input {
+            height: self.height,
+            width: self.width,
+            channels: self.channels,
+        }
+    }
+
+    /// Mean and standard deviation per channel over the training split, in raw units.
+    pub fn normalisation(&self) -> Normalisation {
+        let mut sums = vec![(0u64, 0u64); self.channels];
+        for pixel in self.train.images.chunks_exact(self.channels) {
+            for ((sum, squares), &byte) in sums.iter_mut().zip(pixel) {
+                *sum += u64::from(byte);
+                *squares += u64::from(byte) * u64::from(byte);
+            }
+        }
+        let count = (self.train.images.len() / self.channels).max(1) as f64;
+        let (mut mean, mut std) = (Vec::new(), Vec::new());
+        for (sum, squares) in sums {
+            let average = sum as f64 / count;
+            let variance = squares as f64 / count - average * average;
+            mean.push(average as f32);
+            // A channel that never changes is left as it is.
+            std.push(if variance > 1e-6 {
+                variance.sqrt() as f32
+            } else {
+                1.0
+            });
+        }
+        Normalisation { mean, std }
+    }
+}
+
+/// The first folder that holds the set: its usual places, then below the folder of the environment variable.
+fn find(name: &str, usual: &[&str], advice: &str, is_here: fn(&Path) -> bool) -> Result<PathBuf, DataError> {
+    let mut places: Vec<PathBuf> = usual.iter().map(PathBuf::from).collect();
+    if let Some(folder) = std::env::var_os(FOLDER_VARIABLE) {
+        places.insert(0, PathBuf::from(folder).join(name));
+    }
+    places.into_iter().find(|place| is_here(place)).ok_or_else(|| DataError::Missing {
+        name: name.to_owned(),
+        advice: format!(
+            "{advice}, or put it below the folder named by {FOLDER_VARIABLE}, or give its folder instead of its name"
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_split_as_they_ship() {
+        let set = Dataset::load("digits", None).unwrap();
+        assert_eq!((set.train.len(), set.test.len()), (1437, 360));
+        assert_eq!(set.train.images.len(), 1437 * 64);
+        assert_eq!(set.classes.len(), 10);
+        let all = set.train.labels.iter().chain(&set.test.labels);
+        assert_eq!(all.filter(|&&label| label == 0).count(), 178);
+        assert!(set.train.images.iter().all(|&v| v <= 16));
+        let normalisation = set.normalisation();
+        assert!((normalisation.mean[0] - 4.9).abs() < 0.1, "{normalisation:?}");
+        assert!((normalisation.std[0] - 6.0).abs() < 0.2, "{normalisation:?}");
+    }
+
+    #[test]
+    fn missing_sets_say_how_to_get_them() {
+        let error = find("nothing", &["/nosuch"], "install it", cifar::is_here).unwrap_err();
+        assert!(error.to_string().contains("install it"), "{error}");
+        let error = Dataset::load("nosuch", None).unwrap_err().to_string();
+        assert!(error.contains("`digits`"), "{error}");
+    }
+
+    #[test]
+    fn a_constant_channel_keeps_its_scale() {
+        let mut set = Dataset::load("digits", None).unwrap();
+        set.train.images.fill(3);
+        assert_eq!(
+            set.normalisation(),
+            Normalisation {
+                mean: vec![3.0],
+                std: vec![1.0]
+            }
+        );
+    }
+}

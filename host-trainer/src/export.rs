@@ -1,0 +1,323 @@
+//! A quantised network into a blob: sections in the format's order, then the plan's arena length. After packing; what comes
+//! out is what flash holds.
+
+use crate::calibrate::calibrate;
+use crate::fold::fold;
+use crate::net::Network;
+use crate::pack::{Taps, pack};
+use crate::quantise::{
+    QuantiseError, Quantised, QuantisedConv, QuantisedGate, QuantisedStage, Scale, quantise,
+};
+use crate::spec::Spec;
+use denselet::format::{self, Header, Kind, Section, StageBytes, WriteError};
+use denselet::layout::Order;
+use denselet::plan::Plan;
+use denselet::shape::{Shape, StageShape, StemShape};
+use half::f16;
+use std::collections::BTreeMap;
+use thiserror::Error;
+
+/// Why a network cannot be exported.
+#[derive(Debug, Error, PartialEq)]
+pub enum ExportError {
+    /// It cannot be quantised.
+    #[error(transparent)]
+    Quantise(#[from] QuantiseError),
+    /// A number does not fit the format.
+    #[error("network does not fit the blob format: {0}")]
+    Write(#[from] WriteError),
+    /// The blob that was written is refused by its reader.
+    #[error("network cannot run on a device: {0}")]
+    Refused(#[from] denselet::FormatError),
+}
+
+/// A network's shapes as the device knows them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    /// Input picture.
+    pub input: Shape,
+    /// First convolution.
+    pub stem: StemShape,
+    /// Everything behind it.
+    pub stages: Vec<StageShape>,
+}
+
+impl Geometry {
+    /// The shapes of a spec.
+    pub fn of(spec: &Spec) -> Self {
+        let is_line = spec.input.height == 1;
+        let stem = &spec.stem;
+        let mut stages = Vec::new();
+        for block in &spec.blocks {
+            let layers = block.layers.iter();
+            stages.extend(layers.map(|layer| StageShape::Layer {
+                bottleneck: layer.bottleneck,
+                growth: layer.growth,
+            }));
+            stages.extend(block.transition.map(|filters| StageShape::Transition { filters }));
+        }
+        stages.push(StageShape::Head {
+            classes: spec.classes,
+        });
+        Self {
+            input: Shape {
+                height: spec.input.height,
+                width: spec.input.width,
+                channels: spec.input.channels,
+            },
+            stem: StemShape {
+                kernel_height: stem.kernel_height,
+                kernel_width: stem.kernel_width,
+                stride_y: if is_line { 1 } else { stem.stride },
+                stride_x: stem.stride,
+                pad_top: stem.pad_top,
+                pad_left: stem.pad_left,
+                pad_bottom: stem.pad_bottom,
+                pad_right: stem.pad_right,
+                pool: stem.pool,
+                filters: stem.filters,
+            },
+            stages,
+        }
+    }
+
+    /// Where everything lies in the arena; `None` where the network is too large for this machine.
+    pub fn plan(&self) -> Option<Plan> {
+        Plan::new(self.input, &self.stem, self.stages.iter().copied())
+    }
+
+    /// Every stage with the shape of the map it reads.
+    pub fn walk(&self) -> Vec<(Kind, Shape)> {
+        let mut shape = self.input;
+        let kinds = [Kind::Stem(self.stem)]
+            .into_iter()
+            .chain(self.stages.iter().copied().map(Kind::Stage));
+        let walk = kinds.map(|kind| {
+            let input = shape;
+            shape = match kind {
+                Kind::Stem(stem) => stem.output(shape).unwrap_or(shape),
+                Kind::Stage(StageShape::Layer { growth, .. }) => Shape {
+                    channels: shape.channels + growth,
+                    ..shape
+                },
+                Kind::Stage(StageShape::Transition { filters }) => shape.pooled(filters),
+                Kind::Stage(StageShape::Head { .. }) => shape,
+            };
+            (kind, input)
+        });
+        walk.collect()
+    }
+}
+
+/// Folds, calibrates on `images` (NHWC bytes of the training split, whole pictures), quantises, packs and writes.
+///
+/// # Errors
+/// Where the network has parameters that are not finite or is too large for the format.
+pub fn export(network: &Network, images: &[u8], order: Order) -> Result<Vec<u8>, ExportError> {
+    let folded = fold(network);
+    let ranges = calibrate(network, images);
+    write(&quantise(&folded, &ranges)?, order)
+}
+
+/// Writes a quantised network as a blob.
+///
+/// # Errors
+/// Where a number does not fit the format.
+pub fn write(quantised: &Quantised, order: Order) -> Result<Vec<u8>, ExportError> {
+    let geometry = Geometry::of(&quantised.spec);
+    let walk = geometry.walk();
+    let mut stages = Vec::new();
+    for (stage, (kind, input)) in quantised.stages.iter().zip(walk) {
+        stages.push((kind, input, sections(stage, kind, input, order)));
+    }
+    let views = stages.iter().map(|(kind, input, arrays)| StageBytes {
+        kind: *kind,
+        input: *input,
+        sections: Section::ALL
+            .map(|section| arrays.get(&(section as u8)).map_or(&[] as &[u8], Vec::as_slice)),
+    });
+    let header = Header {
+        order,
+        arena_len: 0,
+        input: geometry.input,
+        stem: geometry.stem,
+        stages: geometry.stages.len(),
+    };
+    let mut blob = vec![0; format::len(views.clone())?];
+    format::write(&header, views, &mut blob)?;
+    let plan = geometry.plan().ok_or(denselet::FormatError::TooLarge)?;
+    format::set_arena_len(&mut blob, plan.arena_len)?;
+    format::Blob::read(&blob)?;
+    Ok(blob)
+}
+
+type Arrays = BTreeMap<u8, Vec<u8>>;
+
+/// A stage's arrays by section.
+fn sections(stage: &QuantisedStage, kind: Kind, input: Shape, order: Order) -> Arrays {
+    let mut arrays = Arrays::new();
+    let length = format::filter_len(kind, input).unwrap_or(0);
+    match stage {
+        QuantisedStage::Stem { conv, padding } => {
+            put(&mut arrays, Section::Padding, padding.clone());
+            put_conv(&mut arrays, conv, pack(conv, Taps::Close, order, length));
+            put_scales(&mut arrays, &conv.scales);
+        }
+        QuantisedStage::Layer {
+            gate,
+            bottleneck,
+            conv,
+        } => {
+            put_gate(&mut arrays, gate);
+            if let Some(first) = bottleneck {
+                let length = denselet::layout::stride(input.channels);
+                put(
+                    &mut arrays,
+                    Section::BottleneckWeights,
+                    pack(first, Taps::Strided, order, length),
+                );
+                put(&mut arrays, Section::BottleneckBias, words(&first.bias));
+                put(
+                    &mut arrays,
+                    Section::BottleneckMultiplier,
+                    words(&first.multiplier),
+                );
+                put(&mut arrays, Section::BottleneckScale, halves(&first.scales[..1]));
+            }
+            put_conv(&mut arrays, conv, pack(conv, Taps::Strided, order, length));
+            put_scales(&mut arrays, &conv.scales);
+        }
+        QuantisedStage::Transition { gate, conv } => {
+            put_gate(&mut arrays, gate);
+            put_conv(&mut arrays, conv, pack(conv, Taps::Strided, order, length));
+            put_scales(&mut arrays, &conv.scales);
+        }
+        QuantisedStage::Head { gate, conv } => {
+            put_gate(&mut arrays, gate);
+            put_conv(&mut arrays, conv, pack(conv, Taps::Strided, order, length));
+            put(&mut arrays, Section::Scale, halves(&conv.scales[..1]));
+        }
+    }
+    arrays
+}
+
+fn put(arrays: &mut Arrays, section: Section, bytes: Vec<u8>) {
+    arrays.insert(section as u8, bytes);
+}
+
+fn put_conv(arrays: &mut Arrays, conv: &QuantisedConv, weights: Vec<u8>) {
+    put(arrays, Section::Weights, weights);
+    put(arrays, Section::Bias, words(&conv.bias));
+    put(arrays, Section::Multiplier, words(&conv.multiplier));
+}
+
+fn put_scales(arrays: &mut Arrays, scales: &[Scale]) {
+    put(arrays, Section::Scale, halves(scales));
+    let zeros = scales.iter().flat_map(|scale| {
+        let zero = scale.zero.clamp(i16::MIN.into(), i16::MAX.into());
+        (zero as i16).to_le_bytes()
+    });
+    put(arrays, Section::Zero, zeros.collect());
+}
+
+/// Channels that only fill up a group are always off.
+fn put_gate(arrays: &mut Arrays, gate: &QuantisedGate) {
+    let stride = denselet::layout::stride(gate.mask.len());
+    let filled = |values: &[u8], filling| {
+        let mut values = values.to_vec();
+        values.resize(stride, filling);
+        values
+    };
+    put(arrays, Section::Mask, filled(&gate.mask, 0));
+    put(arrays, Section::Threshold, filled(&gate.threshold, 255));
+}
+
+fn words(values: &[i32]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+fn halves(scales: &[Scale]) -> Vec<u8> {
+    scales
+        .iter()
+        .flat_map(|scale| f16::from_f32(scale.scale).to_le_bytes())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blob::Blob;
+    use crate::evaluate;
+    use crate::net::Normalisation;
+
+    /// Seeded bytes with some structure: neighbouring pixels are alike.
+    fn pictures(count: usize, len: usize) -> Vec<u8> {
+        (0..count * len)
+            .map(|n| ((n / 3) * 37 % 251) as u8 ^ (n / len * 29) as u8)
+            .collect()
+    }
+
+    /// Largest difference of int8 from float logits, as a part of the float logits' range.
+    fn difference(name: &str, order: Order) -> f32 {
+        let mut spec = Spec::load(name).unwrap();
+        spec.dropout = 0.0;
+        let channels = spec.input.channels;
+        let input = Normalisation {
+            mean: vec![120.0; channels],
+            std: vec![70.0; channels],
+        };
+        let mut network = Network::new(&spec, input, 3);
+        // Statistics of an untrained network say nothing; give its batch norms slopes and offsets of both signs.
+        for (index, block) in network.blocks.iter_mut().enumerate() {
+            for (layer, norm) in block.layers.iter_mut().map(|layer| &mut layer.norm1).enumerate() {
+                for (c, (gamma, beta)) in norm.gamma.iter_mut().zip(&mut norm.beta).enumerate() {
+                    *gamma = if (c + layer + index).is_multiple_of(3) {
+                        -0.8
+                    } else {
+                        1.1
+                    };
+                    *beta = [0.4, -0.3, 6.0, 0.0][(c + layer) % 4];
+                }
+            }
+        }
+        let images = pictures(24, spec.input.height * spec.input.width * channels);
+        let blob = Blob::new(&export(&network, &images, order).unwrap()).unwrap();
+        let float = network.logits(&images, 24);
+        let integers = evaluate::logits(&blob, &images, &|_| {}).unwrap();
+        let scale = blob.model().unwrap().stages().find_map(|(stage, _)| match stage {
+            denselet::model::Stage::Head(head) => Some(head.scale.to_f32()),
+            _ => None,
+        });
+        let (min, max) = float
+            .iter()
+            .fold((f32::MAX, f32::MIN), |(min, max), &x| (min.min(x), max.max(x)));
+        let differences = float
+            .iter()
+            .zip(&integers)
+            .map(|(x, &n)| (x - n as f32 * scale.unwrap()).abs());
+        differences.fold(0.0, f32::max) / (max - min)
+    }
+
+    #[test]
+    fn integers_stay_close_to_floats_with_bottlenecks_and_without() {
+        for (name, order) in [
+            ("d4", Order::Plain),
+            ("d4", Order::Pairs),
+            ("d1", Order::Plain),
+            ("plain.toml", Order::Plain),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("plain.toml");
+            let text = "name = \"plain\"\nclasses = 5\nblocks = [3, 3]\ngrowth = 6\nbottleneck = false\ntheta = 1.0\n\
+                        [input]\nheight = 12\nwidth = 12\nchannels = 3\n[stem]\nfilters = 10\n";
+            std::fs::write(&path, text).unwrap();
+            let name = if name == "plain.toml" {
+                path.display().to_string()
+            } else {
+                name.to_owned()
+            };
+            let difference = difference(&name, order);
+            assert!(difference < 0.05, "{name} {order:?}: {difference}");
+        }
+    }
+}

@@ -1,0 +1,451 @@
+//! Inference: running statistics, no gradients. What evaluation, calibration and export see of a network.
+//!
+//! Written for clarity; training has its own path, and a test holds the two together.
+
+use super::{BatchNorm, Conv, Network};
+use crate::spec::Map;
+use rayon::prelude::*;
+
+/// Where [`Network::observe`] looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Site {
+    /// The whole buffer of a dense block, before any batch norm, once its last layer is done: `[n*h*w][c_total]`.
+    Block(usize),
+    /// The bottleneck of (block, layer) after its batch norm + ReLU: `[n*h*w][width]`.
+    Bottleneck(usize, usize),
+    /// What a final transition leaves for the head, in networks that have one: `[n*h*w][c]`.
+    Head,
+    /// The head's outputs: `[n][classes]`.
+    Logits,
+}
+
+impl Network {
+    /// Inference-mode logits of `n` raw pictures (NHWC bytes): `[n][classes]`.
+    ///
+    /// # Panics
+    ///
+    /// When `images` does not hold exactly `n` pictures.
+    pub fn logits(&self, images: &[u8], n: usize) -> Vec<f32> {
+        let size = self.image_len();
+        assert_eq!(images.len(), n * size, "bytes of {n} pictures");
+        let plan = Folded::new(self);
+        let mut logits = vec![0.0; n * self.spec.classes];
+        images
+            .par_chunks(size)
+            .zip(logits.par_chunks_mut(self.spec.classes))
+            .for_each(|(image, out)| out.copy_from_slice(&plan.run(image, &mut |_, _, _| {})));
+        logits
+    }
+
+    /// Runs `n` raw pictures in inference mode and calls `see(site, values, channels)` with what stands at each
+    /// site, all pictures together, in the order of the forward pass.
+    ///
+    /// # Panics
+    ///
+    /// When `images` does not hold exactly `n` pictures.
+    pub fn observe(&self, images: &[u8], n: usize, see: &mut dyn FnMut(Site, &[f32], usize)) {
+        let size = self.image_len();
+        assert_eq!(images.len(), n * size, "bytes of {n} pictures");
+        let plan = Folded::new(self);
+        let seen: Vec<Vec<(Site, Vec<f32>, usize)>> = images
+            .par_chunks(size)
+            .map(|image| {
+                let mut seen = Vec::new();
+                plan.run(image, &mut |site, values, channels| {
+                    seen.push((site, values.to_vec(), channels));
+                });
+                seen
+            })
+            .collect();
+        let Some(first) = seen.first() else { return };
+        for (at, (site, _, channels)) in first.iter().enumerate() {
+            let all: Vec<f32> = seen.iter().flat_map(|image| &image[at].1).copied().collect();
+            see(*site, &all, *channels);
+        }
+    }
+
+    /// Bytes of one raw picture.
+    pub fn image_len(&self) -> usize {
+        self.spec.input.height * self.spec.input.width * self.spec.input.channels
+    }
+}
+
+/// Batch norm with running statistics as scale and shift.
+struct Affine {
+    scale: Vec<f32>,
+    shift: Vec<f32>,
+}
+
+impl Affine {
+    fn new(norm: &BatchNorm) -> Self {
+        let (scale, shift) = norm.affine();
+        Self { scale, shift }
+    }
+
+    /// relu(scale * x + shift) of the first channels of each pixel.
+    fn relu(&self, values: &[f32], stride: usize) -> Vec<f32> {
+        let channels = self.scale.len();
+        let mut out = Vec::with_capacity(values.len() / stride * channels);
+        for pixel in values.chunks_exact(stride) {
+            out.extend(
+                (pixel.iter().zip(&self.scale).zip(&self.shift))
+                    .map(|((x, scale), shift)| (x * scale + shift).max(0.0)),
+            );
+        }
+        out
+    }
+}
+
+/// Convolution with its weights as `[ky][kx][i][o]`, so that the inner loop runs over outputs.
+struct Turned<'n> {
+    conv: &'n Conv,
+    weight: Vec<f32>,
+}
+
+impl<'n> Turned<'n> {
+    fn new(conv: &'n Conv) -> Self {
+        let inner = conv.taps() * conv.inputs;
+        let mut weight = vec![0.0; conv.weight.len()];
+        for (o, row) in conv.weight.chunks_exact(inner).enumerate() {
+            for (k, w) in row.iter().enumerate() {
+                weight[k * conv.outputs + o] = *w;
+            }
+        }
+        Self { conv, weight }
+    }
+
+    /// Convolves `input` of shape `map` into the channels from `slot` on of each pixel of `out`.
+    fn run(&self, input: &[f32], map: Map, step: Step, out: &mut [f32], out_map: Map, slot: usize) {
+        let conv = self.conv;
+        let (inputs, outputs) = (conv.inputs, conv.outputs);
+        let mut sums = vec![0.0f32; outputs];
+        for y in 0..out_map.height {
+            for x in 0..out_map.width {
+                match &conv.bias {
+                    Some(bias) => sums.copy_from_slice(bias),
+                    None => sums.fill(0.0),
+                }
+                for ky in 0..conv.kernel_height {
+                    let Some(row) = (y * step.vertical + ky).checked_sub(step.pad_top) else {
+                        continue;
+                    };
+                    for kx in 0..conv.kernel_width {
+                        let Some(column) = (x * step.horizontal + kx).checked_sub(step.pad_left) else {
+                            continue;
+                        };
+                        if row >= map.height || column >= map.width {
+                            continue;
+                        }
+                        let pixel = &input[(row * map.width + column) * inputs..][..inputs];
+                        let tap = (ky * conv.kernel_width + kx) * inputs * outputs;
+                        let weights = &self.weight[tap..tap + inputs * outputs];
+                        for (v, w) in pixel.iter().zip(weights.chunks_exact(outputs)) {
+                            for (sum, w) in sums.iter_mut().zip(w) {
+                                *sum += v * w;
+                            }
+                        }
+                    }
+                }
+                let at = (y * out_map.width + x) * out_map.channels + slot;
+                out[at..at + outputs].copy_from_slice(&sums);
+            }
+        }
+    }
+}
+
+/// How a convolution walks its input.
+#[derive(Clone, Copy)]
+struct Step {
+    vertical: usize,
+    horizontal: usize,
+    pad_top: usize,
+    pad_left: usize,
+}
+
+/// A network prepared for inference.
+struct Folded<'n> {
+    network: &'n Network,
+    stem: Turned<'n>,
+    stem_norm: Option<Affine>,
+    blocks: Vec<FoldedBlock<'n>>,
+    final_norm: Option<Affine>,
+}
+
+struct FoldedBlock<'n> {
+    layers: Vec<FoldedLayer<'n>>,
+    transition: Option<(Affine, Turned<'n>)>,
+}
+
+struct FoldedLayer<'n> {
+    norm1: Affine,
+    bottleneck: Option<(Turned<'n>, Affine)>,
+    conv2: Turned<'n>,
+}
+
+impl<'n> Folded<'n> {
+    fn new(network: &'n Network) -> Self {
+        let layer = |layer: &'n super::Layer| FoldedLayer {
+            norm1: Affine::new(&layer.norm1),
+            bottleneck: (layer.conv1.as_ref().zip(layer.norm2.as_ref()))
+                .map(|(conv, norm)| (Turned::new(conv), Affine::new(norm))),
+            conv2: Turned::new(&layer.conv2),
+        };
+        let block = |block: &'n super::Block| FoldedBlock {
+            layers: block.layers.iter().map(layer).collect(),
+            transition: block
+                .transition
+                .as_ref()
+                .map(|t| (Affine::new(&t.norm), Turned::new(&t.conv))),
+        };
+        Self {
+            network,
+            stem: Turned::new(&network.stem.conv),
+            stem_norm: network.stem.norm.as_ref().map(Affine::new),
+            blocks: network.blocks.iter().map(block).collect(),
+            final_norm: network.final_norm.as_ref().map(Affine::new),
+        }
+    }
+
+    /// Logits of one picture.
+    fn run(&self, image: &[u8], see: &mut dyn FnMut(Site, &[f32], usize)) -> Vec<f32> {
+        let spec = &self.network.spec;
+        let maps = spec.maps();
+        let (mut map, mut before) = self.first(image);
+        for (b, block) in self.blocks.iter().enumerate() {
+            let whole = maps.blocks[b];
+            let mut values = vec![0.0; whole.pixels() * whole.channels];
+            for (pixel, from) in values
+                .chunks_exact_mut(whole.channels)
+                .zip(before.chunks_exact(map.channels))
+            {
+                pixel[..map.channels].copy_from_slice(from);
+            }
+            let mut slot = map.channels;
+            for (l, layer) in block.layers.iter().enumerate() {
+                let mut read = layer.norm1.relu(&values, whole.channels);
+                let mut inner = Map {
+                    channels: slot,
+                    ..whole
+                };
+                if let Some((conv1, norm2)) = &layer.bottleneck {
+                    let made = Map {
+                        channels: conv1.conv.outputs,
+                        ..whole
+                    };
+                    let mut bottleneck = vec![0.0; made.pixels() * made.channels];
+                    conv1.run(&read, inner, Step::ONE, &mut bottleneck, made, 0);
+                    read = norm2.relu(&bottleneck, made.channels);
+                    inner = made;
+                    see(Site::Bottleneck(b, l), &read, made.channels);
+                }
+                let step = Step::padded(layer.conv2.conv);
+                layer.conv2.run(&read, inner, step, &mut values, whole, slot);
+                slot += layer.conv2.conv.outputs;
+            }
+            see(Site::Block(b), &values, whole.channels);
+            (map, before) = (whole, values);
+            if let Some((norm, conv)) = &block.transition {
+                let read = norm.relu(&before, map.channels);
+                let (half, pooled) = average(&read, map);
+                let out = Map {
+                    channels: conv.conv.outputs,
+                    ..half
+                };
+                let mut made = vec![0.0; out.pixels() * out.channels];
+                conv.run(&pooled, half, Step::ONE, &mut made, out, 0);
+                (map, before) = (out, made);
+                if b + 1 == self.blocks.len() {
+                    see(Site::Head, &before, map.channels);
+                }
+            }
+        }
+        let logits = self.last(&before, map);
+        see(Site::Logits, &logits, logits.len());
+        logits
+    }
+
+    /// Normalised input through the stem.
+    fn first(&self, image: &[u8]) -> (Map, Vec<f32>) {
+        let network = self.network;
+        let spec = &network.spec;
+        let shape = spec.input;
+        let map = Map {
+            height: shape.height,
+            width: shape.width,
+            channels: shape.channels,
+        };
+        let input: Vec<f32> = (image.chunks_exact(shape.channels))
+            .flat_map(|pixel| {
+                (pixel.iter().zip(&network.input.mean).zip(&network.input.std))
+                    .map(|((&byte, mean), std)| (f32::from(byte) - mean) / std)
+            })
+            .collect();
+        let made = spec.maps().stem;
+        let mut out = vec![0.0; made.pixels() * made.channels];
+        let stride = spec.stem.stride;
+        let step = Step {
+            vertical: if shape.height == 1 { 1 } else { stride },
+            horizontal: stride,
+            pad_top: spec.stem.pad_top,
+            pad_left: spec.stem.pad_left,
+        };
+        self.stem.run(&input, map, step, &mut out, made, 0);
+        if let Some(norm) = &self.stem_norm {
+            out = norm.relu(&out, made.channels);
+        }
+        if spec.stem.pool {
+            max_pool(&out, made)
+        } else {
+            (made, out)
+        }
+    }
+
+    /// Final norm, global average, linear layer.
+    fn last(&self, values: &[f32], map: Map) -> Vec<f32> {
+        let activated;
+        let values = match &self.final_norm {
+            Some(norm) => {
+                activated = norm.relu(values, map.channels);
+                &activated
+            }
+            None => values,
+        };
+        let mut mean = vec![0.0f32; map.channels];
+        for pixel in values.chunks_exact(map.channels) {
+            for (sum, v) in mean.iter_mut().zip(pixel) {
+                *sum += v;
+            }
+        }
+        let head = &self.network.head;
+        let share = 1.0 / map.pixels() as f32;
+        (head.weight.chunks_exact(head.inputs).zip(&head.bias))
+            .map(|(row, bias)| bias + row.iter().zip(&mean).map(|(w, m)| w * m * share).sum::<f32>())
+            .collect()
+    }
+}
+
+impl Step {
+    const ONE: Self = Self {
+        vertical: 1,
+        horizontal: 1,
+        pad_top: 0,
+        pad_left: 0,
+    };
+
+    /// The zero frame that keeps the map's size.
+    fn padded(conv: &Conv) -> Self {
+        Self {
+            pad_top: conv.kernel_height / 2,
+            pad_left: conv.kernel_width / 2,
+            ..Self::ONE
+        }
+    }
+}
+
+/// Means of 2x2 pixels (1x2 where there is one row).
+fn average(values: &[f32], map: Map) -> (Map, Vec<f32>) {
+    let half = map.halved(map.channels);
+    let rows = if map.height == 1 { 1 } else { 2 };
+    let share = 1.0 / (2 * rows) as f32;
+    let mut out = vec![0.0; half.pixels() * half.channels];
+    for (at, pixel) in out.chunks_exact_mut(half.channels).enumerate() {
+        let (y, x) = (at / half.width, at % half.width);
+        for row in y * rows..(y + 1) * rows {
+            for column in 2 * x..2 * x + 2 {
+                let from = &values[(row * map.width + column) * map.channels..][..map.channels];
+                for (sum, v) in pixel.iter_mut().zip(from) {
+                    *sum += v * share;
+                }
+            }
+        }
+    }
+    (half, out)
+}
+
+/// 3x3 stride-2 max pool, one pixel of padding (1x3 where there is one row).
+fn max_pool(values: &[f32], map: Map) -> (Map, Vec<f32>) {
+    let side = |n: usize| if n == 1 { 1 } else { (n - 1) / 2 + 1 };
+    let out_map = Map {
+        height: side(map.height),
+        width: side(map.width),
+        ..map
+    };
+    let mut out = vec![f32::NEG_INFINITY; out_map.pixels() * map.channels];
+    for (at, pixel) in out.chunks_exact_mut(map.channels).enumerate() {
+        let (y, x) = (at / out_map.width, at % out_map.width);
+        for row in (2 * y).saturating_sub(1)..(2 * y + 2).min(map.height) {
+            for column in (2 * x).saturating_sub(1)..(2 * x + 2).min(map.width) {
+                let from = &values[(row * map.width + column) * map.channels..][..map.channels];
+                for (best, v) in pixel.iter_mut().zip(from) {
+                    *best = best.max(*v);
+                }
+            }
+        }
+    }
+    (out_map, out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Normalisation;
+    use super::*;
+    use crate::spec::Spec;
+
+    fn network(name: &str) -> Network {
+        let spec = Spec::load(name).unwrap();
+        let channels = spec.input.channels;
+        Network::new(
+            &spec,
+            Normalisation {
+                mean: vec![8.0; channels],
+                std: vec![4.0; channels],
+            },
+            3,
+        )
+    }
+
+    #[test]
+    fn sites_are_seen_in_order_and_in_full() {
+        let network = network("digits");
+        let images: Vec<u8> = (0..3 * 64u32).map(|i| (i * 7 % 17) as u8).collect();
+        let mut seen = Vec::new();
+        let mut last = Vec::new();
+        network.observe(&images, 3, &mut |site, values, channels| {
+            seen.push((site, values.len(), channels));
+            last = values.to_vec();
+        });
+        assert_eq!(seen.len(), 3 + 1 + 3 + 1 + 1);
+        assert_eq!(seen[0], (Site::Bottleneck(0, 0), 3 * 64 * 16, 16));
+        assert_eq!(seen[3], (Site::Block(0), 3 * 64 * 20, 20));
+        assert_eq!(seen[7], (Site::Block(1), 3 * 16 * 22, 22));
+        assert_eq!(seen[8], (Site::Logits, 30, 10));
+        assert_eq!(last, network.logits(&images, 3));
+    }
+
+    #[test]
+    fn every_form_gives_finite_logits() {
+        for name in ["d3", "article", "d5"] {
+            let network = network(name);
+            let image: Vec<u8> = (0..network.image_len()).map(|i| (i * 31 % 251) as u8).collect();
+            let logits = network.logits(&image, 1);
+            assert_eq!(logits.len(), network.spec.classes);
+            assert!(logits.iter().all(|v| v.is_finite()), "{name}");
+        }
+    }
+
+    #[test]
+    fn odd_maps_drop_their_last_row_and_column() {
+        let map = Map {
+            height: 3,
+            width: 5,
+            channels: 1,
+        };
+        let values: Vec<f32> = (0..15u8).map(f32::from).collect();
+        let (half, out) = average(&values, map);
+        assert_eq!((half.height, half.width), (1, 2));
+        assert_eq!(out, [3.0, 5.0]);
+        let (pooled, out) = max_pool(&values, map);
+        assert_eq!((pooled.height, pooled.width), (2, 3));
+        assert_eq!(out, [6.0, 8.0, 9.0, 11.0, 13.0, 14.0]);
+    }
+}

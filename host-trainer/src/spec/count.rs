@@ -1,0 +1,209 @@
+//! Shapes and counts of a [`Spec`]: feature maps, parameters, multiply-accumulates; belongs to the first stage.
+
+use super::{Block, Layer, Spec, Stem};
+
+/// One feature map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Map {
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+    /// Channels per pixel.
+    pub channels: usize,
+}
+
+impl Map {
+    /// Pixels of the map.
+    pub fn pixels(&self) -> usize {
+        self.height * self.width
+    }
+
+    /// The map a transition leaves: half of each side, odd rows and columns dropped, one row kept as it is.
+    pub fn halved(&self, channels: usize) -> Self {
+        let height = if self.height == 1 { 1 } else { self.height / 2 };
+        Self {
+            height,
+            width: self.width / 2,
+            channels,
+        }
+    }
+}
+
+/// Every feature map of a network, for one picture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Maps {
+    /// What the stem's convolution makes, in front of its max pool.
+    pub stem: Map,
+    /// Each block's buffer with all its channels, once its last layer is done.
+    pub blocks: Vec<Map>,
+    /// What the head reads: the last block, or its transition's output.
+    pub head: Map,
+}
+
+impl Stem {
+    /// Channels a layer of the stem's kernel reads, times its taps.
+    fn taps(&self) -> usize {
+        self.kernel_height * self.kernel_width
+    }
+}
+
+impl Layer {
+    /// Rows of the layer's convolution: 3, or 1 where the feature map has one row.
+    pub fn kernel_height(height: usize) -> usize {
+        if height == 1 { 1 } else { 3 }
+    }
+}
+
+impl Block {
+    /// Channels the block's layers append together.
+    pub fn appended(&self) -> usize {
+        self.layers.iter().map(|layer| layer.growth).sum()
+    }
+}
+
+impl Spec {
+    /// The feature maps, in order.
+    pub fn maps(&self) -> Maps {
+        let stem = &self.stem;
+        let step = |side: usize, pads: usize, kernel: usize, stride: usize| {
+            (side + pads).saturating_sub(kernel) / stride + 1
+        };
+        let flat = self.input.height == 1;
+        let made = Map {
+            height: step(
+                self.input.height,
+                stem.pad_top + stem.pad_bottom,
+                stem.kernel_height,
+                if flat { 1 } else { stem.stride },
+            ),
+            width: step(
+                self.input.width,
+                stem.pad_left + stem.pad_right,
+                stem.kernel_width,
+                stem.stride,
+            ),
+            channels: stem.filters,
+        };
+        let mut map = made;
+        if stem.pool {
+            map.height = if flat { 1 } else { step(map.height, 2, 3, 2) };
+            map.width = step(map.width, 2, 3, 2);
+        }
+        let mut blocks = Vec::with_capacity(self.blocks.len());
+        for block in &self.blocks {
+            map.channels += block.appended();
+            blocks.push(map);
+            if let Some(outputs) = block.transition {
+                map = map.halved(outputs);
+            }
+        }
+        Maps {
+            stem: made,
+            blocks,
+            head: map,
+        }
+    }
+
+    /// Parameters as people count them: weights, biases, batch-norm scales and offsets.
+    pub fn parameters(&self) -> usize {
+        let stem = &self.stem;
+        let mut channels = stem.filters;
+        let mut sum = stem.taps() * self.input.channels * channels;
+        if stem.norm {
+            sum += 2 * channels;
+        }
+        for (block, map) in self.blocks.iter().zip(&self.maps().blocks) {
+            let taps = Layer::kernel_height(map.height) * 3;
+            for layer in &block.layers {
+                sum += 2 * channels;
+                sum += match layer.bottleneck {
+                    Some(b) => channels * b + 2 * b + taps * b * layer.growth,
+                    None => taps * channels * layer.growth,
+                };
+                channels += layer.growth;
+            }
+            if let Some(outputs) = block.transition {
+                sum += 2 * channels + channels * outputs;
+                channels = outputs;
+            }
+        }
+        if self.final_norm {
+            sum += 2 * channels;
+        }
+        sum + channels * self.classes + self.classes
+    }
+
+    /// Multiply-accumulates of one picture as the paper writes the network: transitions convolve, then pool.
+    pub fn macs(&self) -> u64 {
+        let maps = self.maps();
+        let stem = &self.stem;
+        let mut channels = stem.filters;
+        let mut sum = maps.stem.pixels() * stem.taps() * self.input.channels * channels;
+        for (block, map) in self.blocks.iter().zip(&maps.blocks) {
+            let taps = Layer::kernel_height(map.height) * 3;
+            for layer in &block.layers {
+                sum += map.pixels()
+                    * match layer.bottleneck {
+                        Some(b) => channels * b + taps * b * layer.growth,
+                        None => taps * channels * layer.growth,
+                    };
+                channels += layer.growth;
+            }
+            if let Some(outputs) = block.transition {
+                sum += map.pixels() * channels * outputs;
+                channels = outputs;
+            }
+        }
+        (sum + channels * self.classes) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_those_people_publish() {
+        for (name, parameters) in [
+            ("densenet-40-12", 1_019_722),
+            ("densenet-bc-100-12", 769_162),
+            ("densenet-bc-190-40", 25_624_430),
+            ("densenet-121", 7_978_856),
+            ("densenet-201", 20_013_928),
+        ] {
+            assert_eq!(Spec::load(name).unwrap().parameters(), parameters, "{name}");
+        }
+    }
+
+    #[test]
+    fn macs_are_those_of_the_comparison() {
+        for (name, macs) in [
+            ("d1", 14_771_160),
+            ("d2", 72_365_352),
+            ("d3", 82_273_632),
+            ("d4", 203_484),
+            ("d5", 44_855_548),
+        ] {
+            assert_eq!(Spec::load(name).unwrap().macs(), macs, "{name}");
+        }
+    }
+
+    #[test]
+    fn article_grows_across_blocks_and_ends_in_a_transition() {
+        let spec = Spec::load("article").unwrap();
+        assert_eq!(
+            spec.maps().stem,
+            Map {
+                height: 30,
+                width: 30,
+                channels: 16
+            }
+        );
+        let head = spec.maps().head;
+        assert_eq!((head.height, head.width), (3, 3));
+        assert_eq!(spec.blocks[2].layers[3].growth, 192);
+        assert_eq!(head.channels, 16 + (1..=12).map(|i| 16 * i).sum::<usize>());
+        assert!(!spec.final_norm);
+    }
+}

@@ -15,3 +15,4 @@ pub mod pack;
 pub mod picture;
 pub mod quantise;
 pub mod spec;
+pub mod whole_file;

@@ -94,3 +94,14 @@ pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> co
     }
     table
 }
+
+/// A progress bar over `count` things on standard error; none where nobody looks (`--json`, or no terminal).
+pub fn progress(count: usize, what: &str, quiet: bool) -> indicatif::ProgressBar {
+    if quiet {
+        return indicatif::ProgressBar::hidden();
+    }
+    let template = format!("{{bar:32}} {{pos}}/{{len}} {what} {{per_sec}} {{eta}} left");
+    let style = indicatif::ProgressStyle::with_template(&template)
+        .unwrap_or_else(|_| indicatif::ProgressStyle::default_bar());
+    indicatif::ProgressBar::new(count as u64).with_style(style)
+}

@@ -44,8 +44,11 @@ struct Report {
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let (arithmetic, confusion, classes) =
-        if is_blob(&args.model) { integers(args)? } else { floats(args)? };
+    let (arithmetic, confusion, classes) = if is_blob(&args.model) {
+        integers(args)?
+    } else {
+        floats(args)?
+    };
     let report = Report {
         model: args.model.clone(),
         data: args.data.clone(),
@@ -75,13 +78,21 @@ fn integers(args: &Args) -> anyhow::Result<(&'static str, Confusion, Vec<String>
     let blob = Blob::read(&args.model)?;
     let model = blob.model()?;
     let shape = model.header().input;
-    let input = Input { height: shape.height, width: shape.width, channels: shape.channels };
+    let input = Input {
+        height: shape.height,
+        width: shape.width,
+        channels: shape.channels,
+    };
     let data = load(&args.data, input, model.classes())?;
     let test = data.test.first(args.count.unwrap_or(usize::MAX));
     let bar = progress(test.len(), "images", args.json);
     let logits = evaluate::logits(&blob, &test.images, &|n| bar.inc(n as u64))?;
     bar.finish_and_clear();
-    Ok(("int8", Confusion::new(&logits, &test.labels, model.classes()), data.classes))
+    Ok((
+        "int8",
+        Confusion::new(&logits, &test.labels, model.classes()),
+        data.classes,
+    ))
 }
 
 /// Loads a data set in the shape and with the number of classes of a network.
@@ -102,12 +113,19 @@ pub fn load(name: &str, input: Input, classes: usize) -> anyhow::Result<Dataset>
 }
 
 fn print(report: &Report) {
-    let header: Vec<&str> = ["is \\ said"].into_iter().chain(report.classes.iter().map(String::as_str)).collect();
-    let rows = report.classes.iter().zip(&report.confusion).map(|(name, counts)| {
-        let counts = counts.iter().take(report.classes.len());
-        let shown = counts.map(|&n| if n == 0 { "·".to_owned() } else { n.to_string() });
-        [name.clone()].into_iter().chain(shown).collect()
-    });
+    let header: Vec<&str> = ["is \\ said"]
+        .into_iter()
+        .chain(report.classes.iter().map(String::as_str))
+        .collect();
+    let rows = report
+        .classes
+        .iter()
+        .zip(&report.confusion)
+        .map(|(name, counts)| {
+            let counts = counts.iter().take(report.classes.len());
+            let shown = counts.map(|&n| if n == 0 { "·".to_owned() } else { n.to_string() });
+            [name.clone()].into_iter().chain(shown).collect()
+        });
     if report.classes.len() <= 20 {
         say(table(&header, rows));
     }

@@ -1,11 +1,12 @@
 //! `denselet run`: runs a model on an emulated board.
 
 use super::{print_json, say, spinner};
+use crate::blob::Blob;
 use crate::board::{self, Outcome, Program, Progress, Request, Table, Workspace};
-use anyhow::Context as _;
+use crate::data::{Dataset, Split};
+use crate::spec::Input;
 use core::time::Duration;
 use denselet::Shape;
-use denselet::format::Blob;
 use indicatif::{ProgressBar, ProgressStyle};
 use rand::{Rng as _, SeedableRng as _};
 use std::path::PathBuf;
@@ -51,17 +52,17 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let table = Table::load()?;
     let workspace = Workspace::find(args.workspace.as_deref())?;
-    let model = std::fs::read(&args.model).with_context(|| args.model.display().to_string())?;
-    let blob = Blob::read(&model).with_context(|| args.model.display().to_string())?;
-    let (images, labels) = load(&args.data, blob.header().input, args.count as usize)?;
+    let model = Blob::read(&args.model)?;
+    let input = model.model()?.header().input;
+    let images = load(&args.data, input, args.count as usize)?;
     let request = Request {
         workspace: &workspace,
         table: &table,
         board: table.find(&args.board)?,
         program: if args.rows { Program::Rows } else { Program::Logits },
         model: &model,
-        images: &images,
-        labels: &labels,
+        images: &images.images,
+        labels: &images.labels,
         limit: Duration::from_secs(args.timeout),
     };
     let outcome = run_with_progress(&request)?;
@@ -105,12 +106,27 @@ pub fn run_with_progress(request: &Request<'_>) -> Result<Outcome, board::Error>
     outcome
 }
 
-/// The first `count` test images of a data set, and their classes.
-fn load(data: &str, input: Shape, count: usize) -> anyhow::Result<(Vec<u8>, Vec<u16>)> {
-    anyhow::ensure!(data == "noise", "data set `{data}` is not known");
-    let mut noise = vec![0; count * input.pixels() * input.channels];
-    rand_chacha::ChaCha8Rng::seed_from_u64(0).fill_bytes(&mut noise);
-    Ok((noise, Vec::new()))
+/// The first `count` test images of a data set, and their classes; noise has none.
+fn load(data: &str, input: Shape, count: usize) -> anyhow::Result<Split> {
+    let Shape {
+        height,
+        width,
+        channels,
+    } = input;
+    if data == "noise" {
+        let mut images = vec![0; count * height * width * channels];
+        rand_chacha::ChaCha8Rng::seed_from_u64(0).fill_bytes(&mut images);
+        return Ok(Split {
+            images,
+            labels: Vec::new(),
+        });
+    }
+    let shape = Input {
+        height,
+        width,
+        channels,
+    };
+    Ok(Dataset::load(data, Some(shape))?.test.first(count))
 }
 
 fn print(outcome: &Outcome) {

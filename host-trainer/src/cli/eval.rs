@@ -138,3 +138,7 @@ fn print(report: &Report) {
         report.arithmetic
     ));
 }
+
+fn floats(args: &Args) -> anyhow::Result<(&'static str, Confusion, Vec<String>)> {
+    anyhow::bail!("{}: not a blob", args.model.display())
+}

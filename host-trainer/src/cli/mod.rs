@@ -68,13 +68,6 @@ pub fn say(line: impl core::fmt::Display) {
     println!("{line}");
 }
 
-/// A line that moves on standard error while something takes its time; nothing where nobody looks.
-pub fn spinner(message: impl Into<std::borrow::Cow<'static, str>>) -> indicatif::ProgressBar {
-    let spinner = indicatif::ProgressBar::new_spinner().with_message(message);
-    spinner.enable_steady_tick(core::time::Duration::from_millis(120));
-    spinner
-}
-
 /// A table for people: numbers to the right.
 pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> comfy_table::Table {
     let mut table = comfy_table::Table::new();
@@ -104,4 +97,11 @@ pub fn progress(count: usize, what: &str, quiet: bool) -> indicatif::ProgressBar
     let style = indicatif::ProgressStyle::with_template(&template)
         .unwrap_or_else(|_| indicatif::ProgressStyle::default_bar());
     indicatif::ProgressBar::new(count as u64).with_style(style)
+}
+
+/// A line that moves on standard error while something takes its time; nothing where nobody looks.
+pub fn spinner(message: impl Into<std::borrow::Cow<'static, str>>) -> indicatif::ProgressBar {
+    let spinner = indicatif::ProgressBar::new_spinner().with_message(message);
+    spinner.enable_steady_tick(core::time::Duration::from_millis(120));
+    spinner
 }

@@ -3,7 +3,6 @@
 use super::{print_json, say, spinner};
 use crate::blob::Blob;
 use crate::board::{self, Outcome, Program, Progress, Request, Table, Workspace};
-use crate::data::{Dataset, Split};
 use crate::spec::Input;
 use core::time::Duration;
 use denselet::Shape;
@@ -52,17 +51,22 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let table = Table::load()?;
     let workspace = Workspace::find(args.workspace.as_deref())?;
-    let model = Blob::read(&args.model)?;
-    let input = model.model()?.header().input;
-    let images = load(&args.data, input, args.count as usize)?;
+    let blob = Blob::read(&args.model)?;
+    let model = blob.model()?;
+    let (images, labels) = load(
+        &args.data,
+        model.header().input,
+        model.classes(),
+        args.count as usize,
+    )?;
     let request = Request {
         workspace: &workspace,
         table: &table,
         board: table.find(&args.board)?,
         program: if args.rows { Program::Rows } else { Program::Logits },
-        model: &model,
-        images: &images.images,
-        labels: &images.labels,
+        model: &blob,
+        images: &images,
+        labels: &labels,
         limit: Duration::from_secs(args.timeout),
     };
     let outcome = run_with_progress(&request)?;
@@ -107,26 +111,19 @@ pub fn run_with_progress(request: &Request<'_>) -> Result<Outcome, board::Error>
 }
 
 /// The first `count` test images of a data set, and their classes; noise has none.
-fn load(data: &str, input: Shape, count: usize) -> anyhow::Result<Split> {
-    let Shape {
-        height,
-        width,
-        channels,
-    } = input;
+fn load(data: &str, input: Shape, classes: usize, count: usize) -> anyhow::Result<(Vec<u8>, Vec<u16>)> {
     if data == "noise" {
-        let mut images = vec![0; count * height * width * channels];
-        rand_chacha::ChaCha8Rng::seed_from_u64(0).fill_bytes(&mut images);
-        return Ok(Split {
-            images,
-            labels: Vec::new(),
-        });
+        let mut noise = vec![0; count * input.pixels() * input.channels];
+        rand_chacha::ChaCha8Rng::seed_from_u64(0).fill_bytes(&mut noise);
+        return Ok((noise, Vec::new()));
     }
-    let shape = Input {
-        height,
-        width,
-        channels,
+    let input = Input {
+        height: input.height,
+        width: input.width,
+        channels: input.channels,
     };
-    Ok(Dataset::load(data, Some(shape))?.test.first(count))
+    let test = super::eval::load(data, input, classes)?.test.first(count);
+    Ok((test.images, test.labels))
 }
 
 fn print(outcome: &Outcome) {

@@ -242,3 +242,82 @@ fn halves(scales: &[Scale]) -> Vec<u8> {
         .flat_map(|scale| f16::from_f32(scale.scale).to_le_bytes())
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blob::Blob;
+    use crate::evaluate;
+    use crate::net::Normalisation;
+
+    /// Seeded bytes with some structure: neighbouring pixels are alike.
+    fn pictures(count: usize, len: usize) -> Vec<u8> {
+        (0..count * len)
+            .map(|n| ((n / 3) * 37 % 251) as u8 ^ (n / len * 29) as u8)
+            .collect()
+    }
+
+    /// Largest difference of int8 from float logits, as a part of the float logits' range.
+    fn difference(name: &str, order: Order) -> f32 {
+        let mut spec = Spec::load(name).unwrap();
+        spec.dropout = 0.0;
+        let channels = spec.input.channels;
+        let input = Normalisation {
+            mean: vec![120.0; channels],
+            std: vec![70.0; channels],
+        };
+        let mut network = Network::new(&spec, input, 3);
+        // Statistics of an untrained network say nothing; give its batch norms slopes and offsets of both signs.
+        for (index, block) in network.blocks.iter_mut().enumerate() {
+            for (layer, norm) in block.layers.iter_mut().map(|layer| &mut layer.norm1).enumerate() {
+                for (c, (gamma, beta)) in norm.gamma.iter_mut().zip(&mut norm.beta).enumerate() {
+                    *gamma = if (c + layer + index).is_multiple_of(3) {
+                        -0.8
+                    } else {
+                        1.1
+                    };
+                    *beta = [0.4, -0.3, 6.0, 0.0][(c + layer) % 4];
+                }
+            }
+        }
+        let images = pictures(24, spec.input.height * spec.input.width * channels);
+        let blob = Blob::new(&export(&network, &images, order).unwrap()).unwrap();
+        let float = network.logits(&images, 24);
+        let integers = evaluate::logits(&blob, &images, &|_| {}).unwrap();
+        let scale = blob.model().unwrap().stages().find_map(|(stage, _)| match stage {
+            denselet::model::Stage::Head(head) => Some(head.scale.to_f32()),
+            _ => None,
+        });
+        let (min, max) = float
+            .iter()
+            .fold((f32::MAX, f32::MIN), |(min, max), &x| (min.min(x), max.max(x)));
+        let differences = float
+            .iter()
+            .zip(&integers)
+            .map(|(x, &n)| (x - n as f32 * scale.unwrap()).abs());
+        differences.fold(0.0, f32::max) / (max - min)
+    }
+
+    #[test]
+    fn integers_stay_close_to_floats_with_bottlenecks_and_without() {
+        for (name, order) in [
+            ("d4", Order::Plain),
+            ("d4", Order::Pairs),
+            ("d1", Order::Plain),
+            ("plain.toml", Order::Plain),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("plain.toml");
+            let text = "name = \"plain\"\nclasses = 5\nblocks = [3, 3]\ngrowth = 6\nbottleneck = false\ntheta = 1.0\n\
+                        [input]\nheight = 12\nwidth = 12\nchannels = 3\n[stem]\nfilters = 10\n";
+            std::fs::write(&path, text).unwrap();
+            let name = if name == "plain.toml" {
+                path.display().to_string()
+            } else {
+                name.to_owned()
+            };
+            let difference = difference(&name, order);
+            assert!(difference < 0.05, "{name} {order:?}: {difference}");
+        }
+    }
+}

@@ -2,13 +2,17 @@
 #![deny(missing_docs)]
 
 pub mod blob;
+pub mod board;
 pub mod calibrate;
 pub mod cli;
 pub mod data;
 pub mod evaluate;
 pub mod export;
 pub mod fold;
+pub mod inspect;
 pub mod net;
 pub mod pack;
+pub mod picture;
 pub mod quantise;
 pub mod spec;
+pub mod whole_file;

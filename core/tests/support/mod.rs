@@ -10,6 +10,7 @@ use denselet::layout::Order;
 use denselet::network::Network;
 use denselet::shape::{Shape, StageShape, StemShape};
 
+pub mod recipes;
 pub mod slow;
 
 /// What a random network looks like.
@@ -95,6 +96,34 @@ pub fn same_stem(filters: usize) -> StemShape {
         pad_right: 1,
         pool: false,
         filters,
+    }
+}
+
+/// Stem 3, a bottleneck layer, a transition, a plain layer, a head.
+pub fn small() -> Recipe {
+    let stages = vec![
+        StageShape::Layer {
+            bottleneck: Some(6),
+            growth: 3,
+        },
+        StageShape::Transition { filters: 3 },
+        StageShape::Layer {
+            bottleneck: None,
+            growth: 2,
+        },
+        StageShape::Head { classes: 3 },
+    ];
+    let input = Shape {
+        height: 6,
+        width: 4,
+        channels: 1,
+    };
+    Recipe {
+        order: Order::Plain,
+        input,
+        stem: same_stem(3),
+        stages,
+        seed: 5,
     }
 }
 

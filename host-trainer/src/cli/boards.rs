@@ -1,10 +1,32 @@
 //! `denselet boards`: lists the boards.
 
+use super::{print_json, say};
+use crate::board::{Board, Table};
+
 /// Options of `denselet boards`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = "Examples:\n  denselet boards\n  denselet boards --json")]
+pub struct Args {
+    /// Print one JSON object: `boards`, a list.
+    #[arg(long)]
+    json: bool,
+}
 
 /// Runs the command.
-pub fn run(_args: &Args) -> anyhow::Result<()> {
-    anyhow::bail!("`denselet boards` is not written yet")
+///
+/// # Errors
+///
+/// Where the table of boards is broken.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let Table { boards, .. } = Table::load()?;
+    if args.json {
+        return print_json(&serde_json::json!({ "boards": boards }));
+    }
+    for Board {
+        name, about, triple, ..
+    } in &boards
+    {
+        say(format_args!("{name:<14} {about} [{triple}]"));
+    }
+    Ok(())
 }

@@ -1,10 +1,71 @@
 //! `denselet build`: builds the firmware with a model embedded.
 
+use super::{print_json, say, spinner};
+use crate::board::{Program, Table, Workspace};
+use anyhow::Context as _;
+use std::path::PathBuf;
+
 /// Options of `denselet build`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(
+    after_help = "Examples:\n  denselet build runs/digits/model.dlt --board microbit --out digits.elf\n  \
+                        denselet build model.dlt --board mps2-an386 --out fw.elf --json"
+)]
+pub struct Args {
+    /// The model's file.
+    model: PathBuf,
+    /// The board to build for; `denselet boards` lists them.
+    #[arg(long, value_name = "NAME")]
+    board: String,
+    /// The firmware to write, an ELF file.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Denselet's sources, by default those that this program was built from.
+    #[arg(long, value_name = "DIR")]
+    workspace: Option<PathBuf>,
+    /// Print one JSON object: board, file, sizes.
+    #[arg(long)]
+    json: bool,
+}
 
 /// Runs the command.
-pub fn run(_args: &Args) -> anyhow::Result<()> {
-    anyhow::bail!("`denselet build` is not written yet")
+///
+/// # Errors
+///
+/// Where the model is none or does not fit, the firmware does not build, or its file cannot be written.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let table = Table::load()?;
+    let board = table.find(&args.board)?;
+    let workspace = Workspace::find(args.workspace.as_deref())?;
+    let model = std::fs::read(&args.model).with_context(|| args.model.display().to_string())?;
+    let busy = spinner(format!("builds the firmware for {}", board.name));
+    let built = workspace.build(&table, board, Program::Logits, &model)?;
+    built.write(&args.out)?;
+    busy.finish_and_clear();
+
+    let sizes = built.sizes;
+    if args.json {
+        return print_json(&serde_json::json!({
+            "board": board.name,
+            "elf": args.out,
+            "flash_code_bytes": sizes.flash_code_bytes,
+            "flash_model_bytes": sizes.flash_model_bytes,
+            "ram_bytes": sizes.ram_bytes,
+            "arena_bytes": denselet::arena_len(&model),
+        }));
+    }
+    say(format_args!("{} for {}", args.out.display(), board.name));
+    let flash = sizes.flash_code_bytes + sizes.flash_model_bytes;
+    say(format_args!(
+        "flash  {flash:>9} of {} bytes: code {}, model {}",
+        board.flash_bytes, sizes.flash_code_bytes, sizes.flash_model_bytes
+    ));
+    say(format_args!(
+        "RAM    {:>9} of {} bytes beside the stack: arena {}, one image and the rest {}",
+        sizes.ram_bytes,
+        board.ram_bytes,
+        denselet::arena_len(&model),
+        sizes.ram_bytes.saturating_sub(denselet::arena_len(&model))
+    ));
+    Ok(())
 }

@@ -1,10 +1,144 @@
 //! `denselet eval`: accuracy of a blob or a checkpoint on a data set.
 
+use super::{print_json, progress, say, table};
+use crate::blob::Blob;
+use crate::data::Dataset;
+use crate::evaluate::{self, Confusion};
+use crate::spec::Input;
+use anyhow::Context;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
 /// Options of `denselet eval`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = "Examples:
+  denselet eval model.dlt --data fashion-mnist
+  denselet eval runs/fashion --data fashion-mnist         (the float network)
+  denselet eval model.dlt --data pictures/ --count 500 --json")]
+pub struct Args {
+    /// A blob (runs with the device's bits), or a run's folder or checkpoint (runs in float)
+    #[arg(value_name = "MODEL|DIR")]
+    model: PathBuf,
+    /// Data set; its test images are used
+    #[arg(long, value_name = "NAME|DIR")]
+    data: String,
+    /// Only the first N test images
+    #[arg(long, value_name = "N")]
+    count: Option<usize>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was measured.
+#[derive(Debug, Serialize)]
+struct Report {
+    model: PathBuf,
+    data: String,
+    arithmetic: &'static str,
+    images: usize,
+    accuracy: f64,
+    classes: Vec<String>,
+    confusion: Vec<Vec<usize>>,
+}
 
 /// Runs the command.
-pub fn run(_args: &Args) -> anyhow::Result<()> {
-    anyhow::bail!("`denselet eval` is not written yet")
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let (arithmetic, confusion, classes) = if is_blob(&args.model) {
+        integers(args)?
+    } else {
+        floats(args)?
+    };
+    let report = Report {
+        model: args.model.clone(),
+        data: args.data.clone(),
+        arithmetic,
+        images: confusion.images(),
+        accuracy: confusion.accuracy(),
+        classes,
+        confusion: confusion.counts,
+    };
+    if args.json {
+        return print_json(&report);
+    }
+    print(&report);
+    Ok(())
+}
+
+/// Whether a path is a file that starts as a blob does, or says so by its name.
+pub fn is_blob(path: &Path) -> bool {
+    let starts = std::fs::File::open(path).is_ok_and(|mut file| {
+        let mut magic = [0; 4];
+        std::io::Read::read_exact(&mut file, &mut magic).is_ok() && magic == denselet::format::MAGIC
+    });
+    starts || path.extension().is_some_and(|extension| extension == "dlt")
+}
+
+fn integers(args: &Args) -> anyhow::Result<(&'static str, Confusion, Vec<String>)> {
+    let blob = Blob::read(&args.model)?;
+    let model = blob.model()?;
+    let shape = model.header().input;
+    let input = Input {
+        height: shape.height,
+        width: shape.width,
+        channels: shape.channels,
+    };
+    let data = load(&args.data, input, model.classes())?;
+    let test = data.test.first(args.count.unwrap_or(usize::MAX));
+    let bar = progress(test.len(), "images", args.json);
+    let logits = evaluate::logits(&blob, &test.images, &|n| bar.inc(n as u64))?;
+    bar.finish_and_clear();
+    Ok((
+        "int8",
+        Confusion::new(&logits, &test.labels, model.classes()),
+        data.classes,
+    ))
+}
+
+/// Loads a data set in the shape and with the number of classes of a network.
+pub fn load(name: &str, input: Input, classes: usize) -> anyhow::Result<Dataset> {
+    let data = Dataset::load(name, Some(input)).with_context(|| format!("data set `{name}`"))?;
+    anyhow::ensure!(
+        data.classes.len() <= classes,
+        "data set `{name}` has {} classes, the network {classes}",
+        data.classes.len()
+    );
+    anyhow::ensure!(
+        data.channels == input.channels,
+        "data set `{name}` has {} channels, the network reads {}",
+        data.channels,
+        input.channels
+    );
+    Ok(data)
+}
+
+fn print(report: &Report) {
+    let header: Vec<&str> = ["is \\ said"]
+        .into_iter()
+        .chain(report.classes.iter().map(String::as_str))
+        .collect();
+    let rows = report
+        .classes
+        .iter()
+        .zip(&report.confusion)
+        .map(|(name, counts)| {
+            let counts = counts.iter().take(report.classes.len());
+            let shown = counts.map(|&n| if n == 0 { "·".to_owned() } else { n.to_string() });
+            [name.clone()].into_iter().chain(shown).collect()
+        });
+    if report.classes.len() <= 20 {
+        say(table(&header, rows));
+    }
+    say(format_args!(
+        "{} on {} test images of {}: {:.2} % right ({})",
+        report.model.display(),
+        report.images,
+        report.data,
+        100.0 * report.accuracy,
+        report.arithmetic
+    ));
+}
+
+fn floats(args: &Args) -> anyhow::Result<(&'static str, Confusion, Vec<String>)> {
+    anyhow::bail!("{}: not a blob", args.model.display())
 }

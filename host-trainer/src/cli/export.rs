@@ -1,10 +1,129 @@
 //! `denselet export`: folds, calibrates, quantises and packs a trained network into a blob.
 
+use super::inspect::grouped;
+use super::{print_json, say};
+use crate::net::{Network, Normalisation};
+use crate::spec::Spec;
+use crate::{export, whole_file};
+use anyhow::{Context, bail};
+use denselet::layout::Order;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
 /// Options of `denselet export`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = "Examples:
+  denselet export runs/fashion --out fashion.dlt
+  denselet export runs/fashion --data ~/fashion-mnist --calibration 1024 --out fashion.dlt
+  denselet export --untrained --net d2 --seed 1 --out d2.dlt    (for sizing and benchmarks)")]
+pub struct Args {
+    /// A run's folder or a checkpoint file
+    #[arg(value_name = "DIR", required_unless_present = "untrained")]
+    run: Option<PathBuf>,
+    /// Where the blob goes
+    #[arg(long, value_name = "FILE", default_value = "model.dlt")]
+    out: PathBuf,
+    /// Data set to calibrate on, its training images only [default: the one it was trained on]
+    #[arg(long, value_name = "NAME|DIR")]
+    data: Option<String>,
+    /// Training images that calibrate
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    calibration: usize,
+    /// Order of the weights: `pairs` for Cortex-M4, M7 and M33, `plain` for every other core
+    #[arg(long, value_enum, default_value_t = OrderName::Pairs)]
+    order: OrderName,
+    /// Export a network with seeded random weights instead of a trained one
+    #[arg(long, requires = "net", conflicts_with_all = ["run", "data"])]
+    untrained: bool,
+    /// With --untrained: a preset's name or a TOML file
+    #[arg(long, value_name = "NAME", requires = "untrained")]
+    net: Option<String>,
+    /// With --untrained: the seed of the weights
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "untrained")]
+    seed: u64,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// The orders by their names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum OrderName {
+    /// Filter after filter.
+    Plain,
+    /// Two filters side by side.
+    Pairs,
+}
+
+impl From<OrderName> for Order {
+    fn from(name: OrderName) -> Self {
+        match name {
+            OrderName::Plain => Self::Plain,
+            OrderName::Pairs => Self::Pairs,
+        }
+    }
+}
+
+/// What was exported.
+#[derive(Debug, Serialize)]
+struct Report {
+    out: PathBuf,
+    blob_bytes: usize,
+    arena_bytes: usize,
+    calibration_images: usize,
+}
 
 /// Runs the command.
-pub fn run(_args: &Args) -> anyhow::Result<()> {
-    anyhow::bail!("`denselet export` is not written yet")
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let (network, images) = match (&args.run, &args.net) {
+        (None, Some(net)) => untrained(net, args.seed)?,
+        (Some(run), _) => trained(run, args)?,
+        (None, None) => bail!("give a run's folder, or --untrained and --net"),
+    };
+    let input = &network.spec.input;
+    let image_len = input.height * input.width * input.channels;
+    let blob = export::export(&network, &images, args.order.into())?;
+    whole_file::write(&args.out, &blob)?;
+    let report = Report {
+        out: args.out.clone(),
+        blob_bytes: blob.len(),
+        arena_bytes: denselet::arena_len(&blob),
+        calibration_images: images.len() / image_len,
+    };
+    if args.json {
+        return print_json(&report);
+    }
+    say(format_args!(
+        "{}: {} bytes of flash, {} bytes of arena, calibrated on {} images",
+        report.out.display(),
+        grouped(report.blob_bytes as u64),
+        grouped(report.arena_bytes as u64),
+        report.calibration_images
+    ));
+    Ok(())
+}
+
+/// A network with seeded weights and seeded pictures that calibrate it.
+pub fn untrained(net: &str, seed: u64) -> anyhow::Result<(Network, Vec<u8>)> {
+    let spec = Spec::load(net)?;
+    let channels = spec.input.channels;
+    let input = Normalisation {
+        mean: vec![127.5; channels],
+        std: vec![64.0; channels],
+    };
+    let image_len = spec.input.height * spec.input.width * channels;
+    // Two pictures of noise are enough: nobody asks an untrained network anything.
+    let mut state = seed ^ 0x9e37_79b9_7f4a_7c15;
+    let images = (0..2 * image_len).map(|_| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    });
+    let images = images.collect();
+    Ok((Network::new(&spec, input, seed), images))
+}
+
+fn trained(_: &Path, _: &Args) -> anyhow::Result<(Network, Vec<u8>)> {
+    None.context("needs checkpoints")
 }

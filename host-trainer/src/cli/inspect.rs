@@ -1,10 +1,104 @@
 //! `denselet inspect`: sizes of a blob or a network, layer by layer.
 
+use super::{print_json, say, table};
+use crate::blob::Blob;
+use crate::inspect::{self, Report};
+use crate::spec::Spec;
+use anyhow::Context;
+use denselet::layout::Order;
+use std::path::PathBuf;
+
 /// Options of `denselet inspect`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = "Examples:
+  denselet inspect model.dlt
+  denselet inspect --net densenet-bc-100-12
+  denselet inspect --net my-network.toml --json")]
+pub struct Args {
+    /// A blob
+    #[arg(required_unless_present = "net", conflicts_with = "net")]
+    model: Option<PathBuf>,
+    /// A preset's name or a TOML file: sizes without training
+    #[arg(long, value_name = "NAME")]
+    net: Option<String>,
+    /// Print one JSON object instead of tables
+    #[arg(long)]
+    json: bool,
+}
 
 /// Runs the command.
-pub fn run(_args: &Args) -> anyhow::Result<()> {
-    anyhow::bail!("`denselet inspect` is not written yet")
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let too_large = || "network does not fit in this machine's address space";
+    let report = match (&args.model, &args.net) {
+        (Some(path), _) => {
+            let blob = Blob::read(path)?;
+            inspect::blob(&path.display().to_string(), &blob).with_context(too_large)?
+        }
+        (None, Some(name)) => inspect::network(&Spec::load(name)?, Order::Plain).with_context(too_large)?,
+        (None, None) => anyhow::bail!("give a blob or --net"),
+    };
+    if args.json {
+        return print_json(&report);
+    }
+    print(&report);
+    Ok(())
+}
+
+fn print(report: &Report) {
+    let sides = |[height, width, channels]: [usize; 3]| format!("{height}x{width}x{channels}");
+    let rows = report.layers.iter().enumerate().map(|(index, row)| {
+        let mark = if index == report.peak { " <- peak" } else { "" };
+        vec![
+            row.name.clone(),
+            row.what.clone(),
+            sides(row.input),
+            sides(row.output),
+            grouped(row.macs),
+            grouped(row.bytes as u64),
+            format!("{}{mark}", grouped(row.arena_bytes as u64)),
+        ]
+    });
+    say(table(
+        &[
+            "stage",
+            "computes",
+            "reads",
+            "leaves",
+            "MACs",
+            "blob bytes",
+            "arena bytes",
+        ],
+        rows,
+    ));
+    say(format_args!("{}", report.name));
+    say(format_args!("  parameters  {}", grouped(report.params)));
+    say(format_args!(
+        "  MACs        {} ({} executed: transitions pool first)",
+        grouped(report.macs),
+        grouped(report.macs_executed)
+    ));
+    say(format_args!(
+        "  arena       {} bytes",
+        grouped(report.arena_bytes as u64)
+    ));
+    say(format_args!(
+        "  blob        {} bytes",
+        grouped(report.blob_bytes as u64)
+    ));
+    if let Some(order) = report.order {
+        say(format_args!("  weights     {order} order"));
+    }
+}
+
+/// A number with its thousands apart.
+pub fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
 }

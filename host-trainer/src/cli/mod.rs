@@ -67,3 +67,41 @@ pub fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
 pub fn say(line: impl core::fmt::Display) {
     println!("{line}");
 }
+
+/// A table for people: numbers to the right.
+pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> comfy_table::Table {
+    let mut table = comfy_table::Table::new();
+    table
+        .load_preset(comfy_table::presets::UTF8_FULL_CONDENSED)
+        .set_header(header);
+    for row in rows {
+        table.add_row(row.into_iter().map(|text| {
+            let is_number = text.starts_with(|first: char| first.is_ascii_digit());
+            let cell = comfy_table::Cell::new(&text);
+            if is_number {
+                cell.set_alignment(comfy_table::CellAlignment::Right)
+            } else {
+                cell
+            }
+        }));
+    }
+    table
+}
+
+/// A progress bar over `count` things on standard error; none where nobody looks (`--json`, or no terminal).
+pub fn progress(count: usize, what: &str, quiet: bool) -> indicatif::ProgressBar {
+    if quiet {
+        return indicatif::ProgressBar::hidden();
+    }
+    let template = format!("{{bar:32}} {{pos}}/{{len}} {what} {{per_sec}} {{eta}} left");
+    let style = indicatif::ProgressStyle::with_template(&template)
+        .unwrap_or_else(|_| indicatif::ProgressStyle::default_bar());
+    indicatif::ProgressBar::new(count as u64).with_style(style)
+}
+
+/// A line that moves on standard error while something takes its time; nothing where nobody looks.
+pub fn spinner(message: impl Into<std::borrow::Cow<'static, str>>) -> indicatif::ProgressBar {
+    let spinner = indicatif::ProgressBar::new_spinner().with_message(message);
+    spinner.enable_steady_tick(core::time::Duration::from_millis(120));
+    spinner
+}

@@ -1,10 +1,157 @@
 //! `denselet run`: runs a model on an emulated board.
 
+use super::{print_json, say, spinner};
+use crate::blob::Blob;
+use crate::board::{self, Outcome, Program, Progress, Request, Table, Workspace};
+use crate::spec::Input;
+use core::time::Duration;
+use denselet::Shape;
+use indicatif::{ProgressBar, ProgressStyle};
+use rand::{Rng as _, SeedableRng as _};
+use std::path::PathBuf;
+
 /// Options of `denselet run`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(
+    after_help = "Examples:\n  denselet run runs/digits/model.dlt --board microbit --data digits --count 100\n  \
+                        denselet run model.dlt --board mps2-an386 --data noise --count 10 --json\n  \
+                        denselet run model.dlt --board lm3s6965evb --data noise --rows"
+)]
+pub struct Args {
+    /// The model's file.
+    model: PathBuf,
+    /// The board to run on; `denselet boards` lists them.
+    #[arg(long, value_name = "NAME")]
+    board: String,
+    /// Where the images come from: a data set (its test images), or `noise`, random ones without classes.
+    #[arg(long, value_name = "DATA")]
+    data: String,
+    /// How many images, from the first.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    count: u32,
+    /// Push the images row by row, as a camera would; counts no instructions.
+    #[arg(long)]
+    rows: bool,
+    /// Seconds the emulator may take.
+    #[arg(long, default_value_t = 1800, value_name = "SECONDS")]
+    timeout: u64,
+    /// Denselet's sources, by default those that this program was built from.
+    #[arg(long, value_name = "DIR")]
+    workspace: Option<PathBuf>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
 
 /// Runs the command.
-pub fn run(_args: &Args) -> anyhow::Result<()> {
-    anyhow::bail!("`denselet run` is not written yet")
+///
+/// # Errors
+///
+/// Where the model does not run on the board, and where its logits are not the host's.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let table = Table::load()?;
+    let workspace = Workspace::find(args.workspace.as_deref())?;
+    let blob = Blob::read(&args.model)?;
+    let model = blob.model()?;
+    let (images, labels) = load(
+        &args.data,
+        model.header().input,
+        model.classes(),
+        args.count as usize,
+    )?;
+    let request = Request {
+        workspace: &workspace,
+        table: &table,
+        board: table.find(&args.board)?,
+        program: if args.rows { Program::Rows } else { Program::Logits },
+        model: &blob,
+        images: &images,
+        labels: &labels,
+        limit: Duration::from_secs(args.timeout),
+    };
+    let outcome = run_with_progress(&request)?;
+    if args.json {
+        print_json(&outcome)?;
+    } else {
+        print(&outcome);
+    }
+    anyhow::ensure!(
+        outcome.matches_host,
+        "{} of {} images have other logits on the board than on the host",
+        outcome.images - outcome.images_equal,
+        outcome.images
+    );
+    Ok(())
+}
+
+/// Runs a request with a spinner for the build and a bar for the images.
+///
+/// # Errors
+///
+/// As [`board::run`].
+pub fn run_with_progress(request: &Request<'_>) -> Result<Outcome, board::Error> {
+    let name = &request.board.name;
+    let mut bar = spinner(format!("builds the firmware for {name}"));
+    let mut is_running = false;
+    let outcome = board::run(request, &mut |progress| {
+        if let Progress::Running { done, of } = progress {
+            if !is_running {
+                is_running = true;
+                bar.finish_and_clear();
+                let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} images, {eta} left");
+                bar = ProgressBar::new(of as u64)
+                    .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+                    .with_message(format!("runs on {name}"));
+            }
+            bar.set_position(done as u64);
+        }
+    });
+    bar.finish_and_clear();
+    outcome
+}
+
+/// The first `count` test images of a data set, and their classes; noise has none.
+fn load(data: &str, input: Shape, classes: usize, count: usize) -> anyhow::Result<(Vec<u8>, Vec<u16>)> {
+    if data == "noise" {
+        let mut noise = vec![0; count * input.pixels() * input.channels];
+        rand_chacha::ChaCha8Rng::seed_from_u64(0).fill_bytes(&mut noise);
+        return Ok((noise, Vec::new()));
+    }
+    let input = Input {
+        height: input.height,
+        width: input.width,
+        channels: input.channels,
+    };
+    let test = super::eval::load(data, input, classes)?.test.first(count);
+    Ok((test.images, test.labels))
+}
+
+fn print(outcome: &Outcome) {
+    let accuracy = outcome
+        .accuracy
+        .map(|share| format!(", accuracy {:.2} %", share * 100.0));
+    let instructions = match outcome.instructions {
+        Some(range) if range.min == range.max => range.max.to_string(),
+        Some(range) => format!("{} to {}", range.min, range.max),
+        None => "not counted".to_owned(),
+    };
+    say(format_args!("board         {}", outcome.board));
+    say(format_args!(
+        "images        {}{}",
+        outcome.images,
+        accuracy.unwrap_or_default()
+    ));
+    say(format_args!(
+        "equal to host {} of {}, every logit",
+        outcome.images_equal, outcome.images
+    ));
+    say(format_args!("instructions  {instructions} per inference"));
+    say(format_args!(
+        "RAM           arena {}, state {}, stack {} bytes",
+        outcome.arena_bytes, outcome.state_bytes, outcome.stack_bytes
+    ));
+    say(format_args!(
+        "flash         code {}, model {} bytes",
+        outcome.sizes.flash_code_bytes, outcome.sizes.flash_model_bytes
+    ));
 }

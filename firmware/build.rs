@@ -1,0 +1,154 @@
+//! Makes the memory map and the constants of one board out of `boards.toml`, and embeds the model.
+//!
+//! The board is `DENSELET_BOARD`, or the first of the table with the target that is being built for. The model is the
+//! file `DENSELET_MODEL`, or the small one of the tests. On a host there is nothing to do.
+
+use denselet::format::Blob;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=boards.toml");
+    println!("cargo::rerun-if-env-changed=DENSELET_BOARD");
+    println!("cargo::rerun-if-env-changed=DENSELET_MODEL");
+    if env::var("CARGO_CFG_TARGET_OS")? != "none" {
+        return Ok(());
+    }
+    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    let table = fs::read_to_string(root.join("boards.toml"))?;
+    let board = find(&table)?;
+
+    fs::write(out.join("board.rs"), board.constants(&common(&table))?)?;
+    fs::write(out.join("memory.x"), board.memory_map()?)?;
+    // The interrupt vectors are in `board::cortex_m`: one, where the runtime crate would have 240.
+    fs::write(out.join("device.x"), "")?;
+    fs::write(out.join("model.rs"), embed(&root, &board)?)?;
+
+    println!("cargo::rustc-link-search={}", out.display());
+    if env::var("CARGO_CFG_TARGET_ARCH")?.starts_with("riscv") {
+        println!("cargo::rustc-link-arg-bins=-Tmemory.x");
+    }
+    println!("cargo::rustc-link-arg-bins=-Tlink.x");
+    Ok(())
+}
+
+/// One `[[board]]` of the table, its lines as they stand.
+struct Board<'t>(&'t str);
+
+impl Board<'_> {
+    /// The text after `key = `, without quotes.
+    fn get(&self, key: &str) -> Result<&str, String> {
+        self.0
+            .lines()
+            .filter_map(|line| line.split_once('='))
+            .find(|(name, _)| name.trim() == key)
+            .map(|(_, value)| value.trim().trim_matches('"'))
+            .ok_or_else(|| format!("a board of boards.toml has no `{key}`"))
+    }
+
+    /// What `board::` says about itself.
+    fn constants(&self, common: &Board<'_>) -> Result<String, String> {
+        Ok(format!(
+            "/// The board's name, as in `boards.toml`.\npub const NAME: &str = {:?};\n\
+             /// Ticks of the counter per millisecond.\npub const CLOCK_KHZ: u32 = {};\n\
+             /// Bytes of RAM.\npub const RAM_BYTES: usize = {};\n\
+             /// Nanoseconds of the emulator's time that an instruction takes, as a power of two: the `shift` of \
+             `-icount`.\npub const ICOUNT_SHIFT: u32 = {};\n\
+             /// Bytes of RAM that must be left for the stack beside a model's arena and an image.\n\
+             pub const STACK_RESERVE: usize = {};\n",
+            self.get("name")?,
+            self.get("clock_khz")?,
+            self.get("ram_bytes")?,
+            common.get("icount_shift")?,
+            common.get("stack_reserve")?,
+        ))
+    }
+
+    /// The linker's memory regions. RISC-V's runtime crate wants to be told what goes where.
+    fn memory_map(&self) -> Result<String, String> {
+        let mut map = format!(
+            "MEMORY\n{{\n  FLASH : ORIGIN = {}, LENGTH = {}\n  RAM : ORIGIN = {}, LENGTH = {}\n}}\n",
+            self.get("flash_origin")?,
+            self.get("flash_bytes")?,
+            self.get("ram_origin")?,
+            self.get("ram_bytes")?
+        );
+        if self.get("triple")?.starts_with("riscv") {
+            for (region, memory) in [
+                ("TEXT", "FLASH"),
+                ("RODATA", "FLASH"),
+                ("DATA", "RAM"),
+                ("BSS", "RAM"),
+                ("HEAP", "RAM"),
+                ("STACK", "RAM"),
+            ] {
+                map += &format!("REGION_ALIAS(\"REGION_{region}\", {memory});\n");
+            }
+        }
+        Ok(map)
+    }
+}
+
+/// What stands before the first board and holds for all.
+fn common(table: &str) -> Board<'_> {
+    Board(table.split("[[board]]").next().unwrap_or_default())
+}
+
+/// The board asked for, or the first with this target.
+fn find(table: &str) -> Result<Board<'_>, Box<dyn Error>> {
+    let target = env::var("TARGET")?;
+    let asked = env::var("DENSELET_BOARD").ok();
+    for board in table.split("[[board]]").skip(1).map(Board) {
+        let is_it = match &asked {
+            Some(name) => board.get("name")? == name,
+            None => board.get("triple")? == target,
+        };
+        if is_it {
+            let triple = board.get("triple")?;
+            if triple != target {
+                return Err(format!(
+                    "board {} is built with --target {triple}, not {target}",
+                    board.get("name")?
+                )
+                .into());
+            }
+            return Ok(board);
+        }
+    }
+    Err(match asked {
+        Some(name) => format!("DENSELET_BOARD={name}: boards.toml has no such board").into(),
+        None => format!("boards.toml has no board with the target {target}").into(),
+    })
+}
+
+/// Rust source of what `model.rs` says: the bytes and the sizes that the compiler needs.
+fn embed(root: &Path, board: &Board<'_>) -> Result<String, Box<dyn Error>> {
+    let model = match env::var_os("DENSELET_MODEL") {
+        Some(path) => PathBuf::from(path),
+        None => root.join("../tests/golden/tiny.dlt"),
+    };
+    let model = model
+        .canonicalize()
+        .map_err(|error| format!("model {}: {error}", model.display()))?;
+    let path = model.to_str().ok_or("the model's path is not UTF-8")?;
+    println!("cargo::rerun-if-changed={path}");
+
+    let bytes = fs::read(&model)?;
+    let blob = Blob::read(&bytes).map_err(|error| format!("model {path}: {error}"))?;
+    let input = blob.header().input;
+    let (name, ram) = (board.get("name")?, board.get("ram_bytes")?);
+    let arena = denselet::arena_len(&bytes);
+    Ok(format!(
+        "/// The blob.\n\
+         pub static BLOB: &Aligned<[u8; {}]> = &Aligned(*include_bytes!({path:?}));\n\
+         /// Rows of an image.\npub const IMAGE_HEIGHT: usize = {};\n\
+         /// Bytes of an image's row, `[x][channel]`.\npub const IMAGE_ROW_LEN: usize = {};\n\
+         const _: () = assert!(FITS, \"the model's arena of {arena} bytes, an image and a stack do not fit the {ram} \
+         bytes of RAM of {name}\");\n",
+        bytes.len(),
+        input.height,
+        input.width * input.channels,
+    ))
+}

@@ -1,0 +1,71 @@
+//! The only code that knows a target: reset, ticks, stack, printing and exit through the debugger's channel.
+//!
+//! Before it: the runtime crates' reset handlers. After it: the programs, which are safe Rust. Which board this is was
+//! decided by `build.rs` out of `boards.toml`.
+#![allow(unsafe_code)]
+
+mod bracket;
+mod images;
+mod semihosting;
+mod singleton;
+mod stack;
+
+// One instruction set, one file, one name. A trait would promise a choice at run time that no chip has.
+#[cfg(target_arch = "arm")]
+#[path = "cortex_m.rs"]
+mod processor;
+#[cfg(target_arch = "riscv32")]
+#[path = "riscv.rs"]
+mod processor;
+
+pub use bracket::{
+    INSTRUCTIONS_PER_WRAP, InstructionCounter, LOOP_INSTRUCTIONS, denselet_begin, denselet_end,
+};
+pub use images::Images;
+pub use semihosting::{Console, File, exit};
+pub use singleton::Singleton;
+pub use stack::stack_used;
+
+include!(concat!(env!("OUT_DIR"), "/board.rs"));
+
+/// Makes `$run` what the reset handler calls; see [`crate::program`].
+#[macro_export]
+macro_rules! reset_calls {
+    ($run:path) => {
+        /// Called by the runtime crate when memory is initialised.
+        // SAFETY: both runtime crates declare `main` as exactly this, and one program defines it once.
+        #[allow(unsafe_code)]
+        #[unsafe(export_name = "main")]
+        extern "C" fn denselet_main() -> ! {
+            $crate::board::finish($run())
+        }
+    };
+}
+
+/// Ends the program with its result.
+pub fn finish(result: Result<(), crate::report::Failure>) -> ! {
+    match result {
+        Ok(()) => exit(0),
+        Err(failure) => {
+            crate::report::Report::new(Console).failure(failure);
+            exit(1)
+        }
+    }
+}
+
+/// Ends the program after an exception of the processor.
+fn fault(name: &str) -> ! {
+    crate::report::Report::new(Console).fault(name);
+    exit(102)
+}
+
+/// Says where the program gave up, without the formatting machinery, and ends it.
+#[panic_handler]
+fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
+    let mut report = crate::report::Report::new(Console);
+    match info.location() {
+        Some(place) => report.panic(place.file(), place.line()),
+        None => report.panic("an unknown place", 0),
+    }
+    exit(101)
+}

@@ -1,0 +1,256 @@
+//! Builds a program of the firmware for a board, a model embedded.
+
+use super::{Board, Error, Sizes, Table};
+use denselet::format::Blob;
+use serde::Deserialize;
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The folder with the sources of the firmware.
+#[derive(Clone, Debug)]
+pub struct Workspace(PathBuf);
+
+/// A program of the firmware.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// Runs whole images and says what an inference took.
+    Logits,
+    /// Pushes images row by row.
+    Rows,
+    /// Proves that instructions are counted exactly.
+    Counter,
+}
+
+/// A firmware that was built.
+#[derive(Clone, Debug)]
+pub struct Built {
+    /// The ELF file's bytes.
+    pub elf: Vec<u8>,
+    /// What it takes.
+    pub sizes: Sizes,
+}
+
+impl Program {
+    /// The name of its file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Logits => "logits",
+            Self::Rows => "rows",
+            Self::Counter => "counter",
+        }
+    }
+}
+
+impl Workspace {
+    /// The workspace at `path`, or the one that this program was built from.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Workspace`] where there is none.
+    pub fn find(path: Option<&Path>) -> Result<Self, Error> {
+        let path = path.unwrap_or(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")));
+        match path.canonicalize() {
+            Ok(root) if root.join("firmware/cargo").exists() => Ok(Self(root)),
+            _ => Err(Error::Workspace {
+                path: path.to_owned(),
+            }),
+        }
+    }
+
+    /// Builds `program` for `board` around `model`, and gets what is missing for it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Model`] where it is none, [`Error::Ram`] or [`Error::Flash`] where it does not fit, [`Error::Build`] with
+    /// what cargo said where anything else goes wrong.
+    pub fn build(
+        &self,
+        table: &Table,
+        board: &Board,
+        program: Program,
+        model: &[u8],
+    ) -> Result<Built, Error> {
+        check_fit(table, board, model)?;
+        let folder = tempfile::tempdir().map_err(Error::io("a folder for the model"))?;
+        let file = folder.path().join("model.dlt");
+        fs::write(&file, model).map_err(Error::io("the model's file"))?;
+
+        // Programs for boards of one target have one place: nobody may build another between cargo's end and our copy.
+        let target = self.0.join("target");
+        fs::create_dir_all(&target).map_err(Error::io(target.display().to_string()))?;
+        let lock = File::create(target.join("firmware.lock")).map_err(Error::io("target/firmware.lock"))?;
+        lock.lock().map_err(Error::io("target/firmware.lock"))?;
+        let executable = self.cargo(board, program, model.len(), &file)?;
+        let elf = fs::read(&executable).map_err(Error::io(executable.display().to_string()))?;
+        let sizes = Sizes::of(&elf, board, model.len())?;
+        Ok(Built { elf, sizes })
+    }
+
+    /// Runs `firmware/cargo` and returns the program's path.
+    fn cargo(
+        &self,
+        board: &Board,
+        program: Program,
+        model_len: usize,
+        model: &Path,
+    ) -> Result<PathBuf, Error> {
+        let script = self.0.join("firmware/cargo");
+        let mut cargo = Command::new(&script)
+            .args([
+                &board.name,
+                "build",
+                "--profile",
+                "firmware",
+                "--bin",
+                program.name(),
+            ])
+            .arg("--message-format=json-render-diagnostics")
+            .env("DENSELET_MODEL", model)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(Error::io(script.display().to_string()))?;
+        let stderr = cargo.stderr.take();
+        let log = std::thread::spawn(move || {
+            let mut log = Vec::new();
+            // What was read before an error is the best there is to show.
+            let _ = stderr.map(|mut pipe| pipe.read_to_end(&mut log));
+            String::from_utf8_lossy(&log).into_owned()
+        });
+        let mut executable = None;
+        for line in cargo
+            .stdout
+            .take()
+            .map(BufReader::new)
+            .into_iter()
+            .flat_map(|out| out.lines())
+        {
+            let line = line.map_err(Error::io("cargo's output"))?;
+            if let Ok(Artifact {
+                executable: Some(path),
+                target,
+            }) = serde_json::from_str(&line)
+                && target.name == program.name()
+            {
+                executable = Some(path);
+            }
+        }
+        let status = cargo.wait().map_err(Error::io("cargo"))?;
+        let log = log.join().unwrap_or_default();
+        match executable {
+            Some(path) if status.success() => Ok(path),
+            _ => Err(build_error(board, model_len, &log)),
+        }
+    }
+}
+
+impl Built {
+    /// Writes the ELF file, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] with the path.
+    pub fn write(&self, path: &Path) -> Result<(), Error> {
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        let named = || Error::io(path.display().to_string());
+        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(named())?;
+        file.write_all(&self.elf).map_err(named())?;
+        file.persist(path).map_err(|error| named()(error.error))?;
+        Ok(())
+    }
+}
+
+/// What cargo says of something it built; the rest of its messages does not concern us.
+#[derive(Deserialize)]
+struct Artifact {
+    executable: Option<PathBuf>,
+    target: Target,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+}
+
+/// Refuses a model that is none or cannot fit, with numbers, before anything is compiled.
+fn check_fit(table: &Table, board: &Board, model: &[u8]) -> Result<(), Error> {
+    let input = Blob::read(model).map_err(Error::Model)?.header().input;
+    let arena = denselet::arena_len(model);
+    let image = input.pixels() * input.channels;
+    let stack = table.stack_reserve;
+    let needed = arena + image + stack;
+    if needed > board.ram_bytes {
+        return Err(Error::Ram {
+            board: board.name.clone(),
+            had: board.ram_bytes,
+            needed,
+            arena,
+            image,
+            stack,
+        });
+    }
+    if model.len() > board.flash_bytes {
+        return Err(flash_error(board, model.len(), model.len()));
+    }
+    Ok(())
+}
+
+fn flash_error(board: &Board, needed: usize, model: usize) -> Error {
+    Error::Flash {
+        board: board.name.clone(),
+        had: board.flash_bytes,
+        needed,
+        model,
+    }
+}
+
+/// The linker's complaint about a full flash as such; anything else with the end of the log.
+fn build_error(board: &Board, model_len: usize, log: &str) -> Error {
+    let overflow = log
+        .split("region 'FLASH': overflowed by ")
+        .nth(1)
+        .and_then(|rest| rest.split(' ').next());
+    if let Some(overflow) = overflow.and_then(|bytes| bytes.parse::<usize>().ok()) {
+        return flash_error(board, board.flash_bytes + overflow, model_len);
+    }
+    let lines: Vec<&str> = log.lines().collect();
+    let end = lines[lines.len().saturating_sub(30)..].join("\n");
+    Error::Build {
+        board: board.name.clone(),
+        log: end,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_flash_is_named_with_its_numbers() {
+        let table = Table::load().expect("a table");
+        let board = table.find("microbit").expect("a board");
+        let log =
+            "rust-lld: error: section '.rodata' will not fit in region 'FLASH': overflowed by 1234 bytes\n";
+        let error = build_error(board, 260_000, log).to_string();
+        assert_eq!(
+            error,
+            "microbit has 262144 bytes of flash; model (260000) and code need 263378"
+        );
+    }
+
+    #[test]
+    fn something_else_than_a_blob_is_refused_before_cargo_runs() {
+        let table = Table::load().expect("a table");
+        let board = table.find("microbit").expect("a board");
+        assert!(matches!(
+            check_fit(&table, board, b"no blob"),
+            Err(Error::Model(_))
+        ));
+    }
+}

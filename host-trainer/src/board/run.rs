@@ -1,0 +1,188 @@
+//! Runs images on an emulated board and on the host, and compares every logit.
+
+use super::{Board, Error, Facts, Program, Sizes, Table, Workspace, emulate};
+use crate::blob::Blob;
+use crate::evaluate;
+use core::time::Duration;
+use serde::Serialize;
+
+/// What to run.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'r> {
+    /// Where the firmware's sources are.
+    pub workspace: &'r Workspace,
+    /// The table the board is from.
+    pub table: &'r Table,
+    /// Where to run it.
+    pub board: &'r Board,
+    /// Which of the firmware's programs, of those that print logits.
+    pub program: Program,
+    /// The blob.
+    pub model: &'r Blob,
+    /// The images, NHWC, one behind the other.
+    pub images: &'r [u8],
+    /// Their classes, one an image, or none at all where they are not known.
+    pub labels: &'r [u16],
+    /// How long the emulator may take.
+    pub limit: Duration,
+}
+
+/// How far it has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// The firmware is being built.
+    Building,
+    /// Images are being run.
+    Running {
+        /// Images with logits.
+        done: usize,
+        /// Images there are.
+        of: usize,
+    },
+}
+
+/// The fewest and the most instructions of an inference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Instructions {
+    /// The fewest.
+    pub min: u64,
+    /// The most.
+    pub max: u64,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Outcome {
+    /// The board's name.
+    pub board: String,
+    /// Images that were run.
+    pub images: usize,
+    /// Share of images whose class the board found, from 0 to 1; `None` where the classes are not known.
+    pub accuracy: Option<f64>,
+    /// Whether every logit of every image is the host's.
+    pub matches_host: bool,
+    /// Images whose logits are all the host's.
+    pub images_equal: usize,
+    /// Executed instructions of an inference; `None` from a program that does not count them.
+    pub instructions: Option<Instructions>,
+    /// The most bytes that an inference had on the stack.
+    pub stack_bytes: usize,
+    /// Bytes of the network's own fields, beside the arena.
+    pub state_bytes: usize,
+    /// Bytes of arena.
+    pub arena_bytes: usize,
+    /// Bytes of flash and RAM that the firmware takes.
+    #[serde(flatten)]
+    pub sizes: Sizes,
+    /// The board's logits, image by image.
+    #[serde(skip)]
+    pub logits: Vec<Vec<i32>>,
+}
+
+/// Builds, runs and compares.
+///
+/// # Errors
+///
+/// Whatever keeps the images from being run. Logits that are not the host's are no error: the outcome says so.
+pub fn run(request: &Request<'_>, progress: &mut dyn FnMut(Progress)) -> Result<Outcome, Error> {
+    let Request {
+        table,
+        board,
+        model,
+        images,
+        labels,
+        ..
+    } = *request;
+    progress(Progress::Building);
+    let built = request
+        .workspace
+        .build(table, board, request.program, model.bytes())?;
+    let expected = host_logits(model, images)?;
+    if !labels.is_empty() && labels.len() != expected.len() {
+        let needed = images.len().checked_div(expected.len()).unwrap_or(0);
+        return Err(Error::Images {
+            needed,
+            had: images.len(),
+        });
+    }
+
+    let folder = tempfile::tempdir().map_err(Error::io("a folder for the firmware"))?;
+    let elf = folder.path().join("firmware.elf");
+    built.write(&elf)?;
+    let mut on_facts = |facts: &Facts| {
+        progress(Progress::Running {
+            done: facts.logits.len(),
+            of: expected.len(),
+        });
+    };
+    let facts = emulate(table, board, &elf, images, request.limit, &mut on_facts)?;
+    if facts.board != board.name || facts.logits.len() != expected.len() {
+        let reason = format!("{} answered with {} images", facts.board, facts.logits.len());
+        return Err(Error::Failed {
+            board: board.name.clone(),
+            reason,
+        });
+    }
+
+    let equal = facts
+        .logits
+        .iter()
+        .zip(&expected)
+        .filter(|(device, host)| device == host)
+        .count();
+    let correct = facts
+        .logits
+        .iter()
+        .zip(labels)
+        .filter(|(logits, label)| first_max(logits) == usize::from(**label));
+    let accuracy = (!labels.is_empty()).then(|| correct.count() as f64 / labels.len() as f64);
+    Ok(Outcome {
+        board: facts.board,
+        images: facts.images,
+        accuracy,
+        matches_host: equal == expected.len(),
+        images_equal: equal,
+        instructions: facts.instructions.map(|(min, max)| Instructions { min, max }),
+        stack_bytes: facts.stack_bytes,
+        state_bytes: facts.state_bytes,
+        arena_bytes: facts.arena_bytes,
+        sizes: built.sizes,
+        logits: facts.logits,
+    })
+}
+
+/// The class of an image: that of the greatest logit, the first of several, as [`denselet::Logits::argmax`] says.
+fn first_max(logits: &[i32]) -> usize {
+    logits
+        .iter()
+        .enumerate()
+        .rev()
+        .max_by_key(|(_, logit)| **logit)
+        .map_or(0, |(class, _)| class)
+}
+
+/// The logits of every image by the same runtime on this machine.
+fn host_logits(model: &Blob, images: &[u8]) -> Result<Vec<Vec<i32>>, Error> {
+    let network = model.model().map_err(Error::Model)?;
+    let input = network.header().input;
+    let image_len = input.pixels() * input.channels;
+    if images.is_empty() || !images.len().is_multiple_of(image_len) {
+        return Err(Error::Images {
+            needed: image_len,
+            had: images.len(),
+        });
+    }
+    let logits = evaluate::logits(model, images, &|_| {}).map_err(Error::Host)?;
+    Ok(logits.chunks(network.classes()).map(<[i32]>::to_vec).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_equal_logits_the_first_is_the_class() {
+        assert_eq!(first_max(&[3, 7, 7, -1]), 1);
+        assert_eq!(first_max(&[]), 0);
+    }
+}

@@ -1,0 +1,244 @@
+//! Sizes, stage by stage, of a network or of the blob it became. Beside the main path: reads, changes nothing.
+
+use crate::blob::Blob;
+use crate::export::Geometry;
+use crate::spec::Spec;
+use denselet::format::{self, Kind, Section};
+use denselet::layout::Order;
+use denselet::plan::Step;
+use denselet::shape::{Shape, StageShape};
+use serde::Serialize;
+
+/// What there is to know about a network's size.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// Preset, file or blob.
+    pub name: String,
+    /// Parameters: of a network as people count them (weights, biases, batch-norm scales and offsets); of a blob, whose
+    /// batch norms are folded, its weights and biases.
+    pub params: u64,
+    /// Multiply-accumulates of one image as the paper writes the network: transitions convolve, then pool.
+    pub macs: u64,
+    /// Multiply-accumulates as they are executed: transitions pool first.
+    pub macs_executed: u64,
+    /// Bytes of RAM an inference needs, input rows and all activations included.
+    pub arena_bytes: usize,
+    /// Bytes of flash of the blob.
+    pub blob_bytes: usize,
+    /// Order of the weights, in a blob.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order: Option<&'static str>,
+    /// The stage that needs the whole arena, by number.
+    pub peak: usize,
+    /// Stem, layers, transitions, head, in the order they run.
+    pub layers: Vec<Row>,
+}
+
+/// One stage.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Row {
+    /// Block and place in it, such as `block 1 layer 2`.
+    pub name: String,
+    /// What it computes.
+    pub what: String,
+    /// Height, width, channels of the map it reads.
+    pub input: [usize; 3],
+    /// Height, width, channels of the map behind it.
+    pub output: [usize; 3],
+    /// Multiply-accumulates executed.
+    pub macs: u64,
+    /// Bytes of its parameters in a blob.
+    pub bytes: usize,
+    /// Bytes of arena in use while it runs, from the bottom to the top.
+    pub arena_bytes: usize,
+}
+
+/// A network as it would be exported in `order`; `None` where it is too large for this machine.
+pub fn network(spec: &Spec, order: Order) -> Option<Report> {
+    let geometry = Geometry::of(spec);
+    let params = u64::try_from(spec.parameters()).ok()?;
+    report(&spec.name, &geometry, order, params, None)
+}
+
+/// A blob; `None` where it is too large for this machine.
+pub fn blob(name: &str, blob: &Blob) -> Option<Report> {
+    let model = blob.model().ok()?;
+    let header = model.header();
+    let geometry = Geometry {
+        input: header.input,
+        stem: header.stem,
+        stages: model.shapes().collect(),
+    };
+    let (order, label) = match header.order {
+        Order::Plain => (Order::Plain, "plain"),
+        Order::Pairs => (Order::Pairs, "pairs"),
+    };
+    let params = geometry
+        .walk()
+        .into_iter()
+        .map(|(kind, input)| weights_and_biases(kind, input))
+        .sum();
+    report(name, &geometry, order, params, Some(label))
+}
+
+fn report(
+    name: &str,
+    geometry: &Geometry,
+    order: Order,
+    params: u64,
+    label: Option<&'static str>,
+) -> Option<Report> {
+    let plan = geometry.plan()?;
+    let steps = plan.steps(geometry.input, &geometry.stem, geometry.stages.iter().copied())?;
+    let mut report = Report {
+        name: name.to_owned(),
+        params,
+        macs: 0,
+        macs_executed: 0,
+        arena_bytes: plan.arena_len,
+        blob_bytes: format::HEADER_LEN + geometry.stages.len() * format::RECORD_LEN,
+        order: label,
+        peak: plan.peak,
+        layers: Vec::new(),
+    };
+    let (mut block, mut layer) = (1, 0);
+    for ((kind, input), step) in geometry.walk().into_iter().zip(steps) {
+        layer += 1;
+        let mut bytes = 0;
+        for section in Section::ALL {
+            bytes += format::section_len(section, order, kind, input)?.next_multiple_of(format::ALIGN);
+        }
+        let (executed, written) = macs(kind, input);
+        report.macs += written;
+        report.macs_executed += executed;
+        report.blob_bytes += bytes;
+        report.layers.push(Row {
+            name: match kind {
+                Kind::Stem(_) => "stem".to_owned(),
+                Kind::Stage(StageShape::Layer { .. }) => format!("block {block} layer {layer}"),
+                Kind::Stage(StageShape::Transition { .. }) => format!("transition {block}"),
+                Kind::Stage(StageShape::Head { .. }) => "head".to_owned(),
+            },
+            what: what(kind, input),
+            input: sides(input),
+            output: sides(behind(kind, input)),
+            macs: executed,
+            bytes,
+            arena_bytes: step.end() - start(&step),
+        });
+        match kind {
+            Kind::Stem(_) => layer = 0,
+            Kind::Stage(StageShape::Transition { .. }) => (block, layer) = (block + 1, 0),
+            _ => {}
+        }
+    }
+    Some(report)
+}
+
+fn start(step: &Step) -> usize {
+    match step {
+        Step::Stem { to, .. } => to.offset,
+        Step::Layer { buffer, .. } => buffer.offset,
+        Step::Transition { from, to, .. } => from.offset.min(to.offset),
+        Step::Head { from, .. } => from.offset,
+    }
+}
+
+fn sides(shape: Shape) -> [usize; 3] {
+    [shape.height, shape.width, shape.channels]
+}
+
+fn behind(kind: Kind, input: Shape) -> Shape {
+    match kind {
+        Kind::Stem(stem) => stem.output(input).unwrap_or(input),
+        Kind::Stage(StageShape::Layer { growth, .. }) => Shape {
+            channels: input.channels + growth,
+            ..input
+        },
+        Kind::Stage(StageShape::Transition { filters }) => input.pooled(filters),
+        Kind::Stage(StageShape::Head { classes }) => Shape {
+            height: 1,
+            width: 1,
+            channels: classes,
+        },
+    }
+}
+
+fn what(kind: Kind, input: Shape) -> String {
+    match kind {
+        Kind::Stem(stem) => {
+            let pool = if stem.pool { ", 3x3 max pool" } else { "" };
+            format!(
+                "{}x{} stride {}{pool}",
+                stem.kernel_height, stem.kernel_width, stem.stride_x
+            )
+        }
+        Kind::Stage(StageShape::Layer { bottleneck, .. }) => match bottleneck {
+            Some(width) => format!("1x1 to {width}, {}x3", input.tap_rows()),
+            None => format!("{}x3", input.tap_rows()),
+        },
+        Kind::Stage(StageShape::Transition { .. }) => format!("{}x2 average, 1x1", input.pool_rows()),
+        Kind::Stage(StageShape::Head { .. }) => "average, linear".to_owned(),
+    }
+}
+
+/// Multiply-accumulates executed, and as the paper writes them.
+fn macs(kind: Kind, input: Shape) -> (u64, u64) {
+    let product = |factors: &[usize]| factors.iter().map(|&factor| factor as u64).product::<u64>();
+    let (pixels, channels) = (input.pixels(), input.channels);
+    match kind {
+        Kind::Stem(stem) => {
+            let out = stem.convolved(input).map_or(0, |map| map.pixels());
+            let macs = product(&[out, stem.kernel_height, stem.kernel_width, channels, stem.filters]);
+            (macs, macs)
+        }
+        Kind::Stage(StageShape::Layer { bottleneck, growth }) => {
+            let first = bottleneck.map_or(0, |width| product(&[pixels, channels, width]));
+            let taps = 3 * input.tap_rows();
+            let macs = first + product(&[pixels, taps, bottleneck.unwrap_or(channels), growth]);
+            // In a map of one row the paper's 3x3 would multiply its padding too; nobody counts that.
+            (macs, macs)
+        }
+        Kind::Stage(StageShape::Transition { filters }) => (
+            product(&[input.pooled(filters).pixels(), channels, filters]),
+            product(&[pixels, channels, filters]),
+        ),
+        Kind::Stage(StageShape::Head { classes }) => {
+            let macs = product(&[channels, classes]);
+            (macs, macs)
+        }
+    }
+}
+
+fn weights_and_biases(kind: Kind, input: Shape) -> u64 {
+    let product = |factors: &[usize]| factors.iter().map(|&factor| factor as u64).product::<u64>();
+    let channels = input.channels;
+    match kind {
+        Kind::Stem(stem) => {
+            product(&[stem.kernel_height, stem.kernel_width, channels, stem.filters])
+                + product(&[stem.filters])
+        }
+        Kind::Stage(StageShape::Layer { bottleneck, growth }) => {
+            let first = bottleneck.map_or(0, |width| product(&[channels + 1, width]));
+            let taps = 3 * input.tap_rows();
+            first + product(&[taps, bottleneck.unwrap_or(channels), growth]) + product(&[growth])
+        }
+        Kind::Stage(StageShape::Transition { filters: outputs } | StageShape::Head { classes: outputs }) => {
+            product(&[channels + 1, outputs])
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn macs_of_the_five_networks_are_as_published() {
+        let published = [14_771_160, 72_365_352, 82_273_632, 203_484, 44_855_548];
+        for (name, macs) in ["d1", "d2", "d3", "d4", "d5"].iter().zip(published) {
+            let spec = Spec::load(name).unwrap();
+            assert_eq!(network(&spec, Order::Plain).unwrap().macs, macs, "{name}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! One weight, from the float network to the logits: the bytes of the blob that hold it are the only ones to change, and the
+//! logits change as the arithmetic says.
+
+use denselet::format::{HEADER_LEN, RECORD_LEN, Section, StageBytes};
+use denselet::layout::Order;
+use denselet::model::{Model, Stage};
+use denselet_tests::tiny;
+use denselet_train::blob::Blob;
+use denselet_train::calibrate::calibrate;
+use denselet_train::evaluate;
+use denselet_train::export::write;
+use denselet_train::fold::fold;
+use denselet_train::quantise::{Quantised, QuantisedStage, quantise};
+
+/// Block 1, layer 2, its 3x3: output 2, tap (0, 1), input 5.
+const STAGE: usize = 2;
+const O: usize = 2;
+const KY: usize = 0;
+const KX: usize = 1;
+const I: usize = 5;
+
+fn quantised() -> Quantised {
+    let network = tiny::network();
+    quantise(&fold(&network), &calibrate(&network, &tiny::pictures(16))).unwrap()
+}
+
+/// Where a stage's section starts in the blob: the sum of everything before it, as the format's text says.
+fn start_of(blob: &Blob, stage: usize, section: Section) -> usize {
+    let stages: Vec<StageBytes<'_>> = denselet::format::Blob::read(blob.bytes())
+        .unwrap()
+        .stages()
+        .collect();
+    let mut at = HEADER_LEN + (stages.len() - 1) * RECORD_LEN;
+    for (index, bytes) in stages.iter().enumerate() {
+        for name in Section::ALL {
+            if (index, name) == (stage, section) {
+                return at;
+            }
+            at += bytes.section(name).len().next_multiple_of(4);
+        }
+    }
+    panic!("no such section");
+}
+
+#[test]
+fn a_weight_is_one_byte_of_the_blob_where_the_layout_says() {
+    for order in [Order::Plain, Order::Pairs] {
+        let before = quantised();
+        let mut after = before.clone();
+        let QuantisedStage::Layer { conv, .. } = &mut after.stages[STAGE] else {
+            panic!("a dense layer")
+        };
+        let (inputs, columns) = (conv.inputs, conv.columns);
+        let index = ((O * conv.rows + KY) * columns + KX) * inputs + I;
+        let old = conv.weight[index];
+        conv.weight[index] = if old > 0 { old - 1 } else { old + 1 };
+
+        let before = Blob::new(&write(&before, order).unwrap()).unwrap();
+        let after = Blob::new(&write(&after, order).unwrap()).unwrap();
+        let changed: Vec<usize> = (16..before.bytes().len())
+            .filter(|&at| before.bytes()[at] != after.bytes()[at])
+            .collect();
+        let position = denselet::layout::tap_position(columns, inputs, KY, KX, I);
+        let length = 9 * denselet::layout::stride(inputs);
+        let expected = start_of(&before, STAGE, Section::Weights) + order.weight_offset(length, O, position);
+        assert_eq!(changed, [expected], "{order:?}");
+
+        // The reader finds it at the same place.
+        let model = Model::read(after.bytes()).unwrap();
+        let stage = model.stages().nth(STAGE).map(|(stage, _)| stage);
+        let Some(Stage::Layer(layer)) = stage else {
+            panic!("a dense layer")
+        };
+        let at = layer.conv.order.weight_offset(layer.conv.length, O, position);
+        assert_eq!((layer.conv.weights[at] - old).abs(), 1);
+    }
+}
+
+#[test]
+fn a_head_weight_moves_its_logit_by_what_the_arithmetic_says() {
+    let before = quantised();
+    let mut after = before.clone();
+    let head = after.stages.len() - 1;
+    let QuantisedStage::Head { conv, .. } = &mut after.stages[head] else {
+        panic!("a head")
+    };
+    let (class, channel) = (1, 3);
+    let old = conv.weight[class * conv.inputs + channel];
+    let step: i8 = if old > 0 { -1 } else { 1 };
+    conv.weight[class * conv.inputs + channel] = old + step;
+    let multiplier = f64::from(conv.multiplier[class]) / 4_294_967_296.0;
+
+    let image = tiny::pictures(1);
+    let run = |quantised: &Quantised| {
+        let blob = Blob::new(&write(quantised, Order::Plain).unwrap()).unwrap();
+        evaluate::logits(&blob, &image, &|_| {}).unwrap()
+    };
+    let (logits, moved) = (run(&before), run(&after));
+    assert_eq!((logits[0], logits[2]), (moved[0], moved[2]), "only one class");
+    // The change is the channel's sum times the multiplier: not negative, and at most every pixel at its largest.
+    let change = f64::from((moved[1] - logits[1]) * i32::from(step));
+    assert!(
+        (-1.0..=16.0 * 255.0 * multiplier + 1.0).contains(&change),
+        "{change}"
+    );
+}

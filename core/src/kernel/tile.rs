@@ -59,6 +59,7 @@ impl<'a> Pixels<'a> {
     pub fn fit(&self, columns: usize, line: &[i16]) -> bool {
         let last = self.count.wrapping_sub(1);
         last < columns
+            && self.depth > 0
             && self.depth.is_multiple_of(GROUP)
             && last.saturating_mul(self.pitch).saturating_add(self.depth) <= self.bytes.len()
             && columns.saturating_mul(self.depth) <= line.len()
@@ -97,6 +98,7 @@ impl Lines<'_> {
         let biases = self.bias.iter().take(self.pixels).max().copied().unwrap_or(0);
         last < TILE
             && self.rows > 0
+            && conv.depth > 0
             && conv.depth.is_multiple_of(GROUP)
             && (self.rows * taps).saturating_mul(conv.depth) == conv.length
             && self.rows.saturating_mul(row_len) <= self.values.len()

@@ -2,6 +2,8 @@
 
 #![allow(unsafe_code)]
 
+#[cfg(denselet_dsp)]
+pub mod arm_dsp;
 pub mod cast;
 pub mod portable;
 
@@ -9,6 +11,9 @@ use super::tile::Job;
 
 /// Runs `job` with the best inner loop of this machine.
 pub fn dispatch<J: Job>(job: J) -> J::Output {
+    #[cfg(denselet_dsp)]
+    return job.run(arm_dsp::Dsp);
+    #[cfg(not(denselet_dsp))]
     job.run(portable::Portable)
 }
 

@@ -3,7 +3,7 @@
 //! A window of [`WINDOW`] ring pixels is widened into the line buffer once and serves every output: the taps
 //! of neighbouring pixels overlap there, so nothing is gathered per pixel.
 
-use super::tile::{Conv, Lines, Pixels, Tile};
+use super::tile::{self, Lines, Pixels, Ready, Tile};
 use crate::layout::{BORDERS, TAPS, TILE, WINDOW, border};
 
 /// Bytes of line buffer that [`row`] needs: a window of `i16`, `[ky][x][channel]`.
@@ -32,17 +32,17 @@ pub fn row<T: Tile>(
     tile: T,
     ring: &Ring<'_>,
     y: usize,
-    conv: &Conv<'_>,
+    conv: &Ready<'_, T>,
     line: &mut [i16],
     out: &mut [u8],
     out_stride: usize,
 ) {
     let stride = ring.stride;
     let row_len = (ring.width + TAPS - 1) * stride;
-    let window = WINDOW * stride;
+    let line_row_len = tile::line_len::<T>(conv.content(), conv.columns() * stride);
     let has_borders = conv.bias.len() >= BORDERS * conv.outputs;
-    for x in (0..ring.width).step_by(TILE) {
-        let pixels = TILE.min(ring.width - x);
+    for x in (0..ring.width).step_by(T::PIXELS) {
+        let pixels = T::PIXELS.min(ring.width - x);
         let count = pixels + TAPS - 1;
         for ky in 0..ring.tap_rows {
             // Row y - 1 + ky, kept non-negative; with one row of taps, row y itself.
@@ -53,9 +53,9 @@ pub fn row<T: Tile>(
                 count,
                 depth: stride,
             };
-            tile.widen_window(&columns, &mut line[ky * window..]);
+            tile.widen_window(&columns, &mut line[ky * line_row_len..]);
         }
-        let mut bias = [0; TILE];
+        let mut bias = [0; 2 * TILE];
         if has_borders {
             for (p, start) in bias.iter_mut().enumerate().take(pixels) {
                 *start = border(ring.height, ring.width, y, x + p) * conv.outputs;

@@ -3,7 +3,7 @@
 //! Input rows lie in a ring, padded left and right with the byte that stands for zero. A patch is gathered per
 //! output pixel (its rows are contiguous there) and widened into the line buffer.
 
-use super::tile::{Conv, Lines, Pixels, Tile};
+use super::tile::{Lines, Pixels, Ready, Tile};
 use crate::layout::TILE;
 use crate::shape::StemShape;
 
@@ -42,7 +42,7 @@ pub fn row<T: Tile>(
     channels: usize,
     ring: &[u8],
     top: usize,
-    conv: &Conv<'_>,
+    conv: &Ready<'_, T>,
     scratch: (&mut [i16], &mut [u8]),
     out: &mut [u8],
     out_stride: usize,
@@ -73,7 +73,7 @@ pub fn row<T: Tile>(
             values: line,
             pixels: count,
             rows: 1,
-            bias: [0; TILE],
+            bias: [0; 2 * TILE],
         };
         tile.multiply(&lines, conv, &mut out[x * out_stride..], out_stride);
     }

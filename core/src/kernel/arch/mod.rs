@@ -6,11 +6,22 @@
 pub mod arm_dsp;
 pub mod cast;
 pub mod portable;
+#[cfg(all(target_arch = "x86_64", feature = "std"))]
+pub mod x86;
 
 use super::tile::Job;
 
 /// Runs `job` with the best inner loop of this machine.
 pub fn dispatch<J: Job>(job: J) -> J::Output {
+    #[cfg(all(target_arch = "x86_64", feature = "std"))]
+    {
+        if let Some(tile) = x86::Vnni::detect() {
+            return job.run(tile);
+        }
+        if let Some(tile) = x86::Avx2::detect() {
+            return job.run(tile);
+        }
+    }
     #[cfg(denselet_dsp)]
     return job.run(arm_dsp::Dsp);
     #[cfg(not(denselet_dsp))]
@@ -22,6 +33,15 @@ pub fn each<J: Job + Clone>(job: &J, mut done: impl FnMut(J::Output)) {
     done(job.clone().run(portable::Portable));
     #[cfg(denselet_dsp)]
     done(job.clone().run(arm_dsp::Dsp));
+    #[cfg(all(target_arch = "x86_64", feature = "std"))]
+    {
+        if let Some(tile) = x86::Avx2::detect() {
+            done(job.clone().run(tile));
+        }
+        if let Some(tile) = x86::Vnni::detect() {
+            done(job.clone().run(tile));
+        }
+    }
 }
 
 #[cfg(target_endian = "big")]

@@ -3,8 +3,8 @@
 //! A row of the line buffer is `[column][i]`.
 
 use crate::arithmetic;
-use crate::kernel::tile::{Clamp, Conv, Lines, Pixels, Tile};
-use crate::layout::{GROUP, Order, TILE, WINDOW};
+use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Ready, Tile};
+use crate::layout::{GROUP, Order, TAPS, TILE, WINDOW};
 
 /// The portable inner loop.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +13,10 @@ pub struct Portable;
 impl Tile for Portable {
     const NAME: &'static str = "portable";
     const ORDER: Order = Order::Plain;
+
+    type Filters<'b> = ();
+
+    fn filters<'b>(self, _: &'b Conv<'b>, _: Content) {}
 
     fn widen(self, pixels: &Pixels<'_>, line: &mut [i16]) {
         widen(pixels, TILE, line);
@@ -46,7 +50,7 @@ impl Tile for Portable {
         }
     }
 
-    fn multiply(self, lines: &Lines<'_>, conv: &Conv<'_>, out: &mut [u8], out_stride: usize) {
+    fn multiply(self, lines: &Lines<'_>, conv: &Ready<'_, Self>, out: &mut [u8], out_stride: usize) {
         multiply_from(lines, conv, out, out_stride, |column, i| column * conv.depth + i);
     }
 }
@@ -63,9 +67,9 @@ fn widen(pixels: &Pixels<'_>, columns: usize, line: &mut [i16]) {
 }
 
 /// [`Tile::multiply`] for any order of weights, out of rows in which value `i` of `column` lies at `place(column, i)`.
-pub(super) fn multiply_from(
+pub(super) fn multiply_from<T: Tile>(
     lines: &Lines<'_>,
-    conv: &Conv<'_>,
+    conv: &Ready<'_, T>,
     out: &mut [u8],
     out_stride: usize,
     place: impl Fn(usize, usize) -> usize,
@@ -73,14 +77,15 @@ pub(super) fn multiply_from(
     if !lines.fit(conv, out, out_stride) {
         return;
     }
-    let columns = lines.columns(conv);
+    let columns = conv.columns();
     let steps = conv.order.steps(conv.length, conv.depth);
+    let taps = if conv.depth < conv.length { TAPS } else { 1 };
     for o in 0..conv.outputs {
         for p in 0..lines.pixels {
             let mut acc = conv.bias[lines.bias[p] + o];
             let mut k = 0;
             for row in lines.values.chunks_exact(columns * conv.depth).take(lines.rows) {
-                for kx in 0..columns - TILE + 1 {
+                for kx in 0..taps {
                     for i in (0..conv.depth).step_by(GROUP) {
                         let at = conv.order.weight_offset(conv.length, conv.depth, o, k);
                         for (j, step) in steps.iter().enumerate() {

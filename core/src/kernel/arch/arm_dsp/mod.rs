@@ -8,7 +8,7 @@
 //! them, and neighbouring columns' words are neighbours, so that one address serves a tile.
 
 use super::portable;
-use crate::kernel::tile::{Clamp, Conv, Lines, Pixels, Tile};
+use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Ready, Tile};
 use crate::layout::{GROUP, Order, TILE, WINDOW};
 use core::arch::{asm, global_asm};
 
@@ -88,6 +88,10 @@ unsafe extern "C" {
 impl Tile for Dsp {
     const NAME: &'static str = "arm-dsp";
     const ORDER: Order = Order::Pairs;
+
+    type Filters<'b> = ();
+
+    fn filters<'b>(self, _: &'b Conv<'b>, _: Content) {}
 
     fn widen(self, pixels: &Pixels<'_>, line: &mut [i16]) {
         if !pixels.fit(TILE, line) {
@@ -187,8 +191,8 @@ impl Tile for Dsp {
         }
     }
 
-    fn multiply(self, lines: &Lines<'_>, conv: &Conv<'_>, out: &mut [u8], out_stride: usize) {
-        let columns = lines.columns(conv);
+    fn multiply(self, lines: &Lines<'_>, conv: &Ready<'_, Self>, out: &mut [u8], out_stride: usize) {
+        let columns = conv.columns();
         if conv.order != Order::Pairs || !starts_at_word(lines.values) {
             portable::multiply_from(lines, conv, out, out_stride, |column, i| {
                 place(columns, column, i)

@@ -2,8 +2,10 @@
 //!
 //! A vector of weights is `[output][i]`, four by four; a group of a pixel's values is broadcast to it. So nothing is
 //! added up across a vector but, at the end, neighbours.
+//!
+//! D2 takes 1.5 ms on one thread (45 G MACs a second); with filters in the blob's order, 2.6 ms.
 
-use super::{QUAD, for_each_run, in_lanes, run_len};
+use super::{QUAD, borders, for_each_run, in_lanes, run_len};
 use crate::kernel::arch::portable::Portable;
 use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Ready, Tile};
 use crate::layout::{GROUP, Order, TILE};
@@ -137,7 +139,7 @@ fn multiply(
 ) {
     let groups = conv.length / GROUP;
     let octs = conv.outputs.div_ceil(OCT);
-    let borders = lines.bias.map(|start| start / conv.outputs * octs);
+    let borders = borders(lines, conv.outputs, octs);
     let rows = Rows {
         values: lines.values,
         row_len: columns * conv.depth,
@@ -157,10 +159,11 @@ fn multiply(
             }
         };
         let multiplier = vector(multiplier);
-        let scaled: [__m256i; TILE] = core::array::from_fn(|p| {
-            let bias = vector(&filters.bias[borders[p] + oct]);
-            requantise(_mm256_add_epi32(acc[p], bias), multiplier)
-        });
+        let mut scaled = acc;
+        for (scaled, border) in scaled.iter_mut().zip(borders) {
+            let bias = vector(&filters.bias[border + oct]);
+            *scaled = requantise(_mm256_add_epi32(*scaled, bias), multiplier);
+        }
         let o = oct * OCT;
         let stored = OCT.min(conv.outputs - o);
         for (p, bytes) in narrow(scaled).iter().enumerate().take(lines.pixels) {
@@ -184,6 +187,8 @@ struct Rows<'a> {
     run_groups: usize,
 }
 
+// Arrays are filled by plain loops here: `map` and `from_fn` are compiled without AVX2, so nothing that uses it can
+// be inlined there.
 impl Rows<'_> {
     /// Sums of each quad's outputs for each pixel, every output's in two neighbouring lanes.
     #[target_feature(enable = "avx2")]
@@ -197,15 +202,20 @@ impl Rows<'_> {
             .enumerate()
             .take(quads[0].len() / groups)
         {
-            let weights = quads.map(|quad| &quad[r * groups..][..groups]);
-            let pixels: [&[[i16; GROUP]]; TILE] =
-                core::array::from_fn(|p| &row[p * self.depth..][..groups * GROUP].as_chunks().0[..groups]);
+            let mut weights = [&[] as &[Weights]; QUADS];
+            for (weights, quad) in weights.iter_mut().zip(quads) {
+                *weights = &quad[r * groups..][..groups];
+            }
+            let mut pixels = [&[] as &[[i16; GROUP]]; TILE];
+            for (p, pixel) in pixels.iter_mut().enumerate() {
+                *pixel = &row[p * self.depth..][..groups * GROUP].as_chunks().0[..groups];
+            }
             for g in 0..groups {
-                let pixels = pixels.map(|pixel| broadcast(pixel[g]));
-                for (acc, weights) in acc.iter_mut().zip(weights) {
-                    let weights = load(&weights[g]);
-                    for (acc, pixel) in acc.iter_mut().zip(pixels) {
-                        *acc = _mm256_add_epi32(*acc, _mm256_madd_epi16(weights, pixel));
+                for (p, pixel) in pixels.iter().enumerate() {
+                    let pixel = broadcast(pixel[g]);
+                    for (acc, weights) in acc.iter_mut().zip(weights) {
+                        let products = _mm256_madd_epi16(load(&weights[g]), pixel);
+                        acc[p] = _mm256_add_epi32(acc[p], products);
                     }
                 }
             }
@@ -239,10 +249,11 @@ fn broadcast(group: [i16; GROUP]) -> __m256i {
 #[target_feature(enable = "avx2")]
 #[inline]
 fn sums(first: [__m256i; TILE], second: [__m256i; TILE]) -> [__m256i; TILE] {
-    core::array::from_fn(|p| {
-        let pairs = _mm256_hadd_epi32(first[p], second[p]);
-        _mm256_permute4x64_epi64::<0b11_01_10_00>(pairs)
-    })
+    let mut sums = first;
+    for (sum, second) in sums.iter_mut().zip(second) {
+        *sum = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_hadd_epi32(*sum, second));
+    }
+    sums
 }
 
 /// `scale` of [`crate::arithmetic`] for eight accumulators.

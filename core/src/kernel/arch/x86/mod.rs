@@ -10,8 +10,8 @@ mod vnni;
 pub use avx2::Avx2;
 pub use vnni::Vnni;
 
-use crate::kernel::tile::Conv;
-use crate::layout::{GROUP, Order, TAPS};
+use crate::kernel::tile::{Conv, Lines};
+use crate::layout::{GROUP, Order, TAPS, TILE};
 use std::vec;
 use std::vec::Vec;
 
@@ -57,6 +57,14 @@ fn for_each_run(conv: &Conv<'_>, mut put: impl FnMut(usize, usize, &[i8])) {
             put(o, row, &run);
         }
     }
+}
+
+/// Where each pixel's repacked biases start, `len` vectors to a kind of border.
+fn borders(lines: &Lines<'_>, outputs: usize, len: usize) -> [usize; 2 * TILE] {
+    // Divisions are slow, and mostly there is one kind.
+    lines
+        .bias
+        .map(|start| if start == 0 { 0 } else { start / outputs * len })
 }
 
 /// Words of `LANES` outputs at a time, filled up with zeros; output `o` of each in lane `lane(o)`.

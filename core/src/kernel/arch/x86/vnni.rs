@@ -2,8 +2,10 @@
 //!
 //! A vector of weights is `[output][i]`, four by sixteen; sixteen values of a pixel are broadcast to it. Lines of sums
 //! have twice the width, and so do their weights, eight to an output.
+//!
+//! D2 takes 0.69 ms on one thread where [`Avx2`] takes 1.5 ms.
 
-use super::{Avx2, QUAD, for_each_run, in_lanes, run_len};
+use super::{Avx2, QUAD, borders, for_each_run, in_lanes, run_len};
 use crate::kernel::arch::cast;
 use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Ready, Tile};
 use crate::layout::{Order, TAPS, TILE};
@@ -187,7 +189,7 @@ fn multiply<const SUMS: bool>(
     };
     let chunks = lines.rows * rows.run_len.div_ceil(CHUNK);
     let blocks = conv.outputs.div_ceil(BLOCK);
-    let borders = lines.bias.map(|start| start / conv.outputs * blocks);
+    let borders = borders(lines, conv.outputs, blocks);
     for (block, multiplier) in filters.multiplier.iter().enumerate() {
         let multiplier = vector(multiplier);
         let weights = &filters.weights[block * 4 * chunks..];
@@ -221,39 +223,48 @@ struct Rows<'a, const SUMS: bool> {
     run_len: usize,
 }
 
+// Arrays are filled by plain loops here: `map` and `from_fn` are compiled without the instructions, so nothing that uses
+// them can be inlined there.
 impl<const SUMS: bool> Rows<'_, SUMS> {
     /// Sums of a block of `QUADS` quads for four pixels, in the order of [`lane`].
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
     #[inline]
     fn multiply<const QUADS: usize>(&self, weights: &[Weights], first: usize) -> [__m512i; TILE] {
-        let mut acc = [[_mm512_setzero_si512(); TILE]; QUADS];
+        let zero = _mm512_setzero_si512();
+        let mut acc = [[zero; TILE]; QUADS];
+        let mut chunks = [_mm_setzero_si128(); TILE];
         let (mut weights, _) = weights.as_chunks::<QUADS>();
-        let rest = self.run_len % CHUNK;
+        let (whole, rest) = (self.run_len / CHUNK, self.run_len % CHUNK);
         for row in self.bytes.chunks_exact(self.row_len).take(self.count) {
-            let pixels: [&[u8]; TILE] =
-                core::array::from_fn(|p| &row[(first + p) * self.column_len..][..self.run_len]);
-            let whole = self.run_len / CHUNK;
+            let mut pixels = [&[] as &[u8]; TILE];
+            for (p, pixel) in (first..).zip(&mut pixels) {
+                *pixel = &row[p * self.column_len..][..self.run_len];
+            }
             let (now, later) = weights.split_at(whole);
-            let chunks = pixels.map(|pixel| &pixel.as_chunks::<CHUNK>().0[..whole]);
             for (c, weights) in now.iter().enumerate() {
-                add::<QUADS, SUMS>(&mut acc, weights, chunks.map(|chunk| load(&chunk[c])));
+                for (chunk, pixel) in chunks.iter_mut().zip(pixels) {
+                    *chunk = load(&pixel.as_chunks::<CHUNK>().0[c]);
+                }
+                add::<QUADS, SUMS>(&mut acc, weights, chunks);
             }
             weights = later;
             if rest > 0 {
-                let chunks = pixels.map(|pixel| load_some(&pixel[self.run_len - rest..]));
+                for (chunk, pixel) in chunks.iter_mut().zip(pixels) {
+                    *chunk = load_some(&pixel[whole * CHUNK..]);
+                }
                 add::<QUADS, SUMS>(&mut acc, &weights[0], chunks);
                 weights = &weights[1..];
             }
         }
-        core::array::from_fn(|p| {
-            sums(core::array::from_fn(|q| {
-                if q < QUADS {
-                    acc[q][p]
-                } else {
-                    _mm512_setzero_si512()
-                }
-            }))
-        })
+        let mut result = [zero; TILE];
+        for (p, result) in result.iter_mut().enumerate() {
+            let mut quads = [zero; 4];
+            for (quad, acc) in quads.iter_mut().zip(&acc) {
+                *quad = acc[p];
+            }
+            *result = sums(quads);
+        }
+        result
     }
 }
 
@@ -265,15 +276,15 @@ fn add<const QUADS: usize, const SUMS: bool>(
     weights: &[Weights; QUADS],
     chunks: [__m128i; TILE],
 ) {
-    let chunks = chunks.map(|chunk| _mm512_broadcast_i32x4(chunk));
-    for (acc, weights) in acc.iter_mut().zip(weights) {
-        // SAFETY: both are 64 bytes of integers.
-        let weights = unsafe { core::mem::transmute::<Weights, __m512i>(*weights) };
-        for (acc, chunk) in acc.iter_mut().zip(chunks) {
-            *acc = if SUMS {
-                _mm512_dpwssd_epi32(*acc, chunk, weights)
+    for (p, chunk) in chunks.into_iter().enumerate() {
+        let chunk = _mm512_broadcast_i32x4(chunk);
+        for (acc, weights) in acc.iter_mut().zip(weights) {
+            // SAFETY: both are 64 bytes of integers.
+            let weights = unsafe { core::mem::transmute::<Weights, __m512i>(*weights) };
+            acc[p] = if SUMS {
+                _mm512_dpwssd_epi32(acc[p], chunk, weights)
             } else {
-                _mm512_dpbusd_epi32(*acc, chunk, weights)
+                _mm512_dpbusd_epi32(acc[p], chunk, weights)
             };
         }
     }

@@ -11,7 +11,7 @@ use crate::error::FormatError;
 use crate::format::{self, ALIGN, Blob, Header, Kind, Section, StageBytes};
 use crate::kernel::arch::cast::{as_i8s, as_i32s};
 use crate::kernel::{Clamp, Conv};
-use crate::layout;
+use crate::layout::{Order, stride};
 use crate::shape::{Shape, StageShape, StemShape};
 use half::f16;
 
@@ -118,7 +118,7 @@ impl<'b> Model<'b> {
     }
 
     /// What the header says.
-    pub fn header(&self) -> &Header {
+    pub fn header(&self) -> Header {
         self.blob.header()
     }
 
@@ -137,23 +137,38 @@ impl<'b> Model<'b> {
     }
 
     /// The stem, then every stage in order, with the shape of the map that each reads.
-    pub fn stages(&self) -> impl Iterator<Item = (Stage<'b>, Shape)> + use<'b> {
-        let order = self.header().order;
-        self.blob
-            .stages()
-            .map(move |stage| (typed(order, &stage), stage.input))
+    pub fn stages(&self) -> Stages<'b> {
+        Stages {
+            order: self.header().order,
+            stages: self.blob.stages(),
+        }
     }
 
     /// The shapes of the stages behind the stem.
-    pub fn shapes(&self) -> impl Iterator<Item = StageShape> + Clone + use<'b> {
-        self.blob.stages().filter_map(|stage| match stage.kind {
-            Kind::Stem(_) => None,
-            Kind::Stage(shape) => Some(shape),
-        })
+    pub fn shapes(&self) -> format::Shapes<'b> {
+        self.blob.shapes()
     }
 }
 
-fn typed<'b>(order: layout::Order, stage: &StageBytes<'b>) -> Stage<'b> {
+/// The stages of a model in order, with the shape of the map that each reads.
+#[derive(Clone, Debug)]
+pub struct Stages<'b> {
+    order: Order,
+    stages: format::Stages<'b>,
+}
+
+impl<'b> Iterator for Stages<'b> {
+    type Item = (Stage<'b>, Shape);
+
+    // Once per stage, and its frame is best not part of a larger one.
+    #[inline(never)]
+    fn next(&mut self) -> Option<(Stage<'b>, Shape)> {
+        let stage = self.stages.next()?;
+        Some((typed(self.order, &stage), stage.input))
+    }
+}
+
+fn typed<'b>(order: Order, stage: &StageBytes<'b>) -> Stage<'b> {
     let clamp = Clamp {
         mask: stage.section(Section::Mask),
         threshold: stage.section(Section::Threshold),
@@ -170,7 +185,7 @@ fn typed<'b>(order: layout::Order, stage: &StageBytes<'b>) -> Stage<'b> {
     let length = format::filter_len(stage.kind, stage.input).unwrap_or(0);
     let depth = match stage.kind {
         Kind::Stage(StageShape::Layer { bottleneck, .. }) => {
-            layout::stride(bottleneck.unwrap_or(stage.input.channels))
+            stride(bottleneck.unwrap_or(stage.input.channels))
         }
         _ => length,
     };

@@ -1,10 +1,11 @@
 //! Builds a program of the firmware for a board, a model embedded.
 
 use super::{Board, Error, Sizes, Table};
+use crate::whole_file;
 use denselet::format::Blob;
 use serde::Deserialize;
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -154,15 +155,7 @@ impl Built {
     ///
     /// [`Error::Io`] with the path.
     pub fn write(&self, path: &Path) -> Result<(), Error> {
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        let named = || Error::io(path.display().to_string());
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(named())?;
-        file.write_all(&self.elf).map_err(named())?;
-        file.persist(path).map_err(|error| named()(error.error))?;
-        Ok(())
+        whole_file::write(path, &self.elf).map_err(Error::io("the firmware"))
     }
 }
 

@@ -125,12 +125,14 @@ pub enum Error {
         expected: &'static str,
     },
     /// The images are no images of the model.
-    #[error("{had} bytes are not a whole number of images of {needed} bytes with one label each")]
+    #[error("{had} bytes and {labels} labels are not images of {needed} bytes with one label each")]
     Images {
         /// Bytes of one image.
         needed: usize,
         /// Bytes there were.
         had: usize,
+        /// Labels there were.
+        labels: usize,
     },
 }
 

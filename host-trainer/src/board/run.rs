@@ -2,7 +2,7 @@
 
 use super::{Board, Error, Facts, Program, Sizes, Table, Workspace, emulate};
 use crate::blob::Blob;
-use crate::evaluate;
+use crate::evaluate::{Confusion, logits};
 use core::time::Duration;
 use serde::Serialize;
 
@@ -97,14 +97,18 @@ pub fn run(request: &Request<'_>, progress: &mut dyn FnMut(Progress)) -> Result<
     let built = request
         .workspace
         .build(table, board, request.program, model.bytes())?;
-    let expected = host_logits(model, images)?;
-    if !labels.is_empty() && labels.len() != expected.len() {
-        let needed = images.len().checked_div(expected.len()).unwrap_or(0);
+    let shape = model.model().map_err(Error::Model)?.header().input;
+    let image_len = shape.pixels() * shape.channels;
+    let count = images.len() / image_len;
+    if count == 0 || images.len() % image_len != 0 || !(labels.is_empty() || labels.len() == count) {
         return Err(Error::Images {
-            needed,
+            needed: image_len,
             had: images.len(),
+            labels: labels.len(),
         });
     }
+    let host = logits(model, images, &|_| ()).map_err(Error::Host)?;
+    let classes = host.len() / count;
 
     let folder = tempfile::tempdir().map_err(Error::io("a folder for the firmware"))?;
     let elf = folder.path().join("firmware.elf");
@@ -112,35 +116,26 @@ pub fn run(request: &Request<'_>, progress: &mut dyn FnMut(Progress)) -> Result<
     let mut on_facts = |facts: &Facts| {
         progress(Progress::Running {
             done: facts.logits.len(),
-            of: expected.len(),
+            of: count,
         });
     };
     let facts = emulate(table, board, &elf, images, request.limit, &mut on_facts)?;
-    if facts.board != board.name || facts.logits.len() != expected.len() {
+    if facts.board != board.name || facts.logits.len() != count {
         let reason = format!("{} answered with {} images", facts.board, facts.logits.len());
         return Err(Error::Failed {
             board: board.name.clone(),
             reason,
         });
     }
-
-    let equal = facts
-        .logits
-        .iter()
-        .zip(&expected)
-        .filter(|(device, host)| device == host)
-        .count();
-    let correct = facts
-        .logits
-        .iter()
-        .zip(labels)
-        .filter(|(logits, label)| first_max(logits) == usize::from(**label));
-    let accuracy = (!labels.is_empty()).then(|| correct.count() as f64 / labels.len() as f64);
+    let pairs = facts.logits.iter().zip(host.chunks_exact(classes));
+    let equal = pairs.filter(|(device, host)| device == host).count();
+    let all = facts.logits.concat();
+    let accuracy = (!labels.is_empty()).then(|| Confusion::new(&all, labels, classes).accuracy());
     Ok(Outcome {
         board: facts.board,
         images: facts.images,
         accuracy,
-        matches_host: equal == expected.len(),
+        matches_host: equal == count,
         images_equal: equal,
         instructions: facts.instructions.map(|(min, max)| Instructions { min, max }),
         stack_bytes: facts.stack_bytes,
@@ -149,40 +144,4 @@ pub fn run(request: &Request<'_>, progress: &mut dyn FnMut(Progress)) -> Result<
         sizes: built.sizes,
         logits: facts.logits,
     })
-}
-
-/// The class of an image: that of the greatest logit, the first of several, as [`denselet::Logits::argmax`] says.
-fn first_max(logits: &[i32]) -> usize {
-    logits
-        .iter()
-        .enumerate()
-        .rev()
-        .max_by_key(|(_, logit)| **logit)
-        .map_or(0, |(class, _)| class)
-}
-
-/// The logits of every image by the same runtime on this machine.
-fn host_logits(model: &Blob, images: &[u8]) -> Result<Vec<Vec<i32>>, Error> {
-    let network = model.model().map_err(Error::Model)?;
-    let input = network.header().input;
-    let image_len = input.pixels() * input.channels;
-    if images.is_empty() || !images.len().is_multiple_of(image_len) {
-        return Err(Error::Images {
-            needed: image_len,
-            had: images.len(),
-        });
-    }
-    let logits = evaluate::logits(model, images, &|_| {}).map_err(Error::Host)?;
-    Ok(logits.chunks(network.classes()).map(<[i32]>::to_vec).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_equal_logits_the_first_is_the_class() {
-        assert_eq!(first_max(&[3, 7, 7, -1]), 1);
-        assert_eq!(first_max(&[]), 0);
-    }
 }

@@ -1,8 +1,8 @@
 //! `denselet build`: builds the firmware with a model embedded.
 
 use super::{print_json, say, spinner};
+use crate::blob::Blob;
 use crate::board::{Program, Table, Workspace};
-use anyhow::Context as _;
 use std::path::PathBuf;
 
 /// Options of `denselet build`.
@@ -37,9 +37,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let table = Table::load()?;
     let board = table.find(&args.board)?;
     let workspace = Workspace::find(args.workspace.as_deref())?;
-    let model = std::fs::read(&args.model).with_context(|| args.model.display().to_string())?;
+    let model = Blob::read(&args.model)?;
+    let arena = denselet::arena_len(model.bytes());
     let busy = spinner(format!("builds the firmware for {}", board.name));
-    let built = workspace.build(&table, board, Program::Logits, &model)?;
+    let built = workspace.build(&table, board, Program::Logits, model.bytes())?;
     built.write(&args.out)?;
     busy.finish_and_clear();
 
@@ -51,7 +52,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             "flash_code_bytes": sizes.flash_code_bytes,
             "flash_model_bytes": sizes.flash_model_bytes,
             "ram_bytes": sizes.ram_bytes,
-            "arena_bytes": denselet::arena_len(&model),
+            "arena_bytes": arena,
         }));
     }
     say(format_args!("{} for {}", args.out.display(), board.name));
@@ -64,8 +65,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         "RAM    {:>9} of {} bytes beside the stack: arena {}, one image and the rest {}",
         sizes.ram_bytes,
         board.ram_bytes,
-        denselet::arena_len(&model),
-        sizes.ram_bytes.saturating_sub(denselet::arena_len(&model))
+        arena,
+        sizes.ram_bytes.saturating_sub(arena)
     ));
     Ok(())
 }

@@ -11,7 +11,7 @@ use crate::error::FormatError;
 use crate::format::{self, ALIGN, Blob, Header, Kind, Section, StageBytes};
 use crate::kernel::arch::cast::{as_i8s, as_i32s};
 use crate::kernel::{Clamp, Conv};
-use crate::layout::{self, Order};
+use crate::layout::{Order, stride};
 use crate::shape::{Shape, StageShape, StemShape};
 use half::f16;
 
@@ -185,7 +185,7 @@ fn typed<'b>(order: Order, stage: &StageBytes<'b>) -> Stage<'b> {
     let length = format::filter_len(stage.kind, stage.input).unwrap_or(0);
     let depth = match stage.kind {
         Kind::Stage(StageShape::Layer { bottleneck, .. }) => {
-            layout::stride(bottleneck.unwrap_or(stage.input.channels))
+            stride(bottleneck.unwrap_or(stage.input.channels))
         }
         _ => length,
     };

@@ -344,13 +344,11 @@ impl Feed<'_, '_> {
             return;
         }
         let y = top / shape.stride_y;
-        let patch_at = line.len() - TILE * conv.length;
-        let (line, patches) = line.split_at_mut(patch_at);
-        let scratch = (cast::as_i16s_mut(line), patches);
+        let line = cast::as_i16s_mut(line);
         let channels = self.input.channels;
         if !shape.pool {
             let (out, out_stride) = (&mut below[self.to.row(y)], self.to.stride);
-            stem::row(tile, shape, channels, ring, top, conv, scratch, out, out_stride);
+            stem::row(tile, shape, channels, ring, top, conv, line, out, out_stride);
             return;
         }
         let pool_stride = stride(shape.filters);
@@ -364,7 +362,7 @@ impl Feed<'_, '_> {
             ring,
             top,
             conv,
-            scratch,
+            line,
             slots[y % 3],
             pool_stride,
         );

@@ -6,7 +6,7 @@
 mod support;
 
 use denselet::kernel::{Clamp, Conv, Job, Tile, arch, conv1x1, conv3x3, stem, transition};
-use denselet::layout::{BORDERS, Order, TILE, stride};
+use denselet::layout::{BORDERS, Order, stride};
 use denselet::shape::StemShape;
 use proptest::prelude::*;
 use support::Random;
@@ -288,7 +288,7 @@ impl Job for Stem {
         let ring = self.numbers.bytes(shape.kernel_height * padded * self.channels);
         let length = stride(shape.kernel_height * shape.kernel_width * self.channels);
         let conv = self.numbers.conv(shape.filters, length, length, 1, 255);
-        let (mut line, mut patches) = (vec![0x5a5a; TILE * length], vec![0x5a; TILE * length]);
+        let mut line = vec![0x5a5a; stem::line_len(length) / 2];
         let out_stride = shape.filters + self.behind;
         let mut out = vec![0xa5; self.width * out_stride];
         stem::row(
@@ -298,7 +298,7 @@ impl Job for Stem {
             &ring,
             self.top,
             &conv.view(),
-            (&mut line, &mut patches),
+            &mut line,
             &mut out,
             out_stride,
         );

@@ -6,7 +6,7 @@
 mod support;
 
 use denselet::kernel::{Clamp, Content, Conv, Job, Ready, Tile, arch, conv1x1, conv3x3, stem, transition};
-use denselet::layout::{BORDERS, Order, TILE, stride};
+use denselet::layout::{BORDERS, Order, stride};
 use denselet::shape::StemShape;
 use proptest::prelude::*;
 use support::Random;
@@ -289,9 +289,7 @@ impl Job for Stem {
         let ring = self.numbers.bytes(shape.kernel_height * padded * self.channels);
         let length = stride(shape.kernel_height * shape.kernel_width * self.channels);
         let conv = self.numbers.conv(shape.filters, [length; 2], 1, 255);
-        let patches_len = TILE * length;
-        let line_len = (stem::line_len(length) - patches_len) / 2;
-        let (mut line, mut patches) = (vec![0x5a5a; line_len], vec![0x5a; patches_len]);
+        let mut line = vec![0x5a5a; stem::line_len(length) / 2];
         let out_stride = shape.filters + self.behind;
         let mut out = vec![0xa5; self.width * out_stride];
         let conv = conv.view();
@@ -303,7 +301,7 @@ impl Job for Stem {
             &ring,
             self.top,
             &conv,
-            (&mut line, &mut patches),
+            &mut line,
             &mut out,
             out_stride,
         );

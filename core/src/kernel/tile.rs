@@ -9,6 +9,9 @@ use crate::layout::{GROUP, Order, TAPS, TILE};
 use core::fmt;
 use core::ops::Deref;
 
+/// More than any number of values that a network of the format can have, and little enough to be multiplied by a few.
+const MUCH: usize = 1 << 24;
+
 /// Batch norm and ReLU in front of a convolution, as bytes per channel of the input's stride.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clamp<'b> {
@@ -68,8 +71,11 @@ impl<'a> Pixels<'a> {
         last < columns
             && self.depth > 0
             && self.depth.is_multiple_of(GROUP)
-            && last.saturating_mul(self.pitch).saturating_add(self.depth) <= self.bytes.len()
-            && columns.saturating_mul(self.depth) <= values
+            // Below this, none of the sums can pass `usize`.
+            && self.depth < MUCH
+            && self.pitch < MUCH
+            && last * self.pitch + self.depth <= self.bytes.len()
+            && columns * self.depth <= values
     }
 }
 
@@ -147,7 +153,8 @@ pub struct Lines<'a> {
     pub pixels: usize,
     /// Rows of taps.
     pub rows: usize,
-    /// Where each pixel's biases start in [`Conv::bias`]; all 0 but in a plain layer.
+    /// Where each pixel's biases start in [`Conv::bias`]; 0 for pixels that are not there, and all 0 but in a plain
+    /// layer.
     pub bias: [usize; 2 * TILE],
 }
 
@@ -157,26 +164,32 @@ impl Lines<'_> {
     pub fn fit<T: Tile>(&self, conv: &Ready<'_, T>, out: &[u8], out_stride: usize) -> bool {
         let last = self.pixels.wrapping_sub(1);
         let columns = conv.columns();
-        let row_len = columns.saturating_mul(conv.depth);
         let taps = if conv.depth < conv.length { TAPS } else { 1 };
-        let biases = self.bias.iter().take(self.pixels).max().copied().unwrap_or(0);
+        let [a, b, c, d, e, f, g, h] = self.bias;
+        let bias = a.max(b).max(c).max(d).max(e).max(f).max(g).max(h);
+        let weights = conv.order.filters(conv.outputs).checked_mul(conv.length);
         last <= columns - taps
-            && self.rows > 0
+            && (1..=TAPS).contains(&self.rows)
             && conv.depth > 0
             && conv.depth.is_multiple_of(GROUP)
-            && self.rows.saturating_mul(taps).saturating_mul(conv.depth) == conv.length
-            && line_len::<T>(conv.content, self.rows.saturating_mul(row_len)) <= self.values.len()
-            && conv.order.filters(conv.outputs).saturating_mul(conv.length) <= conv.weights.len()
-            && biases.saturating_add(conv.outputs) <= conv.bias.len()
+            // Below this, none of the sums can pass `usize`.
+            && conv.depth < MUCH
+            && conv.outputs < MUCH
+            && out_stride < MUCH
+            && self.rows * taps * conv.depth == conv.length
+            && line_len::<T>(conv.content, self.rows * columns * conv.depth) <= self.values.len()
+            && weights.is_some_and(|weights| weights <= conv.weights.len())
             && conv.outputs <= conv.multiplier.len()
-            && last.saturating_mul(out_stride).saturating_add(conv.outputs) <= out.len()
+            && conv.outputs <= conv.bias.len()
+            && bias <= conv.bias.len() - conv.outputs
+            && last * out_stride + conv.outputs <= out.len()
     }
 }
 
 /// `i16`s of line buffer that `values` values take: one each, or half of one.
 pub fn line_len<T: Tile>(content: Content, values: usize) -> usize {
     match content {
-        Content::Bytes => values.saturating_mul(TILE).div_ceil(T::PIXELS),
+        Content::Bytes => (values * TILE).div_ceil(T::PIXELS),
         Content::Sums => values,
     }
 }
@@ -200,8 +213,8 @@ pub trait Tile: Copy {
     /// Makes it.
     fn filters<'b>(self, conv: &'b Conv<'b>, content: Content) -> Self::Filters<'b>;
 
-    /// `line = pixels`.
-    fn widen(self, pixels: &Pixels<'_>, line: &mut [i16]);
+    /// Value `i` of `depth`, of every one of the first [`TILE`] columns. Does nothing where there is no room for it.
+    fn put(self, line: &mut [i16], depth: usize, i: usize, values: [u8; TILE]);
 
     /// `line = pixels`, a window.
     fn widen_window(self, pixels: &Pixels<'_>, line: &mut [i16]);

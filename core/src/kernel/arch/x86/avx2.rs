@@ -69,13 +69,12 @@ impl Tile for Avx2 {
         }
     }
 
-    fn widen(self, pixels: &Pixels<'_>, line: &mut [i16]) {
-        // SAFETY: `self` exists, so the machine has AVX2.
-        unsafe { widen(pixels, line) }
+    fn put(self, line: &mut [i16], depth: usize, i: usize, values: [u8; TILE]) {
+        Portable.put(line, depth, i, values);
     }
 
     fn widen_window(self, pixels: &Pixels<'_>, line: &mut [i16]) {
-        // SAFETY: as above.
+        // SAFETY: `self` exists, so the machine has AVX2.
         unsafe { widen_window(pixels, line) }
     }
 
@@ -100,11 +99,6 @@ impl Tile for Avx2 {
             unsafe { multiply(lines, conv, &conv.filters, conv.columns(), out, out_stride) }
         }
     }
-}
-
-#[target_feature(enable = "avx2")]
-fn widen(pixels: &Pixels<'_>, line: &mut [i16]) {
-    Portable.widen(pixels, line);
 }
 
 #[target_feature(enable = "avx2")]

@@ -96,12 +96,23 @@ impl Tile for Vnni {
         }
     }
 
-    fn widen(self, pixels: &Pixels<'_>, line: &mut [i16]) {
-        copy(pixels, Self::PIXELS, line);
+    fn put(self, line: &mut [i16], depth: usize, i: usize, values: [u8; TILE]) {
+        let line = cast::as_bytes_mut(line);
+        for (column, value) in values.into_iter().enumerate() {
+            if let Some(place) = line.get_mut(column * depth + i) {
+                *place = value;
+            }
+        }
     }
 
     fn widen_window(self, pixels: &Pixels<'_>, line: &mut [i16]) {
-        copy(pixels, Self::PIXELS + TAPS - 1, line);
+        let line = cast::as_bytes_mut(line);
+        if !pixels.fit_values(Self::PIXELS + TAPS - 1, line.len()) {
+            return;
+        }
+        for (column, values) in line.chunks_exact_mut(pixels.depth).enumerate().take(pixels.count) {
+            values.copy_from_slice(pixels.column(column));
+        }
     }
 
     fn clamp(self, pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]) {
@@ -151,22 +162,6 @@ fn chunks_per_row(conv: &Conv<'_>, content: Content) -> usize {
         Content::Sums => 2,
     };
     (run_len(conv) * value_len).div_ceil(CHUNK)
-}
-
-/// Columns side by side, as they are.
-fn copy(pixels: &Pixels<'_>, columns: usize, line: &mut [i16]) {
-    let line = cast::as_bytes_mut(line);
-    if !pixels.fit_values(columns, line.len()) {
-        return;
-    }
-    if pixels.pitch == pixels.depth {
-        let len = pixels.count * pixels.depth;
-        line[..len].copy_from_slice(&pixels.bytes[..len]);
-        return;
-    }
-    for (column, values) in line.chunks_exact_mut(pixels.depth).enumerate().take(pixels.count) {
-        values.copy_from_slice(pixels.column(column));
-    }
 }
 
 /// [`Tile::multiply`] of lines that fit, block by block and four pixels by four; rows have `row_len` bytes.

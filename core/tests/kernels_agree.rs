@@ -67,7 +67,9 @@ impl Numbers {
     /// Filters of `length` values in taps of `depth`, and `biases` biases per filter; activations reach `largest`.
     fn conv(&self, outputs: usize, [length, depth]: [usize; 2], biases: usize, largest: i64) -> OwnedConv {
         let mut random = self.random(3);
-        let weights = random.bytes(self.order.filters(outputs) * length).into_iter();
+        let weights = random
+            .bytes(self.order.weights_len(outputs, length).unwrap())
+            .into_iter();
         let spread = match self.values {
             Values::Random => 128 * largest * (length as f64).sqrt() as i64,
             Values::Extreme => 2 * (i64::from(i32::MAX) - 128 * largest * length as i64),
@@ -125,7 +127,7 @@ impl OwnedConv {
 
 fn numbers() -> impl Strategy<Value = Numbers> {
     let values = prop_oneof![3 => Just(Values::Random), 1 => Just(Values::Extreme)];
-    let order = prop_oneof![Just(Order::Plain), Just(Order::Pairs)];
+    let order = prop_oneof![Just(Order::Plain), Just(Order::Pairs), Just(Order::Quads)];
     (values, order, any::<u64>()).prop_map(|(values, order, seed)| Numbers { values, order, seed })
 }
 

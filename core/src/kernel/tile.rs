@@ -167,7 +167,7 @@ impl Lines<'_> {
         let taps = if conv.depth < conv.length { TAPS } else { 1 };
         let [a, b, c, d, e, f, g, h] = self.bias;
         let bias = a.max(b).max(c).max(d).max(e).max(f).max(g).max(h);
-        let weights = conv.order.filters(conv.outputs).checked_mul(conv.length);
+        let weights = conv.order.weights_len(conv.outputs, conv.length);
         last <= columns - taps
             && (1..=TAPS).contains(&self.rows)
             && conv.depth > 0
@@ -197,7 +197,8 @@ pub fn line_len<T: Tile>(content: Content, values: usize) -> usize {
 /// One architecture's inner loops.
 ///
 /// A packing method writes the columns of a row of the line buffer, [`PIXELS`](Self::PIXELS) of them or, in a window,
-/// [`TAPS`] - 1 more (those without a pixel anyhow), and does nothing where [`Pixels::fit`] is false. A clamp has the
+/// [`TAPS`] - 1 more (those without a pixel anyhow), and does nothing where [`Pixels::fit`] is false. The rows of a
+/// window, one or [`TAPS`], differ in their bytes only. A clamp has the
 /// pixels' depth.
 pub trait Tile: Copy {
     /// Name for people.
@@ -216,8 +217,8 @@ pub trait Tile: Copy {
     /// Value `i` of `depth`, of every one of the first [`TILE`] columns. Does nothing where there is no room for it.
     fn put(self, line: &mut [i16], depth: usize, i: usize, values: [u8; TILE]);
 
-    /// `line = pixels`, a window.
-    fn widen_window(self, pixels: &Pixels<'_>, line: &mut [i16]);
+    /// `line = rows`, a window: one row of the line buffer for each.
+    fn widen_window(self, rows: &[Pixels<'_>], line: &mut [i16]);
 
     /// `line = clamp(pixels)`.
     fn clamp(self, pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]);

@@ -30,7 +30,7 @@ pub struct Args {
     /// Training images that calibrate
     #[arg(long, value_name = "N", default_value_t = 256)]
     calibration: usize,
-    /// Order of the weights: `pairs` for Cortex-M4, M7 and M33, `plain` for every other core
+    /// Order of the weights: `pairs` for Cortex-M4, M7 and M33, `quads` for M55, `plain` for every other core
     #[arg(long, value_enum, default_value_t = OrderName::Pairs)]
     order: OrderName,
     /// Export a network with seeded random weights instead of a trained one
@@ -54,6 +54,8 @@ pub enum OrderName {
     Plain,
     /// Two filters side by side.
     Pairs,
+    /// Four filters, a vector of each in turn.
+    Quads,
 }
 
 impl From<OrderName> for Order {
@@ -61,6 +63,7 @@ impl From<OrderName> for Order {
         match name {
             OrderName::Plain => Self::Plain,
             OrderName::Pairs => Self::Pairs,
+            OrderName::Quads => Self::Quads,
         }
     }
 }

@@ -26,14 +26,19 @@ impl Tile for Portable {
         }
     }
 
-    fn widen_window(self, pixels: &Pixels<'_>, line: &mut [i16]) {
-        if !pixels.fit(WINDOW, line) {
-            return;
-        }
-        for (column, values) in line.chunks_exact_mut(pixels.depth).enumerate().take(WINDOW) {
-            for (value, &u) in values.iter_mut().zip(pixels.column(column)) {
-                *value = i16::from(u);
+    fn widen_window(self, rows: &[Pixels<'_>], line: &mut [i16]) {
+        let mut columns = line;
+        for pixels in rows {
+            if !pixels.fit(WINDOW, columns) {
+                return;
             }
+            let (row, rest) = columns.split_at_mut(WINDOW * pixels.depth);
+            for (column, values) in row.chunks_exact_mut(pixels.depth).enumerate() {
+                for (value, &u) in values.iter_mut().zip(pixels.column(column)) {
+                    *value = i16::from(u);
+                }
+            }
+            columns = rest;
         }
     }
 

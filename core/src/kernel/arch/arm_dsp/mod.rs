@@ -103,23 +103,15 @@ impl Tile for Dsp {
         }
     }
 
-    fn widen_window(self, pixels: &Pixels<'_>, line: &mut [i16]) {
-        if !pixels.fit(WINDOW, line) || pixels.count < 3 || !starts_at_word(line) {
-            return;
-        }
-        let offset = offsets(pixels);
-        // SAFETY: `fit` says that a multiple of four bytes may be read at every column's offset, of which there are at
-        // least three, and that the line has a place for six columns of them. Its alignment was checked.
-        unsafe {
-            denselet_widen_window(
-                pixels.bytes.as_ptr(),
-                pixels.pitch,
-                offset(3),
-                offset(4),
-                offset(5),
-                line.as_mut_ptr(),
-                pixels.depth / GROUP,
-            );
+    fn widen_window(self, rows: &[Pixels<'_>], line: &mut [i16]) {
+        let mut columns = line;
+        for pixels in rows {
+            if !pixels.fit(WINDOW, columns) {
+                return;
+            }
+            let (row, rest) = columns.split_at_mut(WINDOW * pixels.depth);
+            widen_row(pixels, row);
+            columns = rest;
         }
     }
 
@@ -254,6 +246,27 @@ impl Tile for Dsp {
 /// Where value `i` of a column lies in a row of the line buffer.
 fn place(columns: usize, column: usize, i: usize) -> usize {
     (i / GROUP * 2 + i % 2) * 2 * columns + 2 * column + i / 2 % 2
+}
+
+/// Packs one row of a window.
+fn widen_row(pixels: &Pixels<'_>, line: &mut [i16]) {
+    if !pixels.fit(WINDOW, line) || pixels.count < 3 || !starts_at_word(line) {
+        return;
+    }
+    let offset = offsets(pixels);
+    // SAFETY: `fit` says that a multiple of four bytes may be read at every column's offset, of which there are at
+    // least three, and that the line has a place for six columns of them. Its alignment was checked.
+    unsafe {
+        denselet_widen_window(
+            pixels.bytes.as_ptr(),
+            pixels.pitch,
+            offset(3),
+            offset(4),
+            offset(5),
+            line.as_mut_ptr(),
+            pixels.depth / GROUP,
+        );
+    }
 }
 
 /// Offsets of columns from the first.

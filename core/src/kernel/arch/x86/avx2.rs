@@ -73,9 +73,9 @@ impl Tile for Avx2 {
         Portable.put(line, depth, i, values);
     }
 
-    fn widen_window(self, pixels: &Pixels<'_>, line: &mut [i16]) {
+    fn widen_window(self, rows: &[Pixels<'_>], line: &mut [i16]) {
         // SAFETY: `self` exists, so the machine has AVX2.
-        unsafe { widen_window(pixels, line) }
+        unsafe { widen_window(rows, line) }
     }
 
     fn clamp(self, pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]) {
@@ -102,8 +102,8 @@ impl Tile for Avx2 {
 }
 
 #[target_feature(enable = "avx2")]
-fn widen_window(pixels: &Pixels<'_>, line: &mut [i16]) {
-    Portable.widen_window(pixels, line);
+fn widen_window(rows: &[Pixels<'_>], line: &mut [i16]) {
+    Portable.widen_window(rows, line);
 }
 
 #[target_feature(enable = "avx2")]

@@ -41,17 +41,12 @@ fn for_each_run(conv: &Conv<'_>, mut put: impl FnMut(usize, usize, &[i8])) {
             }
             for (kx, tap) in run.chunks_exact_mut(conv.depth).enumerate() {
                 let k = row * run_len + kx * conv.depth;
-                let at = offset(o, k);
-                // Groups of a tap are equally far apart.
-                let advance = if conv.depth > GROUP {
-                    offset(o, k + GROUP) - at
-                } else {
-                    0
-                };
-                for (g, group) in tap.chunks_exact_mut(GROUP).enumerate() {
+                let mut at = offset(o, k);
+                for group in tap.chunks_exact_mut(GROUP) {
                     for (weight, step) in group.iter_mut().zip(steps) {
-                        *weight = conv.weights[at + g * advance + step];
+                        *weight = conv.weights[at + step];
                     }
+                    at = conv.order.next_group(conv.length, conv.depth, at);
                 }
             }
             put(o, row, &run);

@@ -105,13 +105,18 @@ impl Tile for Vnni {
         }
     }
 
-    fn widen_window(self, pixels: &Pixels<'_>, line: &mut [i16]) {
-        let line = cast::as_bytes_mut(line);
-        if !pixels.fit_values(Self::PIXELS + TAPS - 1, line.len()) {
-            return;
-        }
-        for (column, values) in line.chunks_exact_mut(pixels.depth).enumerate().take(pixels.count) {
-            values.copy_from_slice(pixels.column(column));
+    fn widen_window(self, rows: &[Pixels<'_>], line: &mut [i16]) {
+        let columns = Self::PIXELS + TAPS - 1;
+        let mut line = cast::as_bytes_mut(line);
+        for pixels in rows {
+            if !pixels.fit_values(columns, line.len()) {
+                return;
+            }
+            let (row, rest) = line.split_at_mut(columns * pixels.depth);
+            for (column, values) in row.chunks_exact_mut(pixels.depth).enumerate().take(pixels.count) {
+                values.copy_from_slice(pixels.column(column));
+            }
+            line = rest;
         }
     }
 

@@ -4,6 +4,8 @@
 
 #[cfg(denselet_dsp)]
 pub mod arm_dsp;
+#[cfg(denselet_mve)]
+pub mod arm_mve;
 pub mod cast;
 pub mod portable;
 #[cfg(all(target_arch = "x86_64", feature = "std"))]
@@ -22,9 +24,12 @@ pub fn dispatch<J: Job>(job: J) -> J::Output {
             return job.run(tile);
         }
     }
-    #[cfg(denselet_dsp)]
+    // A core with Helium has the DSP extension as well.
+    #[cfg(denselet_mve)]
+    return job.run(arm_mve::Mve);
+    #[cfg(all(denselet_dsp, not(denselet_mve)))]
     return job.run(arm_dsp::Dsp);
-    #[cfg(not(denselet_dsp))]
+    #[cfg(not(any(denselet_dsp, denselet_mve)))]
     job.run(portable::Portable)
 }
 
@@ -33,6 +38,8 @@ pub fn each<J: Job + Clone>(job: &J, mut done: impl FnMut(J::Output)) {
     done(job.clone().run(portable::Portable));
     #[cfg(denselet_dsp)]
     done(job.clone().run(arm_dsp::Dsp));
+    #[cfg(denselet_mve)]
+    done(job.clone().run(arm_mve::Mve));
     #[cfg(all(target_arch = "x86_64", feature = "std"))]
     {
         if let Some(tile) = x86::Avx2::detect() {

@@ -332,6 +332,40 @@ fn outer_tile<S: Simd, const P: usize, const V: usize>(simd: S, args: OuterArgs<
     }
 }
 
+/// Billions of operations per second of products that stay in the first cache level, on all threads, timed for about
+/// `seconds`: what this program could reach at best.
+pub fn product_speed(seconds: f64) -> f64 {
+    let lanes = widest();
+    let (rows, k) = (32, 96);
+    let weights = Panels::new(lanes, k, MOST_VECTORS * lanes, |k, n| (k + n) as f32);
+    let start = std::time::Instant::now();
+    let speeds = rayon::broadcast(|_| {
+        let source = vec![1.0f32; rows * k];
+        let mut c = vec![0.0; rows * weights.width];
+        let mut products = 0u64;
+        while start.elapsed().as_secs_f64() < seconds {
+            for _ in 0..100 {
+                let a = [core::hint::black_box(&source[..])];
+                multiply(
+                    lanes,
+                    Multiply {
+                        a: &a,
+                        step: k,
+                        len: k,
+                        rows,
+                        b: &weights,
+                        c: &mut c,
+                    },
+                );
+                core::hint::black_box(&c);
+                products += 1;
+            }
+        }
+        products as f64 * (2 * rows * k * weights.width) as f64 / start.elapsed().as_secs_f64()
+    });
+    speeds.iter().sum::<f64>() / 1e9
+}
+
 /// A run of channels that fills one vector, or the rest that does not.
 #[derive(Clone, Copy)]
 pub(super) struct Span {

@@ -258,26 +258,31 @@ pub(super) fn give<S: Simd>(
 ) {
     let zero = simd.splat_f32s(0.0);
     let [first, second] = sums;
-    sweep(simd, norm.scale.len(), |span: Span| {
-        let scale = span.load(simd, &norm.scale);
-        let mean = span.load(simd, &norm.mean);
-        let mut sum = span.load(simd, first);
-        let mut product = span.load(simd, second);
-        let rows =
-            x.0.chunks(x.1)
-                .zip(a.0.chunks(a.1))
-                .zip(products.0.chunks(products.1));
-        for (((x, a), c), g) in rows.zip(g.chunks_mut(stride)) {
-            let on = simd.greater_than_f32s(span.load(simd, a), zero);
-            let d = simd.select_f32s(on, span.load(simd, c), zero);
-            sum = simd.add_f32s(sum, d);
-            product = simd.mul_add_e_f32s(d, simd.sub_f32s(span.load(simd, x), mean), product);
-            let kept = span.load(simd, g);
-            span.store(simd, g, simd.mul_add_e_f32s(scale, d, kept));
-        }
-        span.store(simd, first, sum);
-        span.store(simd, second, product);
-    });
+    sweep(
+        simd,
+        norm.scale.len(),
+        #[inline(always)]
+        |span: Span| {
+            let scale = span.load(simd, &norm.scale);
+            let mean = span.load(simd, &norm.mean);
+            let mut sum = span.load(simd, first);
+            let mut product = span.load(simd, second);
+            let rows =
+                x.0.chunks(x.1)
+                    .zip(a.0.chunks(a.1))
+                    .zip(products.0.chunks(products.1));
+            for (((x, a), c), g) in rows.zip(g.chunks_mut(stride)) {
+                let on = simd.greater_than_f32s(span.load(simd, a), zero);
+                let d = simd.select_f32s(on, span.load(simd, c), zero);
+                sum = simd.add_f32s(sum, d);
+                product = simd.mul_add_e_f32s(d, simd.sub_f32s(span.load(simd, x), mean), product);
+                let kept = span.load(simd, g);
+                span.store(simd, g, simd.mul_add_e_f32s(scale, d, kept));
+            }
+            span.store(simd, first, sum);
+            span.store(simd, second, product);
+        },
+    );
 }
 
 /// What the batch statistics of a bottleneck owe to its gradients, before its scale: sums of d and d (z - mean).

@@ -281,26 +281,31 @@ fn pass<S: Simd>(
 ) {
     let zero = simd.splat_f32s(0.0);
     let [first, second] = sums;
-    sweep(simd, norm.scale.len(), |span: Span| {
-        let scale = span.load(simd, &norm.scale);
-        let shift = span.load(simd, &norm.shift);
-        let mean = span.load(simd, &norm.mean);
-        let mut sum = span.load(simd, first);
-        let mut product = span.load(simd, second);
-        let rows = z.0.chunks(z.1).zip(products.0.chunks(products.1));
-        for (((z, c), read), d) in rows.zip(read.chunks_mut(products.1)).zip(d.chunks_mut(z.1)) {
-            let z = span.load(simd, z);
-            let y = simd.mul_add_e_f32s(z, scale, shift);
-            span.store(simd, read, simd.max_f32s(y, zero));
-            let on = simd.greater_than_f32s(y, zero);
-            let passed = simd.select_f32s(on, span.load(simd, c), zero);
-            span.store(simd, d, passed);
-            sum = simd.add_f32s(sum, passed);
-            product = simd.mul_add_e_f32s(passed, simd.sub_f32s(z, mean), product);
-        }
-        span.store(simd, first, sum);
-        span.store(simd, second, product);
-    });
+    sweep(
+        simd,
+        norm.scale.len(),
+        #[inline(always)]
+        |span: Span| {
+            let scale = span.load(simd, &norm.scale);
+            let shift = span.load(simd, &norm.shift);
+            let mean = span.load(simd, &norm.mean);
+            let mut sum = span.load(simd, first);
+            let mut product = span.load(simd, second);
+            let rows = z.0.chunks(z.1).zip(products.0.chunks(products.1));
+            for (((z, c), read), d) in rows.zip(read.chunks_mut(products.1)).zip(d.chunks_mut(z.1)) {
+                let z = span.load(simd, z);
+                let y = simd.mul_add_e_f32s(z, scale, shift);
+                span.store(simd, read, simd.max_f32s(y, zero));
+                let on = simd.greater_than_f32s(y, zero);
+                let passed = simd.select_f32s(on, span.load(simd, c), zero);
+                span.store(simd, d, passed);
+                sum = simd.add_f32s(sum, passed);
+                product = simd.mul_add_e_f32s(passed, simd.sub_f32s(z, mean), product);
+            }
+            span.store(simd, first, sum);
+            span.store(simd, second, product);
+        },
+    );
 }
 
 #[cfg(test)]

@@ -26,22 +26,27 @@ impl WithSimd for Average<'_> {
         let zero = simd.splat_f32s(0.0);
         let pictures = self.x.chunks_exact(self.map.pixels() * channels);
         for (x, to) in pictures.zip(self.to.chunks_exact_mut(channels)) {
-            sweep(simd, channels, |span: Span| {
-                let mut sum = zero;
-                if let Some(norm) = self.norm {
-                    let scale = span.load(simd, &norm.scale);
-                    let shift = span.load(simd, &norm.shift);
-                    for x in x.chunks_exact(channels) {
-                        let y = simd.mul_add_e_f32s(span.load(simd, x), scale, shift);
-                        sum = simd.add_f32s(sum, simd.max_f32s(y, zero));
+            sweep(
+                simd,
+                channels,
+                #[inline(always)]
+                |span: Span| {
+                    let mut sum = zero;
+                    if let Some(norm) = self.norm {
+                        let scale = span.load(simd, &norm.scale);
+                        let shift = span.load(simd, &norm.shift);
+                        for x in x.chunks_exact(channels) {
+                            let y = simd.mul_add_e_f32s(span.load(simd, x), scale, shift);
+                            sum = simd.add_f32s(sum, simd.max_f32s(y, zero));
+                        }
+                    } else {
+                        for x in x.chunks_exact(channels) {
+                            sum = simd.add_f32s(sum, span.load(simd, x));
+                        }
                     }
-                } else {
-                    for x in x.chunks_exact(channels) {
-                        sum = simd.add_f32s(sum, span.load(simd, x));
-                    }
-                }
-                span.store(simd, to, simd.mul_f32s(sum, share));
-            });
+                    span.store(simd, to, simd.mul_f32s(sum, share));
+                },
+            );
         }
     }
 }
@@ -71,31 +76,36 @@ impl WithSimd for Spread<'_> {
         let pictures = self.x.chunks_exact(size).zip(self.g.chunks_exact_mut(size));
         for ((x, g), from) in pictures.zip(self.from.chunks_exact(channels)) {
             let [first, second] = &mut sums.near;
-            sweep(simd, channels, |span: Span| {
-                let from = simd.mul_f32s(span.load(simd, from), share);
-                let pixels = x.chunks_exact(channels).zip(g.chunks_exact_mut(channels));
-                let Some(norm) = self.norm else {
-                    for (_, g) in pixels {
-                        span.store(simd, g, from);
+            sweep(
+                simd,
+                channels,
+                #[inline(always)]
+                |span: Span| {
+                    let from = simd.mul_f32s(span.load(simd, from), share);
+                    let pixels = x.chunks_exact(channels).zip(g.chunks_exact_mut(channels));
+                    let Some(norm) = self.norm else {
+                        for (_, g) in pixels {
+                            span.store(simd, g, from);
+                        }
+                        return;
+                    };
+                    let scale = span.load(simd, &norm.scale);
+                    let shift = span.load(simd, &norm.shift);
+                    let mean = span.load(simd, &norm.mean);
+                    let mut sum = span.load(simd, first);
+                    let mut product = span.load(simd, second);
+                    for (x, g) in pixels {
+                        let x = span.load(simd, x);
+                        let on = simd.greater_than_f32s(simd.mul_add_e_f32s(x, scale, shift), zero);
+                        let d = simd.select_f32s(on, from, zero);
+                        sum = simd.add_f32s(sum, d);
+                        product = simd.mul_add_e_f32s(d, simd.sub_f32s(x, mean), product);
+                        span.store(simd, g, simd.mul_f32s(scale, d));
                     }
-                    return;
-                };
-                let scale = span.load(simd, &norm.scale);
-                let shift = span.load(simd, &norm.shift);
-                let mean = span.load(simd, &norm.mean);
-                let mut sum = span.load(simd, first);
-                let mut product = span.load(simd, second);
-                for (x, g) in pixels {
-                    let x = span.load(simd, x);
-                    let on = simd.greater_than_f32s(simd.mul_add_e_f32s(x, scale, shift), zero);
-                    let d = simd.select_f32s(on, from, zero);
-                    sum = simd.add_f32s(sum, d);
-                    product = simd.mul_add_e_f32s(d, simd.sub_f32s(x, mean), product);
-                    span.store(simd, g, simd.mul_f32s(scale, d));
-                }
-                span.store(simd, first, sum);
-                span.store(simd, second, product);
-            });
+                    span.store(simd, first, sum);
+                    span.store(simd, second, product);
+                },
+            );
             sums.fold();
         }
     }

@@ -158,14 +158,19 @@ pub(super) struct Rows<'a>(pub(super) &'a [f32], pub(super) usize);
 #[inline(always)]
 pub(super) fn activate<S: Simd>(simd: S, active: &Active, x: Rows<'_>, to: &mut [f32], width: usize) {
     let zero = simd.splat_f32s(0.0);
-    sweep(simd, active.scale.len(), |span: Span| {
-        let scale = span.load(simd, &active.scale);
-        let shift = span.load(simd, &active.shift);
-        for (x, to) in x.0.chunks(x.1).zip(to.chunks_mut(width)) {
-            let y = simd.mul_add_e_f32s(span.load(simd, x), scale, shift);
-            span.store(simd, to, simd.max_f32s(y, zero));
-        }
-    });
+    sweep(
+        simd,
+        active.scale.len(),
+        #[inline(always)]
+        |span: Span| {
+            let scale = span.load(simd, &active.scale);
+            let shift = span.load(simd, &active.shift);
+            for (x, to) in x.0.chunks(x.1).zip(to.chunks_mut(width)) {
+                let y = simd.mul_add_e_f32s(span.load(simd, x), scale, shift);
+                span.store(simd, to, simd.max_f32s(y, zero));
+            }
+        },
+    );
 }
 
 /// to[pixel][c] = g - (constant + (x - mean) * slope), times `factor`.
@@ -179,18 +184,23 @@ pub(super) fn settle<S: Simd>(
     to: &mut [f32],
     width: usize,
 ) {
-    sweep(simd, owed.mean.len(), |span: Span| {
-        let mean = span.load(simd, &owed.mean);
-        let constant = span.load(simd, &owed.constant);
-        let slope = span.load(simd, &owed.slope);
-        let factor = factor.map_or(simd.splat_f32s(1.0), |factor| span.load(simd, factor));
-        for ((g, x), to) in g.0.chunks(g.1).zip(x.0.chunks(x.1)).zip(to.chunks_mut(width)) {
-            let centred = simd.sub_f32s(span.load(simd, x), mean);
-            let owed = simd.mul_add_e_f32s(centred, slope, constant);
-            let y = simd.mul_f32s(simd.sub_f32s(span.load(simd, g), owed), factor);
-            span.store(simd, to, y);
-        }
-    });
+    sweep(
+        simd,
+        owed.mean.len(),
+        #[inline(always)]
+        |span: Span| {
+            let mean = span.load(simd, &owed.mean);
+            let constant = span.load(simd, &owed.constant);
+            let slope = span.load(simd, &owed.slope);
+            let factor = factor.map_or(simd.splat_f32s(1.0), |factor| span.load(simd, factor));
+            for ((g, x), to) in g.0.chunks(g.1).zip(x.0.chunks(x.1)).zip(to.chunks_mut(width)) {
+                let centred = simd.sub_f32s(span.load(simd, x), mean);
+                let owed = simd.mul_add_e_f32s(centred, slope, constant);
+                let y = simd.mul_f32s(simd.sub_f32s(span.load(simd, g), owed), factor);
+                span.store(simd, to, y);
+            }
+        },
+    );
 }
 
 /// Copies rows of products to their channels and adds them and their squares to the sums.
@@ -204,16 +214,21 @@ pub(super) fn deliver<S: Simd>(
     sums: &mut [Vec<f32>; 2],
 ) {
     let [first, second] = sums;
-    sweep(simd, channels, |span: Span| {
-        let mut sum = span.load(simd, first);
-        let mut square = span.load(simd, second);
-        for (from, to) in from.0.chunks(from.1).zip(to.chunks_mut(width)) {
-            let y = span.load(simd, from);
-            span.store(simd, to, y);
-            sum = simd.add_f32s(sum, y);
-            square = simd.mul_add_e_f32s(y, y, square);
-        }
-        span.store(simd, first, sum);
-        span.store(simd, second, square);
-    });
+    sweep(
+        simd,
+        channels,
+        #[inline(always)]
+        |span: Span| {
+            let mut sum = span.load(simd, first);
+            let mut square = span.load(simd, second);
+            for (from, to) in from.0.chunks(from.1).zip(to.chunks_mut(width)) {
+                let y = span.load(simd, from);
+                span.store(simd, to, y);
+                sum = simd.add_f32s(sum, y);
+                square = simd.mul_add_e_f32s(y, y, square);
+            }
+            span.store(simd, first, sum);
+            span.store(simd, second, square);
+        },
+    );
 }

@@ -26,26 +26,31 @@ fn average<S: Simd>(simd: S, norm: &Active, x: &[f32], map: Map, start: usize, l
     let rows = rows(map);
     let share = simd.splat_f32s(1.0 / (2 * rows) as f32);
     let zero = simd.splat_f32s(0.0);
-    sweep(simd, channels, |span: Span| {
-        let scale = span.load(simd, &norm.scale);
-        let shift = span.load(simd, &norm.shift);
-        let (mut y, mut column) = (start / half, start % half);
-        for to in to.chunks_exact_mut(channels).take(len) {
-            let mut sum = zero;
-            for row in 0..rows {
-                let at = ((y * rows + row) * map.width + 2 * column) * stride;
-                for x in x[at..at + 2 * stride].chunks_exact(stride) {
-                    let value = simd.mul_add_e_f32s(span.load(simd, x), scale, shift);
-                    sum = simd.add_f32s(sum, simd.max_f32s(value, zero));
+    sweep(
+        simd,
+        channels,
+        #[inline(always)]
+        |span: Span| {
+            let scale = span.load(simd, &norm.scale);
+            let shift = span.load(simd, &norm.shift);
+            let (mut y, mut column) = (start / half, start % half);
+            for to in to.chunks_exact_mut(channels).take(len) {
+                let mut sum = zero;
+                for row in 0..rows {
+                    let at = ((y * rows + row) * map.width + 2 * column) * stride;
+                    for x in x[at..at + 2 * stride].chunks_exact(stride) {
+                        let value = simd.mul_add_e_f32s(span.load(simd, x), scale, shift);
+                        sum = simd.add_f32s(sum, simd.max_f32s(value, zero));
+                    }
+                }
+                span.store(simd, to, simd.mul_f32s(sum, share));
+                column += 1;
+                if column == half {
+                    (y, column) = (y + 1, 0);
                 }
             }
-            span.store(simd, to, simd.mul_f32s(sum, share));
-            column += 1;
-            if column == half {
-                (y, column) = (y + 1, 0);
-            }
-        }
-    });
+        },
+    );
 }
 
 /// Fills the first channels of the next block buffer, and sums them and their squares.
@@ -239,35 +244,40 @@ fn spread<S: Simd>(
     let share = simd.splat_f32s(1.0 / (2 * rows) as f32);
     let zero = simd.splat_f32s(0.0);
     let [first, second] = sums;
-    sweep(simd, norm.scale.len(), |span: Span| {
-        let scale = span.load(simd, &norm.scale);
-        let shift = span.load(simd, &norm.shift);
-        let mean = span.load(simd, &norm.mean);
-        let mut sum = span.load(simd, first);
-        let mut product = span.load(simd, second);
-        let (mut y, mut column) = (start / half, start % half);
-        for c in products.0.chunks(products.1).take(len) {
-            let c = simd.mul_f32s(span.load(simd, c), share);
-            for row in 0..rows {
-                let at = ((y * rows + row) * map.width + 2 * column) * stride;
-                let x = x[at..at + 2 * stride].chunks_exact(stride);
-                for (x, g) in x.zip(g[at..at + 2 * stride].chunks_exact_mut(stride)) {
-                    let x = span.load(simd, x);
-                    let on = simd.greater_than_f32s(simd.mul_add_e_f32s(x, scale, shift), zero);
-                    let d = simd.select_f32s(on, c, zero);
-                    sum = simd.add_f32s(sum, d);
-                    product = simd.mul_add_e_f32s(d, simd.sub_f32s(x, mean), product);
-                    span.store(simd, g, simd.mul_f32s(scale, d));
+    sweep(
+        simd,
+        norm.scale.len(),
+        #[inline(always)]
+        |span: Span| {
+            let scale = span.load(simd, &norm.scale);
+            let shift = span.load(simd, &norm.shift);
+            let mean = span.load(simd, &norm.mean);
+            let mut sum = span.load(simd, first);
+            let mut product = span.load(simd, second);
+            let (mut y, mut column) = (start / half, start % half);
+            for c in products.0.chunks(products.1).take(len) {
+                let c = simd.mul_f32s(span.load(simd, c), share);
+                for row in 0..rows {
+                    let at = ((y * rows + row) * map.width + 2 * column) * stride;
+                    let x = x[at..at + 2 * stride].chunks_exact(stride);
+                    for (x, g) in x.zip(g[at..at + 2 * stride].chunks_exact_mut(stride)) {
+                        let x = span.load(simd, x);
+                        let on = simd.greater_than_f32s(simd.mul_add_e_f32s(x, scale, shift), zero);
+                        let d = simd.select_f32s(on, c, zero);
+                        sum = simd.add_f32s(sum, d);
+                        product = simd.mul_add_e_f32s(d, simd.sub_f32s(x, mean), product);
+                        span.store(simd, g, simd.mul_f32s(scale, d));
+                    }
+                }
+                column += 1;
+                if column == half {
+                    (y, column) = (y + 1, 0);
                 }
             }
-            column += 1;
-            if column == half {
-                (y, column) = (y + 1, 0);
-            }
-        }
-        span.store(simd, first, sum);
-        span.store(simd, second, product);
-    });
+            span.store(simd, first, sum);
+            span.store(simd, second, product);
+        },
+    );
 }
 
 #[cfg(test)]

@@ -366,54 +366,46 @@ pub fn product_speed(seconds: f64) -> f64 {
     speeds.iter().sum::<f64>() / 1e9
 }
 
-/// A run of channels that fills one vector, or the rest that does not.
+/// Channels are padded to a multiple of this many in every row and every list of factors, so that whole vectors can be
+/// read and written wherever a row begins.
+pub(super) const PAD: usize = 16;
+
+/// One vector of channels.
 #[derive(Clone, Copy)]
 pub(super) struct Span {
     /// First channel.
     pub(super) at: usize,
-    /// Channels, at most one vector.
-    len: usize,
 }
 
 impl Span {
-    /// Its channels of `row`; lanes beyond them are zero.
+    /// Its channels of `row`.
     #[inline(always)]
-    pub(super) fn load<S: Simd>(self, simd: S, row: &[f32]) -> S::f32s {
-        if self.len == S::F32_LANES {
-            let (vectors, _) = S::as_simd_f32s(&row[self.at..self.at + S::F32_LANES]);
-            vectors[0]
-        } else {
-            simd.partial_load_f32s(&row[self.at..self.at + self.len])
-        }
+    pub(super) fn load<S: Simd>(self, _: S, row: &[f32]) -> S::f32s {
+        let (vectors, _) = S::as_simd_f32s(&row[self.at..self.at + S::F32_LANES]);
+        vectors[0]
     }
 
     /// Writes its channels to `row`.
     #[inline(always)]
-    pub(super) fn store<S: Simd>(self, simd: S, row: &mut [f32], value: S::f32s) {
-        if self.len == S::F32_LANES {
-            let (vectors, _) = S::as_mut_simd_f32s(&mut row[self.at..self.at + S::F32_LANES]);
-            vectors[0] = value;
-        } else {
-            simd.partial_store_f32s(&mut row[self.at..self.at + self.len], value);
-        }
+    pub(super) fn store<S: Simd>(self, _: S, row: &mut [f32], value: S::f32s) {
+        let (vectors, _) = S::as_mut_simd_f32s(&mut row[self.at..self.at + S::F32_LANES]);
+        vectors[0] = value;
+    }
+
+    /// The same channels `by` floats further on.
+    #[inline(always)]
+    pub(super) fn moved(self, by: usize) -> Self {
+        Self { at: self.at + by }
     }
 }
 
-/// Calls `body` for every vector of `channels` channels, the incomplete one last.
+/// Calls `body` for every vector of `channels` channels, the last first: where rows lie close together, a vector that
+/// reaches beyond its row is overwritten by those of the next.
 #[inline(always)]
 pub(super) fn sweep<S: Simd>(_: S, channels: usize, mut body: impl FnMut(Span)) {
-    let mut at = 0;
-    while at + S::F32_LANES <= channels {
+    for vector in (0..channels.div_ceil(S::F32_LANES)).rev() {
         body(Span {
-            at,
-            len: S::F32_LANES,
-        });
-        at += S::F32_LANES;
-    }
-    if at < channels {
-        body(Span {
-            at,
-            len: channels - at,
+            at: vector * S::F32_LANES,
         });
     }
 }

@@ -7,13 +7,17 @@
 //! A row of the line buffer is `[i / 4][i % 2][column][i / 2 % 2]`: a word holds two inputs of a column as UXTB16 gives
 //! them, and neighbouring columns' words are neighbours, so that one address serves a tile.
 
-use super::portable;
+use super::reference;
 use crate::kernel::tile::{Clamp, Conv, Lines, Pixels, Tile};
 use crate::layout::{GROUP, Order, TILE, WINDOW};
 use core::arch::{asm, global_asm};
 
-global_asm!(include_str!("multiply.s"), options(raw));
-global_asm!(include_str!("pack.s"), options(raw));
+global_asm!(
+    concat!(".cpu ", env!("DENSELET_DSP_CPU")),
+    include_str!("multiply.s"),
+    include_str!("pack.s"),
+    options(raw)
+);
 
 /// The inner loop for the DSP extension.
 #[derive(Clone, Copy, Debug)]
@@ -189,7 +193,7 @@ impl Tile for Dsp {
     fn multiply(self, lines: &Lines<'_>, conv: &Conv<'_>, out: &mut [u8], out_stride: usize) {
         if conv.order != Order::Pairs || !starts_at_word(lines.values) {
             let columns = lines.columns(conv);
-            portable::multiply_from(lines, conv, out, out_stride, |column, i| {
+            reference::multiply_from(lines, conv, out, out_stride, |column, i| {
                 place(columns, column, i)
             });
             return;

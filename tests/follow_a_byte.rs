@@ -1,5 +1,7 @@
 //! One pixel, from the picture to the logits: at every stop, what changes is inside its receptive field.
 
+#![allow(clippy::unwrap_used)]
+
 use denselet::network::Network;
 use denselet::tap::Tap;
 use denselet_tests::tiny;

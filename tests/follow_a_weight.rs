@@ -1,6 +1,8 @@
 //! One weight, from the float network to the logits: the bytes of the blob that hold it are the only ones to change, and the
 //! logits change as the arithmetic says.
 
+#![allow(clippy::unwrap_used)]
+
 use denselet::format::{HEADER_LEN, RECORD_LEN, Section, StageBytes};
 use denselet::layout::Order;
 use denselet::model::{Model, Stage};

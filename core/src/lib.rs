@@ -46,6 +46,9 @@
 #![no_std]
 #![deny(missing_docs)]
 
+#[cfg(feature = "std")]
+extern crate std;
+
 pub mod arena;
 pub mod arithmetic;
 pub mod error;

@@ -11,6 +11,7 @@ use crate::error::FormatError;
 use crate::format::{self, ALIGN, Blob, Header, Kind, Section, StageBytes};
 use crate::kernel::arch::cast::{as_i8s, as_i32s};
 use crate::kernel::{Clamp, Conv};
+use crate::layout::Order;
 use crate::shape::{Shape, StageShape, StemShape};
 use half::f16;
 
@@ -117,7 +118,7 @@ impl<'b> Model<'b> {
     }
 
     /// What the header says.
-    pub fn header(&self) -> &Header {
+    pub fn header(&self) -> Header {
         self.blob.header()
     }
 
@@ -136,23 +137,38 @@ impl<'b> Model<'b> {
     }
 
     /// The stem, then every stage in order, with the shape of the map that each reads.
-    pub fn stages(&self) -> impl Iterator<Item = (Stage<'b>, Shape)> + use<'b> {
-        let order = self.header().order;
-        self.blob
-            .stages()
-            .map(move |stage| (typed(order, &stage), stage.input))
+    pub fn stages(&self) -> Stages<'b> {
+        Stages {
+            order: self.header().order,
+            stages: self.blob.stages(),
+        }
     }
 
     /// The shapes of the stages behind the stem.
-    pub fn shapes(&self) -> impl Iterator<Item = StageShape> + Clone + use<'b> {
-        self.blob.stages().filter_map(|stage| match stage.kind {
-            Kind::Stem(_) => None,
-            Kind::Stage(shape) => Some(shape),
-        })
+    pub fn shapes(&self) -> format::Shapes<'b> {
+        self.blob.shapes()
     }
 }
 
-fn typed<'b>(order: crate::layout::Order, stage: &StageBytes<'b>) -> Stage<'b> {
+/// The stages of a model in order, with the shape of the map that each reads.
+#[derive(Clone, Debug)]
+pub struct Stages<'b> {
+    order: Order,
+    stages: format::Stages<'b>,
+}
+
+impl<'b> Iterator for Stages<'b> {
+    type Item = (Stage<'b>, Shape);
+
+    // Once per stage, and its frame is best not part of a larger one.
+    #[inline(never)]
+    fn next(&mut self) -> Option<(Stage<'b>, Shape)> {
+        let stage = self.stages.next()?;
+        Some((typed(self.order, &stage), stage.input))
+    }
+}
+
+fn typed<'b>(order: Order, stage: &StageBytes<'b>) -> Stage<'b> {
     let clamp = Clamp {
         mask: stage.section(Section::Mask),
         threshold: stage.section(Section::Threshold),

@@ -4,14 +4,16 @@
 
 use crate::arena::{Arena, cut};
 use crate::error::{Error, FormatError};
+use crate::format::Shapes;
 use crate::kernel::arch::{self, cast};
 use crate::kernel::{Job, Tile, conv1x1, conv3x3, head, pool, stem, transition};
 use crate::layout::{self, TILE, stride};
 use crate::logits::Logits;
 use crate::model::{Head, Layer, Model, Stage, Stem, Transition};
-use crate::plan::{Buffer, Plan, Step};
+use crate::plan::{Buffer, Plan, Step, Steps};
 use crate::shape::Shape;
 use crate::tap::{Blind, Tap};
+use core::ops::Range;
 use half::f16;
 
 /// A network: a blob in flash and an arena.
@@ -22,6 +24,8 @@ pub struct Network<'b, 'a> {
     memory: &'a mut [u8],
     /// Rows of the current image that have arrived.
     rows: usize,
+    /// Where the logits lie in the arena, and what one stands for.
+    logits: (Range<usize>, f16),
 }
 
 impl<'b, 'a> Network<'b, 'a> {
@@ -58,11 +62,21 @@ impl<'b, 'a> Network<'b, 'a> {
             needed: plan.arena_len,
             had,
         })?;
+        let place = steps(&model, &plan).and_then(Iterator::last);
+        let place = place.map_or(0..0, |step| match step {
+            Step::Head { logits, .. } => logits,
+            _ => 0..0,
+        });
+        let scale = model.stages().last().map_or(f16::ZERO, |(stage, _)| match stage {
+            Stage::Head(head) => head.scale,
+            _ => f16::ZERO,
+        });
         Ok(Self {
             model,
             plan,
             memory,
             rows: 0,
+            logits: (place, scale),
         })
     }
 
@@ -112,13 +126,13 @@ impl<'b, 'a> Network<'b, 'a> {
                 had: image.len(),
             });
         }
-        let scale = arch::dispatch(Rows {
+        arch::dispatch(Rows {
             network: self,
             rows: image,
             row_len,
             tap,
         });
-        Ok(self.logits(scale.unwrap_or(f16::ZERO)))
+        Ok(self.logits())
     }
 
     /// Takes the next row of an image, `[x][channel]`; gives the logits with the last one. A camera's rows go in as they
@@ -135,13 +149,13 @@ impl<'b, 'a> Network<'b, 'a> {
                 had: row.len(),
             });
         }
-        let scale = arch::dispatch(Rows {
+        let is_complete = arch::dispatch(Rows {
             network: self,
             rows: row,
             row_len: needed,
             tap: &mut Blind,
         });
-        Ok(scale.map(|scale| self.logits(scale)))
+        Ok(is_complete.then(|| self.logits()))
     }
 
     /// Forgets the rows of an image that was begun.
@@ -149,13 +163,10 @@ impl<'b, 'a> Network<'b, 'a> {
         self.rows = 0;
     }
 
-    fn logits(&self, scale: f16) -> Logits<'_> {
-        let place = steps(&self.model, &self.plan).last().map(|step| match step {
-            Step::Head { logits, .. } => logits,
-            _ => 0..0,
-        });
-        let bytes = place.and_then(|place| self.memory.get(place)).unwrap_or(&[]);
-        Logits::new(cast::as_i32s(bytes).unwrap_or(&[]), scale)
+    fn logits(&self) -> Logits<'_> {
+        let (place, scale) = &self.logits;
+        let bytes = self.memory.get(place.clone()).unwrap_or(&[]);
+        Logits::new(cast::as_i32s(bytes).unwrap_or(&[]), *scale)
     }
 }
 
@@ -165,15 +176,7 @@ pub(crate) fn plan(model: &Model<'_>) -> Option<Plan> {
     Plan::new(header.input, &header.stem, model.shapes())
 }
 
-/// The steps of a planned model; none where it was not planned.
-fn steps<'b>(model: &Model<'b>, plan: &Plan) -> impl Iterator<Item = Step> + use<'b> {
-    let header = model.header();
-    plan.steps(header.input, &header.stem, model.shapes())
-        .into_iter()
-        .flatten()
-}
-
-/// Pushing whole rows, compiled once for each architecture; gives the logits' scale once an image is complete.
+/// Pushing whole rows, compiled once for each architecture; whether an image is complete.
 struct Rows<'r, 'b, 'a, W> {
     network: &'r mut Network<'b, 'a>,
     rows: &'r [u8],
@@ -182,93 +185,129 @@ struct Rows<'r, 'b, 'a, W> {
 }
 
 impl<W: Tap> Job for Rows<'_, '_, '_, W> {
-    type Output = Option<f16>;
+    type Output = bool;
 
-    fn run<T: Tile>(self, tile: T) -> Option<f16> {
+    fn run<T: Tile>(self, tile: T) -> bool {
         let Self {
             network,
             rows,
             row_len,
             tap,
         } = self;
-        let mut stages = network
-            .model
-            .stages()
-            .zip(steps(&network.model, &network.plan))
-            .enumerate();
-        let (_, ((Stage::Stem(stem), input), Step::Stem { to, line, pool, ring })) = stages.next()? else {
-            return None;
+        let mut stages = network.model.stages();
+        let Some(mut steps) = steps(&network.model, &network.plan) else {
+            return false;
         };
-        let feed = Feed {
-            stem,
-            input,
-            to,
-            line,
-            pool,
-            ring,
+        let (Some(stem), Some(step)) = (stages.next(), steps.next()) else {
+            return false;
         };
-        for row in rows.chunks_exact(row_len) {
-            feed.push(tile, network.memory, network.rows, row);
-            network.rows += 1;
+        if !feed(tile, network, &stem, &step, rows, row_len) {
+            return false;
         }
-        if network.rows < input.height {
-            return None;
-        }
-        network.rows = 0;
-        tap.done(0, &network.memory[to.offset..to.end()], to.stride);
         let memory = &mut *network.memory;
-        let mut scale = None;
-        for (index, ((stage, _), step)) in stages {
-            match (stage, step) {
-                (
-                    Stage::Layer(layer),
-                    Step::Layer {
-                        buffer,
-                        channels,
-                        line,
-                        ring,
-                    },
-                ) => {
-                    let (below, [line, ring]) = cut(memory, buffer.end(), [line, ring]);
-                    dense_layer(
-                        tile,
-                        &layer,
-                        &buffer,
-                        channels,
-                        &mut below[buffer.offset..],
-                        line,
-                        ring,
-                    );
-                    tap.done(index, &memory[buffer.offset..buffer.end()], buffer.stride);
-                }
-                (Stage::Transition(transition), Step::Transition { from, to, line }) => {
-                    pooled(tile, &transition, &from, &to, memory, line);
-                    tap.done(index, &memory[to.offset..to.end()], to.stride);
-                }
-                (Stage::Head(head), Step::Head { from, sums, logits }) => {
-                    let (below, [sums, logits]) = cut(memory, from.end(), [sums, logits]);
-                    classify(&head, &from, &below[from.offset..], sums, logits);
-                    tap.done(index, &[], 0);
-                    scale = Some(head.scale);
-                }
-                _ => return None,
-            }
+        report(tap, 0, &step, memory);
+        for (index, ((stage, _), step)) in stages.zip(steps).enumerate() {
+            run_stage(tile, &stage, &step, memory);
+            report(tap, index + 1, &step, memory);
         }
-        scale
+        true
+    }
+}
+
+/// The steps of a planned model; none where it was not planned.
+fn steps<'b>(model: &Model<'b>, plan: &Plan) -> Option<Steps<Shapes<'b>>> {
+    let header = model.header();
+    plan.steps(header.input, &header.stem, model.shapes())
+}
+
+/// Pushes rows through the stem; whether the image is complete.
+#[inline(never)]
+fn feed<T: Tile>(
+    tile: T,
+    network: &mut Network<'_, '_>,
+    stage: &(Stage<'_>, Shape),
+    step: &Step,
+    rows: &[u8],
+    row_len: usize,
+) -> bool {
+    let ((Stage::Stem(stem), input), Step::Stem { to, line, pool, ring }) = (stage, step) else {
+        return false;
+    };
+    let feed = Feed {
+        stem,
+        input: *input,
+        to,
+        line,
+        pool,
+        ring,
+    };
+    for row in rows.chunks_exact(row_len) {
+        feed.push(tile, network.memory, network.rows, row);
+        network.rows += 1;
+    }
+    if network.rows < input.height {
+        return false;
+    }
+    network.rows = 0;
+    true
+}
+
+/// Runs one stage behind the stem. Each has a frame of its own on the stack, so that the deepest counts and not the sum.
+fn run_stage<T: Tile>(tile: T, stage: &Stage<'_>, step: &Step, memory: &mut [u8]) {
+    match (stage, step) {
+        (
+            Stage::Layer(layer),
+            Step::Layer {
+                buffer,
+                channels,
+                line,
+                ring,
+            },
+        ) => {
+            let (below, [line, ring]) = cut(memory, buffer.end(), [line.clone(), ring.clone()]);
+            dense_layer(
+                tile,
+                layer,
+                buffer,
+                *channels,
+                &mut below[buffer.offset..],
+                line,
+                ring,
+            );
+        }
+        (Stage::Transition(transition), Step::Transition { from, to, line }) => {
+            pooled(tile, transition, from, to, memory, line.clone());
+        }
+        (Stage::Head(head), Step::Head { from, sums, logits }) => {
+            let (below, [sums, logits]) = cut(memory, from.end(), [sums.clone(), logits.clone()]);
+            classify(head, from, &below[from.offset..], sums, logits);
+        }
+        // Stages and steps are made from the same records.
+        _ => {}
+    }
+}
+
+/// Shows the tap the map that a step has worked on.
+fn report(tap: &mut impl Tap, index: usize, step: &Step, memory: &[u8]) {
+    match step {
+        Step::Stem { to: map, .. } | Step::Layer { buffer: map, .. } | Step::Transition { to: map, .. } => {
+            tap.done(index, &memory[map.offset..map.end()], map.stride);
+        }
+        Step::Head { .. } => tap.done(index, &[], 0),
     }
 }
 
 /// The stem, row by row.
-struct Feed<'b> {
-    stem: Stem<'b>,
+struct Feed<'f, 'b> {
+    stem: &'f Stem<'b>,
     input: Shape,
-    to: Buffer,
-    line: core::ops::Range<usize>,
-    pool: core::ops::Range<usize>,
-    ring: core::ops::Range<usize>,
+    to: &'f Buffer,
+    line: &'f Range<usize>,
+    pool: &'f Range<usize>,
+    ring: &'f Range<usize>,
 }
 
-impl Feed<'_> {
+impl Feed<'_, '_> {
     /// Takes input row `y` and computes what it completes. Rows of padding come with the first and the last row.
     fn push<T: Tile>(&self, tile: T, memory: &mut [u8], y: usize, row: &[u8]) {
         let shape = &self.stem.shape;
@@ -288,17 +327,14 @@ impl Feed<'_> {
     /// Puts padded row `r` into the ring and computes the output row that ends with it, if any.
     fn place<T: Tile>(&self, tile: T, memory: &mut [u8], r: usize, row: Option<&[u8]>) {
         let Stem {
-            shape,
-            padding,
-            ref conv,
-            ..
+            shape, padding, conv, ..
         } = self.stem;
         let ranges = [self.line.clone(), self.pool.clone(), self.ring.clone()];
         let (below, [line, pool_ring, ring]) = cut(memory, self.to.end(), ranges);
         let row_len = ring.len() / shape.kernel_height;
         let slot = &mut ring[(r % shape.kernel_height) * row_len..][..row_len];
         match row {
-            Some(row) => stem::pad_row(&shape, padding, row, slot),
+            Some(row) => stem::pad_row(shape, padding, row, slot),
             None => stem::pad_whole_row(padding, slot),
         }
         let Some(top) = (r + 1).checked_sub(shape.kernel_height) else {
@@ -314,7 +350,7 @@ impl Feed<'_> {
         let channels = self.input.channels;
         if !shape.pool {
             let (out, out_stride) = (&mut below[self.to.row(y)], self.to.stride);
-            stem::row(tile, &shape, channels, ring, top, conv, scratch, out, out_stride);
+            stem::row(tile, shape, channels, ring, top, conv, scratch, out, out_stride);
             return;
         }
         let pool_stride = stride(shape.filters);
@@ -323,7 +359,7 @@ impl Feed<'_> {
         let slots = [first, second, third];
         stem::row(
             tile,
-            &shape,
+            shape,
             channels,
             ring,
             top,
@@ -357,6 +393,7 @@ impl Feed<'_> {
 }
 
 /// A dense layer: every row through the ring into the slot behind `channels`.
+#[inline(never)]
 fn dense_layer<T: Tile>(
     tile: T,
     layer: &Layer<'_>,
@@ -408,13 +445,14 @@ fn dense_layer<T: Tile>(
 }
 
 /// A transition: tile by tile from one block buffer into the next, which overlap.
+#[inline(never)]
 fn pooled<T: Tile>(
     tile: T,
     transition: &Transition<'_>,
     from: &Buffer,
     to: &Buffer,
     memory: &mut [u8],
-    line: core::ops::Range<usize>,
+    line: Range<usize>,
 ) {
     let (below, [line]) = cut(memory, line.start, [line.clone()]);
     let line = cast::as_i16s_mut(line);
@@ -448,6 +486,7 @@ fn pooled<T: Tile>(
 }
 
 /// The head: sums, then logits.
+#[inline(never)]
 fn classify(head: &Head<'_>, from: &Buffer, map: &[u8], sums: &mut [u8], logits: &mut [u8]) {
     let sums = cast::as_i32s_mut(sums);
     head::sum(map, from.stride, head.clamp, sums);

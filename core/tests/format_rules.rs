@@ -301,7 +301,7 @@ proptest! {
         let changes: Vec<_> = changes.into_iter().filter(|&(at, _)| at < len).collect();
         let mut bytes = changed(&changes);
         if let Ok(blob) = Blob::read(&bytes) {
-            let header = *blob.header();
+            let header = blob.header();
             let shapes = Model::read(Aligned::new(&bytes).bytes()).unwrap().shapes().collect::<Vec<_>>();
             if let Some(plan) = denselet::plan::Plan::new(header.input, &header.stem, shapes.into_iter())
                 && plan.arena_len < 1 << 20

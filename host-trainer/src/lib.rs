@@ -15,4 +15,5 @@ pub mod pack;
 pub mod picture;
 pub mod quantise;
 pub mod spec;
+pub mod train;
 pub mod whole_file;

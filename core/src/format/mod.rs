@@ -19,7 +19,7 @@ use crate::layout::{BORDERS, Order, stride};
 use crate::shape::{Shape, StageShape, StemShape};
 use core::ops::Range;
 
-pub use read::{Blob, Stages};
+pub use read::{Blob, Shapes, Stages};
 pub use write::{WriteError, len, set_arena_len, write};
 
 /// The first four bytes.
@@ -52,6 +52,7 @@ pub(crate) mod field {
     pub(crate) const STAGES: Range<usize> = 26..28;
     /// Kernel height and width, stride down and across, padding top, left, bottom, right, pool.
     pub(crate) const STEM: Range<usize> = 28..37;
+    pub(crate) const POOL: usize = 36;
     pub(crate) const FILTERS: Range<usize> = 38..40;
 }
 
@@ -130,6 +131,26 @@ impl Section {
     ];
 }
 
+impl Section {
+    /// Its number in [`Section::ALL`].
+    pub const fn place(self) -> usize {
+        match self {
+            Self::Padding => 0,
+            Self::Mask => 1,
+            Self::Threshold => 2,
+            Self::BottleneckWeights => 3,
+            Self::BottleneckBias => 4,
+            Self::BottleneckMultiplier => 5,
+            Self::BottleneckScale => 6,
+            Self::Weights => 7,
+            Self::Bias => 8,
+            Self::Multiplier => 9,
+            Self::Scale => 10,
+            Self::Zero => 11,
+        }
+    }
+}
+
 /// Number of weights in one filter of the stage's main convolution; a multiple of 4.
 pub fn filter_len(kind: Kind, input: Shape) -> Option<usize> {
     match kind {
@@ -199,10 +220,7 @@ pub struct StageBytes<'b> {
 impl<'b> StageBytes<'b> {
     /// The bytes of one section.
     pub fn section(&self, section: Section) -> &'b [u8] {
-        let mut named = Section::ALL.iter().zip(self.sections);
-        named
-            .find(|(name, _)| **name == section)
-            .map_or(&[], |(_, bytes)| bytes)
+        self.sections.get(section.place()).copied().unwrap_or(&[])
     }
 }
 

@@ -4,10 +4,11 @@ use super::*;
 use crate::error::FormatError;
 
 /// Bytes that obey rules 1 to 5 and 7 to 16 of the format; rules 6, 17 and 18 are the model's and the plan's.
+///
+/// Nothing is kept but the bytes: fields are read when they are asked for, so a view is two words.
 #[derive(Clone, Copy, Debug)]
 pub struct Blob<'b> {
     bytes: &'b [u8],
-    header: Header,
 }
 
 impl<'b> Blob<'b> {
@@ -16,25 +17,22 @@ impl<'b> Blob<'b> {
     /// # Errors
     /// The first rule broken.
     pub fn read(bytes: &'b [u8]) -> Result<Self, FormatError> {
-        let header = read_header(bytes)?;
-        let blob = Self { bytes, header };
-        let mut walk = blob.start()?;
-        for _ in 0..=header.stages {
-            let at = walk.at;
-            if let Some(stage) = blob.step(&mut walk)? {
-                check_padding(bytes, at, &stage)?;
-                check_multipliers(at, &stage)?;
-            }
+        let header = check_header(bytes)?;
+        let mut walk = Walk::start(&header).ok_or(FormatError::TooLarge)?;
+        check_stage(bytes, &header, &mut walk, Kind::Stem(header.stem))?;
+        for index in 0..header.stages {
+            let kind = check_record(bytes, index, &header, walk.shape)?;
+            check_stage(bytes, &header, &mut walk, Kind::Stage(kind))?;
         }
         if walk.at != bytes.len() {
             return Err(FormatError::Trailing { at: walk.at });
         }
-        Ok(blob)
+        Ok(Self { bytes })
     }
 
     /// What the header says.
-    pub fn header(&self) -> &Header {
-        &self.header
+    pub fn header(&self) -> Header {
+        header(self.bytes)
     }
 
     /// Bytes of the whole blob.
@@ -47,124 +45,97 @@ impl<'b> Blob<'b> {
         self.bytes.is_empty()
     }
 
+    /// The shapes of the stages behind the stem, in order.
+    pub fn shapes(&self) -> Shapes<'b> {
+        let bytes = self.bytes.get(HEADER_LEN..).unwrap_or(&[]);
+        Shapes {
+            records: bytes,
+            left: usize::from(u16_at(self.bytes, field::STAGES)),
+        }
+    }
+
     /// The stem, then every stage in order.
     pub fn stages(&self) -> Stages<'b> {
+        let header = self.header();
+        let walk = Walk::start(&header);
         Stages {
-            blob: *self,
-            walk: self.start().ok(),
+            bytes: self.bytes,
+            order: header.order,
+            stem: Some(header.stem),
+            shapes: self.shapes(),
+            walk,
         }
-    }
-
-    fn start(&self) -> Result<Walk, FormatError> {
-        let records = self
-            .header
-            .stages
-            .checked_mul(RECORD_LEN)
-            .ok_or(FormatError::TooLarge)?;
-        let at = HEADER_LEN.checked_add(records).ok_or(FormatError::TooLarge)?;
-        Ok(Walk {
-            index: 0,
-            at,
-            shape: self.header.input,
-        })
-    }
-
-    /// The stage at the walk's place; moves the walk behind it. `None` behind the head.
-    fn step(&self, walk: &mut Walk) -> Result<Option<StageBytes<'b>>, FormatError> {
-        let kind = match walk.index.checked_sub(1) {
-            None => Kind::Stem(self.header.stem),
-            Some(index) if index >= self.header.stages => return Ok(None),
-            Some(index) => Kind::Stage(self.record(index, walk.shape)?),
-        };
-        let mut sections: [&[u8]; 12] = [&[]; 12];
-        for (section, slot) in Section::ALL.iter().zip(&mut sections) {
-            let needed =
-                section_len(*section, self.header.order, kind, walk.shape).ok_or(FormatError::TooLarge)?;
-            let rest = self.bytes.get(walk.at..).unwrap_or(&[]);
-            let truncated = FormatError::Truncated {
-                at: walk.at,
-                needed,
-                had: rest.len(),
-            };
-            let padded = needed
-                .checked_next_multiple_of(ALIGN)
-                .ok_or(FormatError::TooLarge)?;
-            if padded > rest.len() {
-                return Err(truncated);
-            }
-            *slot = rest.get(..needed).ok_or(truncated)?;
-            walk.at = walk.at.checked_add(padded).ok_or(FormatError::TooLarge)?;
-        }
-        let stage = StageBytes {
-            kind,
-            input: walk.shape,
-            sections,
-        };
-        walk.shape = shape_behind(kind, walk.shape).ok_or(FormatError::TooLarge)?;
-        walk.index = walk.index.saturating_add(1);
-        Ok(Some(stage))
-    }
-
-    /// Reads the stage record `index` (rules 8 and 11 to 13).
-    fn record(&self, index: usize, input: Shape) -> Result<StageShape, FormatError> {
-        let start = index
-            .checked_mul(RECORD_LEN)
-            .and_then(|offset| offset.checked_add(HEADER_LEN))
-            .ok_or(FormatError::TooLarge)?;
-        let bytes = self
-            .bytes
-            .get(start..)
-            .and_then(|rest| rest.get(..RECORD_LEN))
-            .ok_or(FormatError::Truncated {
-                at: start,
-                needed: RECORD_LEN,
-                had: self.bytes.len().saturating_sub(start),
-            })?;
-        for reserved in record::RESERVED {
-            if bytes.get(reserved) != Some(&0) {
-                return Err(FormatError::NotZero {
-                    at: start.saturating_add(reserved),
-                });
-            }
-        }
-        let kind = bytes.get(record::KIND).copied().unwrap_or(0);
-        let bottleneck = usize::from(u16_at(bytes, record::BOTTLENECK));
-        let outputs = usize::from(u16_at(bytes, record::OUTPUTS));
-        let is_last = index.checked_add(1) == Some(self.header.stages);
-        let stage = match (kind, is_last) {
-            (record::LAYER, false) => StageShape::Layer {
-                bottleneck: (bottleneck > 0).then_some(bottleneck),
-                growth: outputs,
-            },
-            (record::TRANSITION, false) => StageShape::Transition { filters: outputs },
-            (record::HEAD, true) => StageShape::Head { classes: outputs },
-            _ => return Err(FormatError::Stage { index, kind }),
-        };
-        let is_layer = kind == record::LAYER;
-        let channels = input.channels.saturating_add(if is_layer { outputs } else { 0 });
-        if outputs == 0 || channels > MAX_CHANNELS || (!is_layer && bottleneck > 0) {
-            return Err(FormatError::Width { index });
-        }
-        if kind == record::TRANSITION && input.width < 2 {
-            return Err(FormatError::NothingToPool { index });
-        }
-        Ok(stage)
     }
 }
 
-/// Where a walk over the stages is.
+/// The shapes of the stages behind the stem.
+#[derive(Clone, Debug)]
+pub struct Shapes<'b> {
+    records: &'b [u8],
+    left: usize,
+}
+
+impl Iterator for Shapes<'_> {
+    type Item = StageShape;
+
+    fn next(&mut self) -> Option<StageShape> {
+        self.left = self.left.checked_sub(1)?;
+        let (record, rest) = self.records.split_at_checked(RECORD_LEN)?;
+        self.records = rest;
+        Some(shape(record))
+    }
+}
+
+/// Where a walk over the parameters is: at which byte, and the map that the next stage reads.
 #[derive(Clone, Copy, Debug)]
 struct Walk {
-    /// 0 at the stem, then one more than the stage record's number.
-    index: usize,
     at: usize,
     shape: Shape,
+}
+
+impl Walk {
+    fn start(header: &Header) -> Option<Self> {
+        let at = header.stages.checked_mul(RECORD_LEN)?.checked_add(HEADER_LEN)?;
+        Some(Self {
+            at,
+            shape: header.input,
+        })
+    }
+
+    /// The stage of this kind; moves behind it.
+    fn step<'b>(&mut self, bytes: &'b [u8], order: Order, kind: Kind) -> Result<StageBytes<'b>, FormatError> {
+        let mut stage = StageBytes {
+            kind,
+            input: self.shape,
+            sections: [&[]; 12],
+        };
+        for (section, slot) in Section::ALL.into_iter().zip(&mut stage.sections) {
+            let needed = section_len(section, order, kind, self.shape).ok_or(FormatError::TooLarge)?;
+            let padded = needed
+                .checked_next_multiple_of(ALIGN)
+                .ok_or(FormatError::TooLarge)?;
+            let rest = bytes.get(self.at..).unwrap_or(&[]);
+            let truncated = FormatError::Truncated {
+                at: self.at,
+                needed,
+                had: rest.len(),
+            };
+            let array = rest.get(..padded).ok_or(truncated)?;
+            *slot = array.get(..needed).ok_or(truncated)?;
+            self.at = self.at.checked_add(padded).ok_or(FormatError::TooLarge)?;
+        }
+        self.shape = shape_behind(kind, self.shape).ok_or(FormatError::TooLarge)?;
+        Ok(stage)
+    }
 }
 
 /// The stem, then every stage of a blob in order.
 #[derive(Clone, Debug)]
 pub struct Stages<'b> {
-    blob: Blob<'b>,
+    bytes: &'b [u8],
+    order: Order,
+    stem: Option<StemShape>,
+    shapes: Shapes<'b>,
     walk: Option<Walk>,
 }
 
@@ -172,12 +143,83 @@ impl<'b> Iterator for Stages<'b> {
     type Item = StageBytes<'b>;
 
     fn next(&mut self) -> Option<StageBytes<'b>> {
+        let kind = match self.stem.take() {
+            Some(stem) => Kind::Stem(stem),
+            None => Kind::Stage(self.shapes.next()?),
+        };
         // The same walk succeeded when the blob was read.
-        self.blob.step(self.walk.as_mut()?).ok().flatten()
+        self.walk.as_mut()?.step(self.bytes, self.order, kind).ok()
     }
 }
 
-fn read_header(bytes: &[u8]) -> Result<Header, FormatError> {
+/// The stage that a record describes. An unknown kind was refused when the blob was read.
+fn shape(record: &[u8]) -> StageShape {
+    let bottleneck = usize::from(u16_at(record, record::BOTTLENECK));
+    let outputs = usize::from(u16_at(record, record::OUTPUTS));
+    match record.get(record::KIND).copied() {
+        Some(record::LAYER) => StageShape::Layer {
+            bottleneck: (bottleneck > 0).then_some(bottleneck),
+            growth: outputs,
+        },
+        Some(record::TRANSITION) => StageShape::Transition { filters: outputs },
+        _ => StageShape::Head { classes: outputs },
+    }
+}
+
+/// Rules 8 and 11 to 13 for stage record `index`.
+fn check_record(
+    bytes: &[u8],
+    index: usize,
+    header: &Header,
+    input: Shape,
+) -> Result<StageShape, FormatError> {
+    let start = index
+        .checked_mul(RECORD_LEN)
+        .and_then(|offset| offset.checked_add(HEADER_LEN));
+    let start = start.ok_or(FormatError::TooLarge)?;
+    let rest = bytes.get(start..).unwrap_or(&[]);
+    let truncated = FormatError::Truncated {
+        at: start,
+        needed: RECORD_LEN,
+        had: rest.len(),
+    };
+    let record = rest.get(..RECORD_LEN).ok_or(truncated)?;
+    for reserved in record::RESERVED {
+        if record.get(reserved) != Some(&0) {
+            return Err(FormatError::NotZero {
+                at: start.saturating_add(reserved),
+            });
+        }
+    }
+    let kind = record.get(record::KIND).copied().unwrap_or(0);
+    let is_last = index.checked_add(1) == Some(header.stages);
+    let is_layer = kind == record::LAYER;
+    match (kind, is_last) {
+        (record::LAYER | record::TRANSITION, false) | (record::HEAD, true) => {}
+        _ => return Err(FormatError::Stage { index, kind }),
+    }
+    let outputs = usize::from(u16_at(record, record::OUTPUTS));
+    let channels = input.channels.saturating_add(if is_layer { outputs } else { 0 });
+    let has_bottleneck = u16_at(record, record::BOTTLENECK) > 0;
+    if outputs == 0 || channels > MAX_CHANNELS || (!is_layer && has_bottleneck) {
+        return Err(FormatError::Width { index });
+    }
+    if kind == record::TRANSITION && input.width < 2 {
+        return Err(FormatError::NothingToPool { index });
+    }
+    Ok(shape(record))
+}
+
+/// Rules 8, 14 and 16 for the parameters of one stage.
+fn check_stage(bytes: &[u8], header: &Header, walk: &mut Walk, kind: Kind) -> Result<(), FormatError> {
+    let at = walk.at;
+    let stage = walk.step(bytes, header.order, kind)?;
+    check_padding(bytes, at, &stage)?;
+    check_multipliers(at, &stage)
+}
+
+/// Rules 1 to 5 and 7 to 11 for the header.
+fn check_header(bytes: &[u8]) -> Result<Header, FormatError> {
     if bytes.len() < HEADER_LEN {
         return Err(FormatError::TooShort {
             needed: HEADER_LEN,
@@ -193,7 +235,7 @@ fn read_header(bytes: &[u8]) -> Result<Header, FormatError> {
     if version != VERSION {
         return Err(FormatError::Version { found: version });
     }
-    let needed = usize_at(bytes, field::LEN)?;
+    let needed = usize_at(bytes, field::LEN);
     if needed != bytes.len() {
         return Err(FormatError::Length {
             needed,
@@ -205,11 +247,10 @@ fn read_header(bytes: &[u8]) -> Result<Header, FormatError> {
     if expected != found {
         return Err(FormatError::Crc { expected, found });
     }
-    let order = match bytes.get(field::ORDER).copied().unwrap_or(u8::MAX) {
-        0 => Order::Plain,
-        1 => Order::Pairs,
-        found => return Err(FormatError::Order { found }),
-    };
+    let order = byte_at(bytes, field::ORDER);
+    if order_of(order).is_none() {
+        return Err(FormatError::Order { found: order });
+    }
     for at in field::RESERVED {
         if bytes.get(at) != Some(&0) {
             return Err(FormatError::NotZero { at });
@@ -219,66 +260,66 @@ fn read_header(bytes: &[u8]) -> Result<Header, FormatError> {
     if found.iter().any(|&n| n == 0 || n > MAX_INPUT) {
         return Err(FormatError::Input { found });
     }
-    let [height, width, channels] = found.map(usize::from);
-    let input = Shape {
-        height,
-        width,
-        channels,
-    };
-    Ok(Header {
-        order,
-        arena_len: usize_at(bytes, field::ARENA_LEN)?,
-        input,
-        stem: read_stem(bytes, input).ok_or(FormatError::Stem)?,
-        stages: check_stages(u16_at(bytes, field::STAGES))?,
-    })
+    let header = header(bytes);
+    if !stem_is_in_range(&header.stem, byte_at(bytes, field::POOL), header.input) {
+        return Err(FormatError::Stem);
+    }
+    // A network ends in a head, so there is at least one stage.
+    if header.stages == 0 {
+        return Err(FormatError::Stage { index: 0, kind: 0 });
+    }
+    Ok(header)
 }
 
-/// A network ends in a head, so there is at least one stage.
-fn check_stages(stages: u16) -> Result<usize, FormatError> {
-    if stages == 0 {
-        Err(FormatError::Stage { index: 0, kind: 0 })
-    } else {
-        Ok(usize::from(stages))
+/// The header's fields, checked or not.
+fn header(bytes: &[u8]) -> Header {
+    let [height, width, channels] = field::INPUT.map(|range| usize::from(u16_at(bytes, range)));
+    let stem = |nth: usize| usize::from(byte_at(bytes, field::STEM.start.saturating_add(nth)));
+    Header {
+        order: order_of(byte_at(bytes, field::ORDER)).unwrap_or(Order::Plain),
+        arena_len: usize_at(bytes, field::ARENA_LEN),
+        input: Shape {
+            height,
+            width,
+            channels,
+        },
+        stem: StemShape {
+            kernel_height: stem(0),
+            kernel_width: stem(1),
+            stride_y: stem(2),
+            stride_x: stem(3),
+            pad_top: stem(4),
+            pad_left: stem(5),
+            pad_bottom: stem(6),
+            pad_right: stem(7),
+            pool: byte_at(bytes, field::POOL) == 1,
+            filters: usize::from(u16_at(bytes, field::FILTERS)),
+        },
+        stages: usize::from(u16_at(bytes, field::STAGES)),
     }
 }
 
-fn read_stem(bytes: &[u8], input: Shape) -> Option<StemShape> {
-    let fields = bytes.get(field::STEM)?;
-    let [
-        kernel_height,
-        kernel_width,
-        stride_y,
-        stride_x,
-        pad_top,
-        pad_left,
-        pad_bottom,
-        pad_right,
-        pool,
-    ] = <[u8; 9]>::try_from(fields).ok()?;
+fn order_of(byte: u8) -> Option<Order> {
+    match byte {
+        0 => Some(Order::Plain),
+        1 => Some(Order::Pairs),
+        _ => None,
+    }
+}
+
+/// Rule 10.
+fn stem_is_in_range(stem: &StemShape, pool: u8, input: Shape) -> bool {
     let kernel = 1..=15;
     let stride = 1..=4;
-    let in_range = kernel.contains(&kernel_height)
-        && kernel.contains(&kernel_width)
-        && stride.contains(&stride_y)
-        && stride.contains(&stride_x)
-        && pad_top.max(pad_bottom) < kernel_height
-        && pad_left.max(pad_right) < kernel_width
-        && pool < 2;
-    let filters = usize::from(u16_at(bytes, field::FILTERS));
-    let stem = StemShape {
-        kernel_height: kernel_height.into(),
-        kernel_width: kernel_width.into(),
-        stride_y: stride_y.into(),
-        stride_x: stride_x.into(),
-        pad_top: pad_top.into(),
-        pad_left: pad_left.into(),
-        pad_bottom: pad_bottom.into(),
-        pad_right: pad_right.into(),
-        pool: pool == 1,
-        filters,
-    };
-    (in_range && filters > 0 && stem.output(input).is_some()).then_some(stem)
+    kernel.contains(&stem.kernel_height)
+        && kernel.contains(&stem.kernel_width)
+        && stride.contains(&stem.stride_y)
+        && stride.contains(&stem.stride_x)
+        && stem.pad_top.max(stem.pad_bottom) < stem.kernel_height
+        && stem.pad_left.max(stem.pad_right) < stem.kernel_width
+        && pool < 2
+        && stem.filters > 0
+        && stem.output(input).is_some()
 }
 
 /// Rule 8 for the parameters: what fills an array up to a multiple of four bytes is zero.
@@ -327,6 +368,11 @@ fn u32_at(bytes: &[u8], range: Range<usize>) -> u32 {
         .map_or(0, u32::from_le_bytes)
 }
 
-fn usize_at(bytes: &[u8], range: Range<usize>) -> Result<usize, FormatError> {
-    usize::try_from(u32_at(bytes, range)).map_err(|_| FormatError::TooLarge)
+/// Passes no `usize` that a slice on this machine can have: such a length or plan is refused as not equal.
+fn usize_at(bytes: &[u8], range: Range<usize>) -> usize {
+    usize::try_from(u32_at(bytes, range)).unwrap_or(usize::MAX)
+}
+
+fn byte_at(bytes: &[u8], at: usize) -> u8 {
+    bytes.get(at).copied().unwrap_or(0)
 }

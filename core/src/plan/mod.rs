@@ -313,6 +313,8 @@ impl<S: Iterator<Item = StageShape> + Clone> Steps<S> {
 impl<S: Iterator<Item = StageShape> + Clone> Iterator for Steps<S> {
     type Item = Step;
 
+    // Once per stage, and its frame is best not part of a larger one.
+    #[inline(never)]
     fn next(&mut self) -> Option<Step> {
         if let Some((input, stem)) = self.stem.take() {
             return self.stem(input, &stem);

@@ -1,10 +1,233 @@
 //! `denselet train`: trains a network on a data set.
 
+use super::{print_json, say};
+use crate::data::Dataset;
+use crate::spec::Spec;
+use crate::train::{self, Epoch, Position, Progress, Recipe, checkpoint};
+use anyhow::Context;
+use core::time::Duration;
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
 /// Options of `denselet train`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = "Examples:
+  denselet train --net digits --data digits
+  denselet train --net d1 --data fashion-mnist --out runs/fashion
+  denselet train --net mine.toml --data pictures/ --resize --epochs 50 --lr 0.05
+  denselet train --net d2 --data cifar10 --out runs/cifar --resume    (goes on where it was stopped)")]
+pub struct Args {
+    /// A preset's name or a TOML file
+    #[arg(long, value_name = "NAME|FILE")]
+    net: String,
+    /// `digits`, `fashion-mnist`, `cifar10`, a folder that holds one of them, or a folder of PNG or JPEG files by class
+    #[arg(long, value_name = "NAME|DIR")]
+    data: String,
+    /// Times every picture is seen [default: depends on the data]
+    #[arg(long, value_name = "N")]
+    epochs: Option<usize>,
+    /// Pictures per step [default: depends on the data]
+    #[arg(long, value_name = "N")]
+    batch: Option<usize>,
+    /// Highest learning rate [default: 0.1]
+    #[arg(long, value_name = "RATE")]
+    lr: Option<f32>,
+    /// Decides every random number of the run
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Pixels a training picture may move [default: depends on the data]
+    #[arg(long, value_name = "N")]
+    shift: Option<usize>,
+    /// Whether training pictures may be mirrored [default: depends on the data]
+    #[arg(long, value_name = "BOOL")]
+    flip: Option<bool>,
+    /// Share of the labels spread over all classes
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    smoothing: f32,
+    /// Share of the training images that is measured after every epoch instead of trained on
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    hold_out: f32,
+    /// Resize pictures to what the network takes
+    #[arg(long)]
+    resize: bool,
+    /// The run's folder [default: runs/NET-DATA]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Go on from the folder's checkpoint if there is one
+    #[arg(long)]
+    resume: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// What came out.
+#[derive(Debug, Serialize)]
+struct Report {
+    net: String,
+    data: String,
+    parameters: usize,
+    epochs: usize,
+    seed: u64,
+    loss: f64,
+    train_accuracy: f64,
+    held_out_accuracy: Option<f64>,
+    test_images: usize,
+    test_accuracy: f64,
+    images_per_second: f64,
+    seconds: f64,
+    checkpoint: PathBuf,
+}
 
 /// Runs the command.
-pub fn run(_args: &Args) -> anyhow::Result<()> {
-    anyhow::bail!("`denselet train` is not written yet")
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let spec = Spec::load(&args.net)?;
+    let data = Dataset::load(&args.data, args.resize.then_some(spec.input))?;
+    let mut recipe = Recipe::for_data(&data);
+    recipe.epochs = args.epochs.unwrap_or(recipe.epochs);
+    recipe.batch = args.batch.unwrap_or(recipe.batch);
+    recipe.rate = args.lr.unwrap_or(recipe.rate);
+    recipe.augment.shift = args.shift.unwrap_or(recipe.augment.shift);
+    recipe.augment.flip = args.flip.unwrap_or(recipe.augment.flip);
+    recipe.smoothing = args.smoothing;
+    recipe.held_out = args.hold_out;
+    recipe.seed = args.seed;
+    let folder = args
+        .out
+        .clone()
+        .unwrap_or_else(|| default_folder(&spec, &args.data));
+    anyhow::ensure!(
+        args.resume || !checkpoint::is_here(&folder),
+        "{} holds a run already: go on with --resume or choose another --out",
+        folder.display()
+    );
+    if !args.json {
+        say(format_args!(
+            "{}: {} parameters, {} multiply-accumulates; {}: {} training images",
+            spec.name,
+            spec.parameters(),
+            spec.macs(),
+            data.name,
+            data.train.len()
+        ));
+    }
+    let start = Instant::now();
+    let mut watch = Watch::new(args.json);
+    let done = train::train_in(&folder, args.resume, &spec, &data, &recipe, &mut watch)?;
+    let images_per_second = watch.images_per_second;
+    watch.finish();
+    let last = done.meta.history.last().context("a run of no epochs")?;
+    let report = Report {
+        net: spec.name.clone(),
+        data: data.name.clone(),
+        parameters: spec.parameters(),
+        epochs: done.meta.epoch,
+        seed: recipe.seed,
+        loss: last.loss,
+        train_accuracy: last.accuracy,
+        held_out_accuracy: last.held_out_accuracy,
+        test_images: data.test.len(),
+        test_accuracy: train::accuracy(&done.network, &data.test),
+        images_per_second,
+        seconds: start.elapsed().as_secs_f64(),
+        checkpoint: folder.join(checkpoint::FILE_NAME),
+    };
+    if args.json {
+        return print_json(&report);
+    }
+    say(format_args!(
+        "test accuracy {:.2} % on {} images; {} in {}",
+        100.0 * report.test_accuracy,
+        report.test_images,
+        report.checkpoint.display(),
+        HumanDuration(Duration::from_secs_f64(report.seconds))
+    ));
+    Ok(())
+}
+
+fn default_folder(spec: &Spec, data: &str) -> PathBuf {
+    let data = Path::new(data)
+        .file_name()
+        .map_or("data".into(), |name| name.to_string_lossy());
+    Path::new("runs").join(format!("{}-{data}", spec.name))
+}
+
+/// Shows a run on the terminal: a bar while an epoch lasts, a line when it is done.
+#[derive(Debug)]
+pub struct Watch {
+    bar: ProgressBar,
+    quiet: bool,
+    images_per_second: f64,
+    left: Duration,
+}
+
+impl Watch {
+    /// Shows nothing when `quiet`.
+    pub fn new(quiet: bool) -> Self {
+        let bar = if quiet {
+            ProgressBar::hidden()
+        } else {
+            ProgressBar::new(1)
+        };
+        let style = ProgressStyle::with_template("{prefix} {bar:32} {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        bar.set_style(style);
+        Self {
+            bar,
+            quiet,
+            images_per_second: 0.0,
+            left: Duration::ZERO,
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Progress for Watch {
+    fn step(&mut self, at: &Position) {
+        self.images_per_second = at.images_per_second;
+        let steps = (at.epochs - at.epoch) * at.steps + (at.steps - at.step);
+        let seconds = (steps * at.batch) as f64 / at.images_per_second.max(1e-9);
+        self.left = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
+        if self.quiet {
+            return;
+        }
+        self.bar.set_length(at.steps as u64);
+        self.bar.set_prefix(format!("epoch {}/{}", at.epoch, at.epochs));
+        self.bar.set_message(format!(
+            "loss {:.4}, accuracy {:.2} %, {:.0} images/s, {} left",
+            at.loss,
+            100.0 * at.accuracy,
+            at.images_per_second,
+            HumanDuration(self.left)
+        ));
+        self.bar.set_position(at.step as u64);
+    }
+
+    fn epoch(&mut self, done: &Epoch) {
+        if self.quiet {
+            return;
+        }
+        let held_out = done.held_out_accuracy.map_or_else(String::new, |share| {
+            format!(", held-out accuracy {:.2} %", 100.0 * share)
+        });
+        let line = format!(
+            "epoch {}: loss {:.4}, accuracy {:.2} %{held_out}, {:.0} images/s",
+            done.number,
+            done.loss,
+            100.0 * done.accuracy,
+            self.images_per_second
+        );
+        // A bar nobody sees swallows its lines; a log wants them all the same.
+        if self.bar.is_hidden() {
+            say(line)
+        } else {
+            self.bar.println(line)
+        }
+    }
 }

@@ -2,9 +2,23 @@
 //!
 //! Forward and backward of each operation are neighbours in one file. Nothing here has heard of integers.
 
+mod conv1x1;
+mod conv3x3;
+mod dropout;
+mod head;
 mod infer;
+mod kernel;
+mod memory;
+mod norm;
+mod pass;
+#[cfg(test)]
+mod reference;
+mod stem;
+mod transition;
 
+pub use head::Score;
 pub use infer::Site;
+pub use pass::{Pass, Step};
 
 use crate::spec::{Layer as LayerSpec, Spec};
 use rand_chacha::ChaCha8Rng;

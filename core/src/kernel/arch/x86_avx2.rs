@@ -1,0 +1,287 @@
+//! x86-64 with AVX2, for the host: `i16` lines and widened weights through `pmaddwd`, four outputs by four pixels.
+//!
+//! Every order runs here without a detour. In [`Order::Pairs`], which is the best one, a vector of products holds two
+//! filters, so that half as many accumulators, and as many additions at the end, are needed.
+
+use super::portable::Portable;
+use crate::kernel::tile::{Clamp, Conv, Lines, Tile};
+use crate::layout::{Order, TILE};
+use core::arch::x86_64::*;
+
+/// The AVX2 inner loop; a value of this type is the proof that the machine has the instructions.
+#[derive(Clone, Copy, Debug)]
+pub struct Avx2(());
+
+/// Values that one step along a filter takes.
+const STEP: usize = 16;
+/// Outputs computed at once.
+const QUAD: usize = 4;
+
+impl Avx2 {
+    /// The inner loop, where this machine has AVX2.
+    pub fn detect() -> Option<Self> {
+        #[cfg(feature = "std")]
+        let is_there = std::is_x86_feature_detected!("avx2");
+        #[cfg(not(feature = "std"))]
+        let is_there = cfg!(target_feature = "avx2");
+        is_there.then_some(Self(()))
+    }
+}
+
+// The packing methods are the portable loops, compiled for AVX2: what the compiler makes of them is as fast as
+// intrinsics would be.
+impl Tile for Avx2 {
+    const NAME: &'static str = "x86-64 AVX2";
+    const ORDER: Order = Order::Pairs;
+
+    fn widen(self, source: &[u8], line: &mut [i16]) {
+        // SAFETY: `self` exists, so the machine has AVX2.
+        unsafe { widen(source, line) }
+    }
+
+    fn clamp(self, source: &[u8], clamp: Clamp<'_>, line: &mut [i16]) {
+        // SAFETY: as above.
+        unsafe { clamp_into(source, clamp, line) }
+    }
+
+    fn clamp_add(self, source: &[u8], clamp: Clamp<'_>, line: &mut [i16]) {
+        // SAFETY: as above.
+        unsafe { clamp_add(source, clamp, line) }
+    }
+
+    fn clamp_bytes(self, source: &[u8], clamp: Clamp<'_>, out: &mut [u8]) {
+        // SAFETY: as above.
+        unsafe { clamp_bytes(source, clamp, out) }
+    }
+
+    fn multiply(self, lines: &Lines<'_>, conv: &Conv<'_>, out: &mut [u8], out_stride: usize) {
+        if !lines.fit(conv, out, out_stride) {
+            return;
+        }
+        // SAFETY: `self` exists, so the machine has AVX2, and the lengths have just been checked.
+        unsafe { multiply(lines, conv, out, out_stride) }
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn widen(source: &[u8], line: &mut [i16]) {
+    Portable.widen(source, line);
+}
+
+#[target_feature(enable = "avx2")]
+fn clamp_into(source: &[u8], clamp: Clamp<'_>, line: &mut [i16]) {
+    Portable.clamp(source, clamp, line);
+}
+
+#[target_feature(enable = "avx2")]
+fn clamp_add(source: &[u8], clamp: Clamp<'_>, line: &mut [i16]) {
+    Portable.clamp_add(source, clamp, line);
+}
+
+#[target_feature(enable = "avx2")]
+fn clamp_bytes(source: &[u8], clamp: Clamp<'_>, out: &mut [u8]) {
+    Portable.clamp_bytes(source, clamp, out);
+}
+
+/// [`Tile::multiply`] behind its check.
+///
+/// # Safety
+/// * [`Lines::fit`] holds for the arguments.
+#[target_feature(enable = "avx2")]
+unsafe fn multiply(lines: &Lines<'_>, conv: &Conv<'_>, out: &mut [u8], out_stride: usize) {
+    // Pixels behind the last one are computed as the last one again and not stored.
+    let starts: [usize; TILE] = core::array::from_fn(|p| p.min(lines.pixels - 1) * lines.pixel_pitch);
+    let biases: [usize; TILE] = core::array::from_fn(|p| lines.bias[p.min(lines.pixels - 1)]);
+    for o in (0..conv.outputs).step_by(QUAD) {
+        let stored = QUAD.min(conv.outputs - o);
+        let sums = match conv.order {
+            // SAFETY: `fit` holds, this is the order, and `o` is an output and a multiple of 4.
+            Order::Plain => unsafe { plain(lines, conv, starts, o) },
+            // SAFETY: as above.
+            Order::Pairs => unsafe { pairs(lines, conv, starts, o) },
+        };
+        let multiplier = four(&conv.multiplier[o..][..stored]);
+        let multiplier = _mm256_set_m128i(multiplier, multiplier);
+        for (half, sums) in sums.into_iter().enumerate() {
+            let bias = [2 * half, 2 * half + 1].map(|p| four(&conv.bias[biases[p] + o..][..stored]));
+            let acc = _mm256_add_epi32(sums, _mm256_set_m128i(bias[1], bias[0]));
+            let bytes = requantise(acc, multiplier);
+            let words = [_mm256_extract_epi32::<0>(bytes), _mm256_extract_epi32::<4>(bytes)];
+            for (p, word) in (2 * half..lines.pixels).zip(words) {
+                out[p * out_stride + o..][..stored].copy_from_slice(&word.to_le_bytes()[..stored]);
+            }
+        }
+    }
+}
+
+/// Up to four words, the rest zero.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn four(words: &[i32]) -> __m128i {
+    match *words {
+        [a, b, c, d] => _mm_setr_epi32(a, b, c, d),
+        [a, b, c] => _mm_setr_epi32(a, b, c, 0),
+        [a, b] => _mm_setr_epi32(a, b, 0, 0),
+        [a] => _mm_setr_epi32(a, 0, 0, 0),
+        _ => _mm_setzero_si128(),
+    }
+}
+
+/// `requantise` of [`crate::arithmetic`] for eight accumulators; the lowest four bytes of each half are the results.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn requantise(acc: __m256i, multiplier: __m256i) -> __m256i {
+    let round = _mm256_set1_epi64x(1 << 31);
+    let even = _mm256_add_epi64(_mm256_mul_epi32(acc, multiplier), round);
+    let odd = _mm256_mul_epi32(_mm256_srli_epi64::<32>(acc), _mm256_srli_epi64::<32>(multiplier));
+    let odd = _mm256_add_epi64(odd, round);
+    let scaled = _mm256_blend_epi32::<0b1010_1010>(_mm256_srli_epi64::<32>(even), odd);
+    // Saturating twice is saturating once: the first range holds the second.
+    let words = _mm256_packs_epi32(scaled, scaled);
+    _mm256_packus_epi16(words, words)
+}
+
+/// `len` bytes from `at`, zeros behind them.
+///
+/// # Safety
+/// * `len` is a multiple of 4 and at most 32, and `len` bytes from `at` may be read.
+#[target_feature(enable = "avx2")]
+#[inline]
+unsafe fn load_some<V>(at: *const V, len: usize) -> __m256i {
+    let lanes = _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28);
+    let mask = _mm256_cmpgt_epi32(_mm256_set1_epi32(len as i32), lanes);
+    // SAFETY: only lanes below `len` are read, which the caller allows.
+    unsafe { _mm256_maskload_epi32(at.cast(), mask) }
+}
+
+/// Sums of outputs `o` to `o + 3` for pixels 0 and 1, and for pixels 2 and 3: `[pixel][output]` in a vector.
+/// What lies behind the last output is anything.
+///
+/// # Safety
+/// * [`Lines::fit`] holds, `conv.order` is `Pairs`, `o` is an output and a multiple of 4; `starts` are those of pixels.
+#[target_feature(enable = "avx2")]
+unsafe fn pairs(lines: &Lines<'_>, conv: &Conv<'_>, starts: [usize; TILE], o: usize) -> [__m256i; 2] {
+    // Where there is no second pair, the first takes its place.
+    let second = if o + 2 < conv.outputs { 2 * conv.length } else { 0 };
+    let mut weights: *const i8 = conv.weights[o * conv.length..].as_ptr();
+    let mut acc = [[_mm256_setzero_si256(); 2]; TILE];
+    for r in 0..lines.runs {
+        let run = &lines.values[r * lines.run_pitch..];
+        let mut values = starts.map(|start| run[start..].as_ptr());
+        for _ in 0..lines.run_len / STEP {
+            // SAFETY: a whole step is left of this run of every pixel, and of two filters of each pair.
+            let [near, far] = [weights, weights.wrapping_add(second)].map(|at| unsafe { load(at) });
+            // SAFETY: as above.
+            let pixels = values.map(|at| unsafe { load(at) });
+            add_pairs(&mut acc, near, far, pixels);
+            weights = weights.wrapping_add(2 * STEP);
+            values = values.map(|at| at.wrapping_add(STEP));
+        }
+        let rest = lines.run_len % STEP;
+        if rest > 0 {
+            // SAFETY: `rest` values are left of this run of every pixel, and of two filters of each pair.
+            let [near, far] =
+                [weights, weights.wrapping_add(second)].map(|at| unsafe { load_some(at, 2 * rest) });
+            // SAFETY: as above.
+            let pixels = values.map(|at| unsafe { load_some(at, 2 * rest) });
+            add_pairs(&mut acc, near, far, pixels);
+            weights = weights.wrapping_add(2 * rest);
+        }
+    }
+    // Neighbours add up to the outputs a b c d, once in each half.
+    let [a, b, c, d] = acc.map(|[near, far]| _mm256_hadd_epi32(near, far));
+    [add_halves(a, b), add_halves(c, d)]
+}
+
+/// One step of [`pairs`]: `near` and `far` are 16 weights of two filters each, four of one, four of the other in turn.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn add_pairs(acc: &mut [[__m256i; 2]; TILE], near: __m256i, far: __m256i, pixels: [__m256i; TILE]) {
+    let [near, far] = [near, far].map(|weights| {
+        [
+            _mm256_cvtepi8_epi16(_mm256_castsi256_si128(weights)),
+            _mm256_cvtepi8_epi16(_mm256_extracti128_si256::<1>(weights)),
+        ]
+    });
+    for (acc, pixel) in acc.iter_mut().zip(pixels) {
+        // Groups 0 0 1 1 and 2 2 3 3, as the weights have them.
+        let first = _mm256_permute4x64_epi64::<0b01_01_00_00>(pixel);
+        let last = _mm256_permute4x64_epi64::<0b11_11_10_10>(pixel);
+        for (acc, weights) in acc.iter_mut().zip([near, far]) {
+            *acc = _mm256_add_epi32(*acc, _mm256_madd_epi16(weights[0], first));
+            *acc = _mm256_add_epi32(*acc, _mm256_madd_epi16(weights[1], last));
+        }
+    }
+}
+
+/// The same as [`pairs`] for filters one behind the other.
+///
+/// # Safety
+/// * As there, but that `conv.order` is `Plain`.
+#[target_feature(enable = "avx2")]
+unsafe fn plain(lines: &Lines<'_>, conv: &Conv<'_>, starts: [usize; TILE], o: usize) -> [__m256i; 2] {
+    // Where there is no such output, the last one takes its place.
+    let filters: [&[i8]; QUAD] =
+        core::array::from_fn(|n| &conv.weights[(o + n).min(conv.outputs - 1) * conv.length..]);
+    [0, 2].map(|first| {
+        let mut acc = [[_mm256_setzero_si256(); QUAD]; 2];
+        for r in 0..lines.runs {
+            let run = &lines.values[r * lines.run_pitch..];
+            let mut values = [first, first + 1].map(|p| run[starts[p]..].as_ptr());
+            let mut weights = filters.map(|filter| filter[r * lines.run_len..].as_ptr());
+            for _ in 0..lines.run_len / STEP {
+                // SAFETY: a whole step is left of this run of both pixels.
+                let pixels = values.map(|at| unsafe { load(at) });
+                // SAFETY: and of the filters.
+                let filters = weights.map(|at| unsafe { _mm_loadu_si128(at.cast()) });
+                add_plain(&mut acc, filters, pixels);
+                values = values.map(|at| at.wrapping_add(STEP));
+                weights = weights.map(|at| at.wrapping_add(STEP));
+            }
+            let rest = lines.run_len % STEP;
+            if rest > 0 {
+                // SAFETY: `rest` values are left of this run of both pixels.
+                let pixels = values.map(|at| unsafe { load_some(at, 2 * rest) });
+                // SAFETY: and of the filters.
+                let filters = weights.map(|at| _mm256_castsi256_si128(unsafe { load_some(at, rest) }));
+                add_plain(&mut acc, filters, pixels);
+            }
+        }
+        let [left, right] =
+            acc.map(|[a, b, c, d]| _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d)));
+        add_halves(left, right)
+    })
+}
+
+/// One step of [`plain`].
+#[target_feature(enable = "avx2")]
+#[inline]
+fn add_plain(acc: &mut [[__m256i; QUAD]; 2], filters: [__m128i; QUAD], pixels: [__m256i; 2]) {
+    let filters = filters.map(|weights| _mm256_cvtepi8_epi16(weights));
+    for (acc, pixel) in acc.iter_mut().zip(pixels) {
+        for (acc, weights) in acc.iter_mut().zip(filters) {
+            *acc = _mm256_add_epi32(*acc, _mm256_madd_epi16(weights, pixel));
+        }
+    }
+}
+
+/// 32 bytes.
+///
+/// # Safety
+/// * 32 bytes from `at` may be read.
+#[target_feature(enable = "avx2")]
+#[inline]
+unsafe fn load<V>(at: *const V) -> __m256i {
+    // SAFETY: the caller's.
+    unsafe { _mm256_loadu_si256(at.cast()) }
+}
+
+/// The two halves of `left` added up, and those of `right`.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn add_halves(left: __m256i, right: __m256i) -> __m256i {
+    _mm256_add_epi32(
+        _mm256_permute2x128_si256::<0x20>(left, right),
+        _mm256_permute2x128_si256::<0x31>(left, right),
+    )
+}

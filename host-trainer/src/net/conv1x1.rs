@@ -1,0 +1,305 @@
+//! The bottleneck: batch norm, ReLU, 1x1 convolution over a block buffer, forward and backward; belongs to `net`.
+
+use super::Conv;
+use super::dropout::Dropout;
+use super::kernel::{Multiply, Outer, Panels, Span, sweep};
+use super::memory::{Room, Scratch, runs};
+use super::norm::{Active, Moments, Owed, Rows, activate, deliver, settle};
+use pulp::{Simd, WithSimd};
+
+/// Pixels of one tile: with a hundred channels on either side it stays in the first two cache levels.
+const TILE: usize = 64;
+/// Tiles after which sums move to double precision.
+const FOLD: usize = 16;
+
+/// The weights as the forward pass reads them: `[i][o]`.
+pub(super) fn forward_panels(conv: &Conv, lanes: usize) -> Panels {
+    Panels::new(lanes, conv.inputs, conv.outputs, |i, o| {
+        conv.weight[o * conv.inputs + i]
+    })
+}
+
+/// The weights as the backward pass reads them: `[o][i]`.
+pub(super) fn backward_panels(conv: &Conv, lanes: usize) -> Panels {
+    Panels::new(lanes, conv.outputs, conv.inputs, |o, i| {
+        conv.weight[o * conv.inputs + i]
+    })
+}
+
+/// What happens to a convolution's sums before anybody reads them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Finish<'a> {
+    /// Added to each output.
+    pub(super) bias: Option<&'a [f32]>,
+    /// Applied after it.
+    pub(super) dropout: Option<Dropout>,
+}
+
+impl Finish<'_> {
+    /// Finishes rows of `channels` sums, `width` floats apart; `at` is the first row's pixel among the batch's.
+    #[inline(always)]
+    pub(super) fn apply(self, sums: &mut [f32], channels: usize, width: usize, at: usize) {
+        if let Some(bias) = self.bias {
+            for row in sums.chunks_mut(width) {
+                for (sum, bias) in row.iter_mut().zip(bias) {
+                    *sum += bias;
+                }
+            }
+        }
+        if let Some(dropout) = self.dropout {
+            for (pixel, row) in sums.chunks_mut(width).enumerate() {
+                dropout.apply(&mut row[..channels], (at + pixel) * channels);
+            }
+        }
+    }
+}
+
+/// Adds the columns of `rows`, the gradient of a bias.
+pub(super) fn add_columns(rows: &[f32], width: usize, to: &mut [f32]) {
+    for row in rows.chunks(width) {
+        for (sum, value) in to.iter_mut().zip(row) {
+            *sum += value;
+        }
+    }
+}
+
+/// z[pixel][o] = sum over i of w[o][i] relu(scale_i x_i + shift_i), and the sums of z and of its squares.
+pub(super) struct Forward<'a> {
+    /// Block buffer of the job's pictures.
+    pub(super) x: &'a [f32],
+    /// Channels of the block buffer.
+    pub(super) stride: usize,
+    pub(super) norm: &'a Active,
+    pub(super) weights: &'a Panels,
+    pub(super) finish: Finish<'a>,
+    /// Bottleneck outputs, `[pixel][o]`.
+    pub(super) z: &'a mut [f32],
+    pub(super) outputs: usize,
+    /// The job's first pixel among the batch's.
+    pub(super) first: usize,
+    pub(super) scratch: &'a mut Scratch,
+}
+
+impl WithSimd for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (stride, outputs, width) = (self.stride, self.outputs, self.weights.width);
+        let inputs = self.norm.scale.len();
+        let Scratch { a, c, sums, .. } = self.scratch;
+        sums.start(outputs);
+        for (tile, (start, len)) in runs(self.z.len() / outputs, TILE).enumerate() {
+            let x = Rows(&self.x[start * stride..(start + len) * stride], stride);
+            let a = a.get(len * inputs);
+            activate(simd, self.norm, x, a, inputs);
+            let c = c.get(len * width);
+            simd.vectorize(Multiply {
+                a: &[a],
+                step: inputs,
+                len: inputs,
+                rows: len,
+                b: self.weights,
+                c,
+            });
+            self.finish.apply(c, outputs, width, self.first + start);
+            let z = &mut self.z[start * outputs..(start + len) * outputs];
+            deliver(simd, outputs, Rows(c, width), z, outputs, &mut sums.near);
+            if tile % FOLD == FOLD - 1 {
+                sums.fold();
+            }
+        }
+        sums.fold();
+    }
+}
+
+/// The gradient of [`Forward`]: weights, and what reaches the block buffer before the batch statistics' share.
+pub(super) struct Backward<'a> {
+    pub(super) x: &'a [f32],
+    /// Gradients of the block buffer, added to.
+    pub(super) g: &'a mut [f32],
+    pub(super) stride: usize,
+    pub(super) norm: &'a Active,
+    /// Bottleneck outputs.
+    pub(super) z: &'a [f32],
+    /// Gradients behind the bottleneck's own batch norm, ReLU already passed.
+    pub(super) d: &'a [f32],
+    /// What batch statistics owe to them.
+    pub(super) owed: &'a Owed,
+    /// Scales of the bottleneck's own batch norm.
+    pub(super) scale: &'a [f32],
+    pub(super) dropout: Option<Dropout>,
+    pub(super) has_bias: bool,
+    pub(super) weights: &'a Panels,
+    pub(super) lanes: usize,
+    pub(super) first: usize,
+    pub(super) scratch: &'a mut Scratch,
+}
+
+impl WithSimd for Backward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let stride = self.stride;
+        let (inputs, outputs) = (self.norm.scale.len(), self.scale.len());
+        let (wide_in, wide_out) = (self.weights.width, outputs.next_multiple_of(self.lanes));
+        let Scratch {
+            a,
+            b,
+            c,
+            weight,
+            bias,
+            sums,
+            ..
+        } = self.scratch;
+        sums.start(inputs);
+        bias.clear();
+        bias.resize(outputs, 0.0);
+        let weight = weight.zeros(inputs * wide_out);
+        for (tile, (start, len)) in runs(self.z.len() / outputs, TILE).enumerate() {
+            let pixels = start * outputs..(start + len) * outputs;
+            let (z, d) = (
+                Rows(&self.z[pixels.clone()], outputs),
+                Rows(&self.d[pixels], outputs),
+            );
+            let dz = room(b, len * wide_out, wide_out != outputs);
+            settle_scaled(simd, self.owed, self.scale, d, z, dz, wide_out);
+            if let Some(dropout) = self.dropout {
+                let finish = Finish {
+                    bias: None,
+                    dropout: Some(dropout),
+                };
+                finish.apply(dz, outputs, wide_out, self.first + start);
+            }
+            if self.has_bias {
+                add_columns(dz, wide_out, bias);
+            }
+            let block = start * stride..(start + len) * stride;
+            let x = Rows(&self.x[block.clone()], stride);
+            let a = a.get(len * inputs);
+            activate(simd, self.norm, x, a, inputs);
+            simd.vectorize(Outer {
+                a,
+                a_step: inputs,
+                a_row: 0,
+                b: dz,
+                width: wide_out,
+                rows: 1,
+                pixels: len,
+                m: inputs,
+                c: weight,
+            });
+            let c = c.get(len * wide_in);
+            simd.vectorize(Multiply {
+                a: &[dz],
+                step: wide_out,
+                len: outputs,
+                rows: len,
+                b: self.weights,
+                c,
+            });
+            let (a, c) = (Rows(a, inputs), Rows(c, wide_in));
+            give(
+                simd,
+                self.norm,
+                x,
+                a,
+                c,
+                (&mut self.g[block], stride),
+                &mut sums.near,
+            );
+            if tile % FOLD == FOLD - 1 {
+                sums.fold();
+            }
+        }
+        sums.fold();
+    }
+}
+
+/// A tile whose padding is zero when it has any.
+fn room(room: &mut Room, len: usize, padded: bool) -> &mut [f32] {
+    if padded { room.zeros(len) } else { room.get(len) }
+}
+
+/// dz = scale * (d - (constant + (z - mean) * slope)), where the owed factors are those of scale = 1.
+#[inline(always)]
+fn settle_scaled<S: Simd>(
+    simd: S,
+    owed: &Owed,
+    scale: &[f32],
+    d: Rows<'_>,
+    z: Rows<'_>,
+    to: &mut [f32],
+    width: usize,
+) {
+    settle(simd, owed, Some(scale), d, z, to, width);
+}
+
+/// Passes products back through ReLU and scale into the gradient buffer, and sums d and d (x - mean).
+#[inline(always)]
+pub(super) fn give<S: Simd>(
+    simd: S,
+    norm: &Active,
+    x: Rows<'_>,
+    a: Rows<'_>,
+    products: Rows<'_>,
+    (g, stride): (&mut [f32], usize),
+    sums: &mut [Vec<f32>; 2],
+) {
+    let zero = simd.splat_f32s(0.0);
+    let [first, second] = sums;
+    sweep(simd, norm.scale.len(), |span: Span| {
+        let scale = span.load(simd, &norm.scale);
+        let mean = span.load(simd, &norm.mean);
+        let mut sum = span.load(simd, first);
+        let mut product = span.load(simd, second);
+        let rows =
+            x.0.chunks(x.1)
+                .zip(a.0.chunks(a.1))
+                .zip(products.0.chunks(products.1));
+        for (((x, a), c), g) in rows.zip(g.chunks_mut(stride)) {
+            let on = simd.greater_than_f32s(span.load(simd, a), zero);
+            let d = simd.select_f32s(on, span.load(simd, c), zero);
+            sum = simd.add_f32s(sum, d);
+            product = simd.mul_add_e_f32s(d, simd.sub_f32s(span.load(simd, x), mean), product);
+            let kept = span.load(simd, g);
+            span.store(simd, g, simd.mul_add_e_f32s(scale, d, kept));
+        }
+        span.store(simd, first, sum);
+        span.store(simd, second, product);
+    });
+}
+
+/// What the batch statistics of a bottleneck owe to its gradients, before its scale: sums of d and d (z - mean).
+pub(super) fn owed(active: &Active, moments: &Moments, sums: [&[f64]; 2], count: usize) -> Owed {
+    let [firsts, seconds] = sums;
+    let constant = firsts.iter().map(|sum| (sum / count as f64) as f32).collect();
+    let slope = (seconds.iter().zip(&active.inverse))
+        .map(|(sum, inverse)| {
+            let inverse = f64::from(*inverse);
+            (sum * inverse * inverse / count as f64) as f32
+        })
+        .collect();
+    Owed {
+        mean: moments.mean.clone(),
+        constant,
+        slope,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::reference::{SMALL, check};
+
+    #[test]
+    fn gradients_are_those_of_finite_differences() {
+        check(SMALL, "conv1");
+        check(SMALL, "norm1");
+    }
+
+    #[test]
+    fn dropout_behind_the_bottleneck_is_differentiated() {
+        check(&SMALL.replace("theta", "dropout = 0.3\ntheta"), "conv1");
+    }
+}

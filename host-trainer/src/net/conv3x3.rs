@@ -1,0 +1,326 @@
+//! The convolution that appends to a block: batch norm, ReLU, 3x3 (1x3 in one row), forward and backward; belongs to `net`.
+//!
+//! It reads the bottleneck's outputs, or the block buffer itself in networks without bottlenecks.
+
+use super::Conv;
+use super::conv1x1::{Finish, add_columns, give};
+use super::dropout::Dropout;
+use super::kernel::{Multiply, Outer, Panels, Span, sweep};
+use super::memory::Scratch;
+use super::norm::{Active, Owed, Rows, activate, deliver, settle};
+use crate::spec::Map;
+use pulp::{Simd, WithSimd};
+
+/// Pixels that an outer product should walk at least, so that its sums are worth loading.
+const BAND: usize = 32;
+
+/// The weights as the forward pass reads them: `[ky][kx][i][o]`.
+pub(super) fn forward_panels(conv: &Conv, lanes: usize) -> Panels {
+    let inner = conv.taps() * conv.inputs;
+    Panels::new(lanes, inner, conv.outputs, |k, o| conv.weight[o * inner + k])
+}
+
+/// The weights as the backward pass reads them: `[ky][kx][o][i]`, taps turned by half a turn.
+pub(super) fn backward_panels(conv: &Conv, lanes: usize) -> Panels {
+    let (taps, outputs, inputs) = (conv.taps(), conv.outputs, conv.inputs);
+    Panels::new(lanes, taps * outputs, inputs, |k, i| {
+        let (tap, o) = (k / outputs, k % outputs);
+        conv.weight[(o * taps + (taps - 1 - tap)) * inputs + i]
+    })
+}
+
+/// Copies gradients summed as `[ky][kx][o][i]`, taps turned, rows of `width`, to the order of the weights.
+pub(super) fn turn_gradient(conv: &mut Conv, sums: &[f32], width: usize) {
+    let (taps, outputs, inputs) = (conv.taps(), conv.outputs, conv.inputs);
+    for (k, row) in sums.chunks_exact(width).enumerate() {
+        let (tap, o) = (k / outputs, k % outputs);
+        let at = (o * taps + (taps - 1 - tap)) * inputs;
+        conv.weight[at..at + inputs].copy_from_slice(&row[..inputs]);
+    }
+}
+
+/// Appends to each pixel of the block buffer its convolved neighbourhood, and sums it and its squares.
+pub(super) struct Forward<'a> {
+    /// Bottleneck outputs; `None`: the block buffer itself.
+    pub(super) source: Option<&'a [f32]>,
+    /// Block buffer of the job's pictures.
+    pub(super) x: &'a mut [f32],
+    /// Its shape.
+    pub(super) map: Map,
+    /// First channel written.
+    pub(super) slot: usize,
+    pub(super) outputs: usize,
+    pub(super) kernel_height: usize,
+    pub(super) norm: &'a Active,
+    pub(super) weights: &'a Panels,
+    pub(super) finish: Finish<'a>,
+    pub(super) first: usize,
+    pub(super) scratch: &'a mut Scratch,
+}
+
+impl WithSimd for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Map {
+            height,
+            width: columns,
+            channels: stride,
+        } = self.map;
+        let inputs = self.norm.scale.len();
+        let (taps, pad) = (self.kernel_height, self.kernel_height / 2);
+        let row_len = (columns + 2) * inputs;
+        let Scratch { frame, c, sums, .. } = self.scratch;
+        let frame = frame.zeros(taps * row_len);
+        sums.start(self.outputs);
+        let picture = height * columns;
+        for (n, x) in self.x.chunks_exact_mut(picture * stride).enumerate() {
+            let mut packed = 0;
+            for y in 0..height {
+                // Row r of the map lies at (r + pad) % taps of the frame; rows outside are zero.
+                if y == 0 && pad == 1 {
+                    frame[..row_len].fill(0.0);
+                }
+                while packed <= y + pad {
+                    let at = (packed + pad) % taps * row_len;
+                    let to = &mut frame[at..at + row_len];
+                    if packed < height {
+                        let from = match self.source {
+                            Some(z) => {
+                                let at = (n * picture + packed * columns) * inputs;
+                                Rows(&z[at..at + columns * inputs], inputs)
+                            }
+                            None => Rows(&x[packed * columns * stride..][..columns * stride], stride),
+                        };
+                        activate(simd, self.norm, from, &mut to[inputs..row_len - inputs], inputs);
+                    } else {
+                        to.fill(0.0);
+                    }
+                    packed += 1;
+                }
+                let segment = |ky: usize| &frame[(y + ky) % taps * row_len..][..row_len];
+                let rows = [segment(0), segment(1), segment(2)];
+                let width = self.weights.width;
+                let c = c.get(columns * width);
+                simd.vectorize(Multiply {
+                    a: &rows[..taps],
+                    step: inputs,
+                    len: 3 * inputs,
+                    rows: columns,
+                    b: self.weights,
+                    c,
+                });
+                self.finish
+                    .apply(c, self.outputs, width, self.first + n * picture + y * columns);
+                let to = &mut x[y * columns * stride..(y + 1) * columns * stride][self.slot..];
+                deliver(simd, self.outputs, Rows(c, width), to, stride, &mut sums.near);
+            }
+            sums.fold();
+        }
+    }
+}
+
+/// Where the gradient of [`Forward`] goes.
+pub(super) enum Sink<'a> {
+    /// Behind the bottleneck's batch norm, written as it is: bottleneck outputs and their gradients.
+    Bottleneck(&'a [f32], &'a mut [f32]),
+    /// Into the block's gradients, scaled and added.
+    Block,
+}
+
+/// The gradient of [`Forward`].
+pub(super) struct Backward<'a> {
+    pub(super) sink: Sink<'a>,
+    pub(super) x: &'a [f32],
+    /// Gradients of the block buffer.
+    pub(super) g: &'a mut [f32],
+    pub(super) map: Map,
+    pub(super) slot: usize,
+    pub(super) outputs: usize,
+    pub(super) kernel_height: usize,
+    pub(super) norm: &'a Active,
+    /// What batch statistics owe to the slot's gradients.
+    pub(super) owed: &'a Owed,
+    pub(super) dropout: Option<Dropout>,
+    pub(super) has_bias: bool,
+    pub(super) weights: &'a Panels,
+    pub(super) first: usize,
+    pub(super) scratch: &'a mut Scratch,
+}
+
+impl WithSimd for Backward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let Map {
+            height,
+            width: columns,
+            channels: stride,
+        } = self.map;
+        let (inputs, outputs) = (self.norm.scale.len(), self.outputs);
+        let (taps, pad) = (self.kernel_height, self.kernel_height / 2);
+        let row_len = (columns + 2) * outputs;
+        let width = self.weights.width;
+        let picture = height * columns;
+        let Scratch {
+            frame,
+            b,
+            c,
+            weight,
+            bias,
+            sums,
+            ..
+        } = self.scratch;
+        sums.start(inputs);
+        bias.clear();
+        bias.resize(outputs, 0.0);
+        let weight = weight.zeros(taps * 3 * outputs * width);
+        for (n, (x, g)) in self
+            .x
+            .chunks_exact(picture * stride)
+            .zip(self.g.chunks_exact_mut(picture * stride))
+            .enumerate()
+        {
+            let frame = frame.zeros((height + 2 * pad) * row_len);
+            for y in 0..height {
+                let block = y * columns * stride + self.slot..(y + 1) * columns * stride;
+                let to = &mut frame[(y + pad) * row_len + outputs..(y + pad + 1) * row_len - outputs];
+                let (g, x) = (Rows(&g[block.clone()], stride), Rows(&x[block], stride));
+                settle(simd, self.owed, None, g, x, to, outputs);
+                if let Some(dropout) = self.dropout {
+                    dropout.apply(to, (self.first + n * picture + y * columns) * outputs);
+                }
+                if self.has_bias {
+                    add_columns(to, outputs, bias);
+                }
+            }
+            let band = BAND.div_ceil(columns).min(height);
+            let b = b.get(band * columns * width);
+            let c = c.get(columns * width);
+            let mut start = 0;
+            while start < height {
+                let rows = band.min(height - start);
+                for y in start..start + rows {
+                    let segment = |ky: usize| &frame[(y + ky.min(taps - 1)) * row_len..][..row_len];
+                    let segments = [segment(0), segment(1), segment(2)];
+                    simd.vectorize(Multiply {
+                        a: &segments[..taps],
+                        step: outputs,
+                        len: 3 * outputs,
+                        rows: columns,
+                        b: self.weights,
+                        c,
+                    });
+                    let tile = &mut b[(y - start) * columns * width..(y - start + 1) * columns * width];
+                    let products = Rows(c, width);
+                    match &mut self.sink {
+                        Sink::Bottleneck(z, d) => {
+                            let at = (n * picture + y * columns) * inputs;
+                            let z = Rows(&z[at..at + columns * inputs], inputs);
+                            let d = &mut d[at..at + columns * inputs];
+                            pass(simd, self.norm, z, products, tile, d, &mut sums.near);
+                        }
+                        Sink::Block => {
+                            let block = y * columns * stride..(y + 1) * columns * stride;
+                            let x = Rows(&x[block.clone()], stride);
+                            activate(simd, self.norm, x, tile, width);
+                            let a = Rows(tile, width);
+                            give(
+                                simd,
+                                self.norm,
+                                x,
+                                a,
+                                products,
+                                (&mut g[block], stride),
+                                &mut sums.near,
+                            );
+                        }
+                    }
+                }
+                for ky in 0..taps {
+                    simd.vectorize(Outer {
+                        a: &frame[(start + ky) * row_len..],
+                        a_step: outputs,
+                        a_row: row_len,
+                        b,
+                        width,
+                        rows,
+                        pixels: columns,
+                        m: 3 * outputs,
+                        c: &mut weight[ky * 3 * outputs * width..],
+                    });
+                }
+                start += rows;
+            }
+            sums.fold();
+        }
+    }
+}
+
+/// Passes products back through the bottleneck's ReLU, recomputes what the convolution read, and sums.
+#[inline(always)]
+fn pass<S: Simd>(
+    simd: S,
+    norm: &Active,
+    z: Rows<'_>,
+    products: Rows<'_>,
+    read: &mut [f32],
+    d: &mut [f32],
+    sums: &mut [Vec<f32>; 2],
+) {
+    let zero = simd.splat_f32s(0.0);
+    let [first, second] = sums;
+    sweep(simd, norm.scale.len(), |span: Span| {
+        let scale = span.load(simd, &norm.scale);
+        let shift = span.load(simd, &norm.shift);
+        let mean = span.load(simd, &norm.mean);
+        let mut sum = span.load(simd, first);
+        let mut product = span.load(simd, second);
+        let rows = z.0.chunks(z.1).zip(products.0.chunks(products.1));
+        for (((z, c), read), d) in rows.zip(read.chunks_mut(products.1)).zip(d.chunks_mut(z.1)) {
+            let z = span.load(simd, z);
+            let y = simd.mul_add_e_f32s(z, scale, shift);
+            span.store(simd, read, simd.max_f32s(y, zero));
+            let on = simd.greater_than_f32s(y, zero);
+            let passed = simd.select_f32s(on, span.load(simd, c), zero);
+            span.store(simd, d, passed);
+            sum = simd.add_f32s(sum, passed);
+            product = simd.mul_add_e_f32s(passed, simd.sub_f32s(z, mean), product);
+        }
+        span.store(simd, first, sum);
+        span.store(simd, second, product);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::reference::{SMALL, check};
+
+    #[test]
+    fn gradients_are_those_of_finite_differences() {
+        check(SMALL, "conv2");
+        check(SMALL, "norm2");
+    }
+
+    #[test]
+    fn plain_layers_read_the_block_itself() {
+        let plain = SMALL.replace("bottleneck = true", "dropout = 0.2");
+        check(&plain, "conv2");
+        check(&plain, "norm1");
+    }
+
+    #[test]
+    fn one_row_makes_one_dimensional_layers() {
+        check(&SMALL.replace("height = 7", "height = 1"), "");
+    }
+
+    #[test]
+    fn widths_may_differ_from_layer_to_layer() {
+        check(
+            &SMALL.replace("[2, 2]", "[{ widths = [1, 17], bottlenecks = [0, 9] }, 1]"),
+            "",
+        );
+    }
+}

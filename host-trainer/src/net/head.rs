@@ -1,0 +1,194 @@
+//! The end: batch norm, ReLU, global average, linear layer, cross-entropy, forward and backward; belongs to `net`.
+
+use super::Linear;
+use super::kernel::{Span, sweep};
+use super::memory::Scratch;
+use super::norm::Active;
+use crate::spec::Map;
+use pulp::{Simd, WithSimd};
+
+/// Averages relu(scale * x + shift), or x itself without a norm, over each picture.
+pub(super) struct Average<'a> {
+    pub(super) x: &'a [f32],
+    pub(super) map: Map,
+    pub(super) norm: Option<&'a Active>,
+    /// `[picture][c]`.
+    pub(super) to: &'a mut [f32],
+}
+
+impl WithSimd for Average<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let channels = self.map.channels;
+        let share = simd.splat_f32s(1.0 / self.map.pixels() as f32);
+        let zero = simd.splat_f32s(0.0);
+        let pictures = self.x.chunks_exact(self.map.pixels() * channels);
+        for (x, to) in pictures.zip(self.to.chunks_exact_mut(channels)) {
+            sweep(simd, channels, |span: Span| {
+                let mut sum = zero;
+                if let Some(norm) = self.norm {
+                    let scale = span.load(simd, &norm.scale);
+                    let shift = span.load(simd, &norm.shift);
+                    for x in x.chunks_exact(channels) {
+                        let y = simd.mul_add_e_f32s(span.load(simd, x), scale, shift);
+                        sum = simd.add_f32s(sum, simd.max_f32s(y, zero));
+                    }
+                } else {
+                    for x in x.chunks_exact(channels) {
+                        sum = simd.add_f32s(sum, span.load(simd, x));
+                    }
+                }
+                span.store(simd, to, simd.mul_f32s(sum, share));
+            });
+        }
+    }
+}
+
+/// The gradient of [`Average`]. It is the last reader of its block, so it sets the block's gradients.
+pub(super) struct Spread<'a> {
+    pub(super) x: &'a [f32],
+    pub(super) g: &'a mut [f32],
+    pub(super) map: Map,
+    pub(super) norm: Option<&'a Active>,
+    /// Gradients of the averages, `[picture][c]`.
+    pub(super) from: &'a [f32],
+    pub(super) scratch: &'a mut Scratch,
+}
+
+impl WithSimd for Spread<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let channels = self.map.channels;
+        let share = simd.splat_f32s(1.0 / self.map.pixels() as f32);
+        let zero = simd.splat_f32s(0.0);
+        let size = self.map.pixels() * channels;
+        let sums = &mut self.scratch.sums;
+        sums.start(channels);
+        let pictures = self.x.chunks_exact(size).zip(self.g.chunks_exact_mut(size));
+        for ((x, g), from) in pictures.zip(self.from.chunks_exact(channels)) {
+            let [first, second] = &mut sums.near;
+            sweep(simd, channels, |span: Span| {
+                let from = simd.mul_f32s(span.load(simd, from), share);
+                let pixels = x.chunks_exact(channels).zip(g.chunks_exact_mut(channels));
+                let Some(norm) = self.norm else {
+                    for (_, g) in pixels {
+                        span.store(simd, g, from);
+                    }
+                    return;
+                };
+                let scale = span.load(simd, &norm.scale);
+                let shift = span.load(simd, &norm.shift);
+                let mean = span.load(simd, &norm.mean);
+                let mut sum = span.load(simd, first);
+                let mut product = span.load(simd, second);
+                for (x, g) in pixels {
+                    let x = span.load(simd, x);
+                    let on = simd.greater_than_f32s(simd.mul_add_e_f32s(x, scale, shift), zero);
+                    let d = simd.select_f32s(on, from, zero);
+                    sum = simd.add_f32s(sum, d);
+                    product = simd.mul_add_e_f32s(d, simd.sub_f32s(x, mean), product);
+                    span.store(simd, g, simd.mul_f32s(scale, d));
+                }
+                span.store(simd, first, sum);
+                span.store(simd, second, product);
+            });
+            sums.fold();
+        }
+    }
+}
+
+/// Logits of averages, `[picture][class]`.
+pub(super) fn linear(head: &Linear, averages: &[f32], logits: &mut [f32]) {
+    let pictures = averages
+        .chunks_exact(head.inputs)
+        .zip(logits.chunks_exact_mut(head.outputs));
+    for (averages, logits) in pictures {
+        let rows = head.weight.chunks_exact(head.inputs).zip(&head.bias);
+        for (logit, (row, bias)) in logits.iter_mut().zip(rows) {
+            *logit = bias + row.iter().zip(averages).map(|(w, a)| w * a).sum::<f32>();
+        }
+    }
+}
+
+/// The gradient of [`linear`]: that of its weights, and that of the averages.
+pub(super) fn linear_back(
+    head: &Linear,
+    averages: &[f32],
+    logits: &[f32],
+    gradient: &mut Linear,
+) -> Vec<f32> {
+    gradient.weight.fill(0.0);
+    gradient.bias.fill(0.0);
+    let mut back = vec![0.0; averages.len()];
+    let pictures = averages
+        .chunks_exact(head.inputs)
+        .zip(back.chunks_exact_mut(head.inputs));
+    for ((averages, back), logits) in pictures.zip(logits.chunks_exact(head.outputs)) {
+        for (o, d) in logits.iter().enumerate() {
+            gradient.bias[o] += d;
+            let row = o * head.inputs..(o + 1) * head.inputs;
+            let weights = head.weight[row.clone()].iter().zip(&mut gradient.weight[row]);
+            for (((w, g), a), back) in weights.zip(averages).zip(&mut *back) {
+                *g += d * a;
+                *back += d * w;
+            }
+        }
+    }
+    back
+}
+
+/// What a batch's logits are worth.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Score {
+    /// Mean cross-entropy.
+    pub loss: f64,
+    /// Pictures whose largest logit is their label's.
+    pub correct: usize,
+}
+
+/// Softmax and cross-entropy with smoothed labels; turns logits into their gradients.
+pub(super) fn cross_entropy(logits: &mut [f32], labels: &[u16], smoothing: f32) -> Score {
+    let classes = logits.len() / labels.len().max(1);
+    let share = 1.0 / labels.len().max(1) as f32;
+    let mut score = Score::default();
+    for (row, &label) in logits.chunks_exact_mut(classes).zip(labels) {
+        let label = usize::from(label);
+        let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        // Ties count for the first, as they do on the device.
+        score.correct += usize::from(row.iter().position(|v| *v == largest) == Some(label));
+        let sum: f64 = row.iter().map(|v| f64::from(v - largest).exp()).sum();
+        for (class, value) in row.iter_mut().enumerate() {
+            let target = smoothing / classes as f32 + if class == label { 1.0 - smoothing } else { 0.0 };
+            let log = f64::from(*value - largest) - sum.ln();
+            score.loss -= f64::from(target) * log;
+            *value = (log.exp() as f32 - target) * share;
+        }
+    }
+    score.loss /= labels.len().max(1) as f64;
+    score
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::reference::{SMALL, check};
+
+    #[test]
+    fn gradients_are_those_of_finite_differences() {
+        check(SMALL, "head");
+        check(SMALL, "final_norm");
+        check(&SMALL.replace("theta", "final_norm = false\ntheta"), "head");
+    }
+
+    #[test]
+    fn cross_entropy_of_equal_logits_is_the_logarithm() {
+        let mut logits = vec![2.0; 8];
+        let score = super::cross_entropy(&mut logits, &[0, 1], 0.0);
+        assert!((score.loss - 4f64.ln()).abs() < 1e-6);
+        assert_eq!(score.correct, 1);
+        assert_eq!(logits[..2], [-0.375, 0.125]);
+    }
+}

@@ -1,0 +1,472 @@
+//! The two matrix products training is made of, on vectors of channels; belongs to `net`.
+//!
+//! Both keep a tile of sums in registers while they walk the inner dimension: 8 rows x 48 channels, 12 x 32 or
+//! 16 x 16 with AVX-512, 6 x 16 or 10 x 8 with AVX2. Measured on one core of an AMD EPYC 9004: 110 to 117 GFLOP/s
+//! of 118, against about 90 for a general sgemm, because rows are read where they lie: a 3x3 convolution is
+//! three products over overlapping rows, never an im2col matrix.
+
+use pulp::{Arch, Simd, WithSimd};
+
+/// Vectors one panel may have; with their sums they fill the registers.
+const MOST_VECTORS: usize = 3;
+
+/// Runs `op` with vectors of `lanes` floats, one of the widths [`lanes`] returns.
+pub(super) fn dispatch<Op: WithSimd>(lanes: usize, op: Op) -> Op::Output {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if lanes == 16
+            && let Some(simd) = pulp::x86::V4::try_new()
+        {
+            return Simd::vectorize(simd, op);
+        }
+        if lanes == 8
+            && let Some(simd) = pulp::x86::V3::try_new()
+        {
+            return Simd::vectorize(simd, op);
+        }
+    }
+    debug_assert_eq!(lanes, widest());
+    Arch::new().dispatch(op)
+}
+
+struct Lanes;
+
+impl WithSimd for Lanes {
+    type Output = usize;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> usize {
+        S::F32_LANES
+    }
+}
+
+/// Floats of this machine's widest vector.
+pub(super) fn widest() -> usize {
+    Arch::new().dispatch(Lanes)
+}
+
+/// Floats per vector that waste the fewest lanes on `channels`.
+pub(super) fn lanes(channels: usize) -> usize {
+    let widest = widest();
+    let half = 8;
+    if widest == 16 && channels.next_multiple_of(half) < channels.next_multiple_of(16) {
+        half
+    } else {
+        widest
+    }
+}
+
+/// Channels of `vectors` vectors split into panels of similar size.
+fn panels(vectors: usize, most: usize) -> impl Iterator<Item = usize> {
+    let count = vectors.div_ceil(most);
+    (0..count).map(move |at| vectors / count + usize::from(at < vectors % count))
+}
+
+/// The largest tile's rows beside `vectors` vectors.
+#[inline(always)]
+fn most_rows<S: Simd>(vectors: usize) -> usize {
+    match (S::REGISTER_COUNT >= 32, vectors) {
+        (true, 1) => 16,
+        (true, 2) => 12,
+        (true, _) => 8,
+        (false, 1) => 10,
+        (false, 2) => 6,
+        (false, _) => 3,
+    }
+}
+
+/// Panels this machine's registers hold: three vectors, or two where there are only 16 registers.
+#[inline(always)]
+fn most_vectors<S: Simd>() -> usize {
+    if S::REGISTER_COUNT >= 32 { MOST_VECTORS } else { 2 }
+}
+
+/// The right-hand matrix of [`multiply`], `[k][n]`, cut into panels of whole vectors and padded with zeros.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Panels {
+    /// Inner dimension.
+    pub(super) k: usize,
+    /// Columns with the padding.
+    pub(super) width: usize,
+    lanes: usize,
+    /// Panel after panel, `[k][vectors * lanes]` each.
+    values: Vec<f32>,
+}
+
+struct MostVectors;
+
+impl WithSimd for MostVectors {
+    type Output = usize;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> usize {
+        most_vectors::<S>()
+    }
+}
+
+impl Panels {
+    /// Packs `value(k, n)` for vectors of `lanes` floats.
+    pub(super) fn new(lanes: usize, k: usize, n: usize, value: impl Fn(usize, usize) -> f32) -> Self {
+        let most = dispatch(lanes, MostVectors);
+        let width = n.next_multiple_of(lanes);
+        let mut values = Vec::with_capacity(k * width);
+        let mut from = 0;
+        for vectors in panels(width / lanes, most) {
+            let columns = from..from + vectors * lanes;
+            for row in 0..k {
+                values.extend(
+                    columns
+                        .clone()
+                        .map(|column| if column < n { value(row, column) } else { 0.0 }),
+                );
+            }
+            from = columns.end;
+        }
+        Self {
+            k,
+            width,
+            lanes,
+            values,
+        }
+    }
+}
+
+/// c[row][n] = sum over segments and k of segment[row * step + k] * b[segment * len + k][n].
+pub(super) struct Multiply<'a> {
+    /// Left-hand rows, in segments that start at row 0 each.
+    pub(super) a: &'a [&'a [f32]],
+    /// Floats from one row to the next.
+    pub(super) step: usize,
+    /// Inner dimension of one segment.
+    pub(super) len: usize,
+    /// Rows.
+    pub(super) rows: usize,
+    /// Right-hand matrix, `k` = segments * `len`.
+    pub(super) b: &'a Panels,
+    /// `[rows][b.width]`.
+    pub(super) c: &'a mut [f32],
+}
+
+/// Calls a tile function with its sizes as constants.
+macro_rules! with_sizes {
+    ($call:ident, $simd:expr, $vectors:expr, $rows:expr, $args:tt; $($v:literal: $($p:literal)+;)+) => {
+        match ($vectors, $rows) {
+            $($(($v, $p) => $call::<S, $p, $v>($simd, $args),)+)+
+            _ => {}
+        }
+    };
+}
+
+/// Every tile that [`most_rows`] allows.
+macro_rules! any_tile {
+    ($call:ident, $simd:expr, $vectors:expr, $rows:expr, $args:tt) => {
+        if S::REGISTER_COUNT >= 32 {
+            with_sizes!($call, $simd, $vectors, $rows, $args;
+                1: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16;
+                2: 1 2 3 4 5 6 7 8 9 10 11 12;
+                3: 1 2 3 4 5 6 7 8;)
+        } else {
+            with_sizes!($call, $simd, $vectors, $rows, $args;
+                1: 1 2 3 4 5 6 7 8 9 10;
+                2: 1 2 3 4 5 6;)
+        }
+    };
+}
+
+impl WithSimd for Multiply<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        debug_assert_eq!(self.b.lanes, S::F32_LANES);
+        debug_assert_eq!(self.b.k, self.a.len() * self.len);
+        let lanes = S::F32_LANES;
+        let (mut column, mut packed) = (0, 0);
+        for vectors in panels(self.b.width / lanes, most_vectors::<S>()) {
+            let panel = &self.b.values[packed..packed + self.b.k * vectors * lanes];
+            packed += panel.len();
+            let mut row = 0;
+            let groups = self.rows.div_ceil(most_rows::<S>(vectors));
+            for group in 0..groups {
+                let rows = (self.rows - row).div_ceil(groups - group);
+                let c = &mut self.c[row * self.b.width + column..];
+                let (a, step, len, width) = (self.a, self.step, self.len, self.b.width);
+                let args = (a, row * step, step, len, panel, c, width);
+                any_tile!(multiply_tile, simd, vectors, rows, args);
+                row += rows;
+            }
+            column += vectors * lanes;
+        }
+    }
+}
+
+type MultiplyArgs<'a> = (
+    &'a [&'a [f32]],
+    usize,
+    usize,
+    usize,
+    &'a [f32],
+    &'a mut [f32],
+    usize,
+);
+
+#[inline(always)]
+fn multiply_tile<S: Simd, const P: usize, const V: usize>(simd: S, args: MultiplyArgs<'_>) {
+    let (a, start, step, len, panel, c, width) = args;
+    let mut sums = [[simd.splat_f32s(0.0); V]; P];
+    let (panel, _) = S::as_simd_f32s(panel);
+    let (panel, _) = panel.as_chunks::<V>();
+    for (segment, b) in a.iter().zip(panel.chunks_exact(len)) {
+        let rows: [&[f32]; P] = core::array::from_fn(|p| &segment[start + p * step..start + p * step + len]);
+        for k in 0..len {
+            let b = b[k];
+            for p in 0..P {
+                let x = simd.splat_f32s(rows[p][k]);
+                for v in 0..V {
+                    sums[p][v] = simd.mul_add_e_f32s(x, b[v], sums[p][v]);
+                }
+            }
+        }
+    }
+    for (row, sums) in c.chunks_mut(width).zip(&sums) {
+        let (to, _) = S::as_mut_simd_f32s(row);
+        to[..V].copy_from_slice(sums);
+    }
+}
+
+/// c[m][n] += sum over rows and pixels of a[row * a_row + pixel * a_step + m] * b[row * pixels + pixel][n].
+pub(super) struct Outer<'a> {
+    /// Left-hand side: `m` consecutive floats for each pixel.
+    pub(super) a: &'a [f32],
+    /// Floats from one pixel to the next.
+    pub(super) a_step: usize,
+    /// Floats from one row of pixels to the next.
+    pub(super) a_row: usize,
+    /// Right-hand side, `[rows * pixels][width]`.
+    pub(super) b: &'a [f32],
+    /// Columns of `b` and `c`, whole vectors.
+    pub(super) width: usize,
+    /// Rows of pixels.
+    pub(super) rows: usize,
+    /// Pixels of a row.
+    pub(super) pixels: usize,
+    /// Rows of `c`.
+    pub(super) m: usize,
+    /// Sums, `[m][width]`.
+    pub(super) c: &'a mut [f32],
+}
+
+impl WithSimd for Outer<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let lanes = S::F32_LANES;
+        debug_assert_eq!(self.width % lanes, 0);
+        let mut column = 0;
+        for vectors in panels(self.width / lanes, most_vectors::<S>()) {
+            let mut row = 0;
+            let groups = self.m.div_ceil(most_rows::<S>(vectors));
+            for group in 0..groups {
+                let rows = (self.m - row).div_ceil(groups - group);
+                let c = &mut self.c[row * self.width + column..];
+                let a = (self.a, row, self.a_step, self.a_row);
+                let b = (self.b, column, self.width);
+                let args = (a, b, self.rows, self.pixels, c);
+                any_tile!(outer_tile, simd, vectors, rows, args);
+                row += rows;
+            }
+            column += vectors * lanes;
+        }
+    }
+}
+
+type OuterArgs<'a> = (
+    (&'a [f32], usize, usize, usize),
+    (&'a [f32], usize, usize),
+    usize,
+    usize,
+    &'a mut [f32],
+);
+
+#[inline(always)]
+fn outer_tile<S: Simd, const P: usize, const V: usize>(simd: S, args: OuterArgs<'_>) {
+    let ((a, m, a_step, a_row), (b, column, width), rows, pixels, c) = args;
+    let mut sums = [[simd.splat_f32s(0.0); V]; P];
+    for (row, sums) in c.chunks(width).zip(&mut sums) {
+        let (from, _) = S::as_simd_f32s(row);
+        sums.copy_from_slice(&from[..V]);
+    }
+    for row in 0..rows {
+        let a = &a[row * a_row + m..];
+        let b = &b[row * pixels * width..(row + 1) * pixels * width];
+        for (pixel, b) in b.chunks_exact(width).enumerate() {
+            let Some(a) = a[pixel * a_step..].first_chunk::<P>() else {
+                return;
+            };
+            let (b, _) = S::as_simd_f32s(&b[column..]);
+            let Some(b) = b.first_chunk::<V>() else { return };
+            for p in 0..P {
+                let x = simd.splat_f32s(a[p]);
+                for v in 0..V {
+                    sums[p][v] = simd.mul_add_e_f32s(x, b[v], sums[p][v]);
+                }
+            }
+        }
+    }
+    for (row, sums) in c.chunks_mut(width).zip(&sums) {
+        let (to, _) = S::as_mut_simd_f32s(row);
+        to[..V].copy_from_slice(sums);
+    }
+}
+
+/// A run of channels that fills one vector, or the rest that does not.
+#[derive(Clone, Copy)]
+pub(super) struct Span {
+    /// First channel.
+    pub(super) at: usize,
+    /// Channels, at most one vector.
+    len: usize,
+}
+
+impl Span {
+    /// Its channels of `row`; lanes beyond them are zero.
+    #[inline(always)]
+    pub(super) fn load<S: Simd>(self, simd: S, row: &[f32]) -> S::f32s {
+        if self.len == S::F32_LANES {
+            let (vectors, _) = S::as_simd_f32s(&row[self.at..self.at + S::F32_LANES]);
+            vectors[0]
+        } else {
+            simd.partial_load_f32s(&row[self.at..self.at + self.len])
+        }
+    }
+
+    /// Writes its channels to `row`.
+    #[inline(always)]
+    pub(super) fn store<S: Simd>(self, simd: S, row: &mut [f32], value: S::f32s) {
+        if self.len == S::F32_LANES {
+            let (vectors, _) = S::as_mut_simd_f32s(&mut row[self.at..self.at + S::F32_LANES]);
+            vectors[0] = value;
+        } else {
+            simd.partial_store_f32s(&mut row[self.at..self.at + self.len], value);
+        }
+    }
+}
+
+/// Calls `body` for every vector of `channels` channels, the incomplete one last.
+#[inline(always)]
+pub(super) fn sweep<S: Simd>(_: S, channels: usize, mut body: impl FnMut(Span)) {
+    let mut at = 0;
+    while at + S::F32_LANES <= channels {
+        body(Span {
+            at,
+            len: S::F32_LANES,
+        });
+        at += S::F32_LANES;
+    }
+    if at < channels {
+        body(Span {
+            at,
+            len: channels - at,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn widths() -> Vec<usize> {
+        if widest() == 16 {
+            vec![16, 8]
+        } else {
+            vec![widest()]
+        }
+    }
+
+    fn number(seed: usize) -> f32 {
+        ((seed * 7919 + 13) % 257) as f32 / 128.0 - 1.0
+    }
+
+    fn close(found: f32, expected: f64) {
+        assert!(
+            (f64::from(found) - expected).abs() < 1e-4,
+            "{found} for {expected}"
+        );
+    }
+
+    #[test]
+    fn multiply_agrees_with_the_definition() {
+        for lanes in widths() {
+            for n in [1, 12, 16, 33, 48, 64, 100] {
+                for rows in [1, 7, 9, 28, 33] {
+                    let (step, len) = (5, 15);
+                    let source: Vec<f32> = (0..3 * 300).map(number).collect();
+                    let a = [&source[..300], &source[300..600], &source[600..]];
+                    let weight = |k: usize, n: usize| number(k * 31 + n * 7);
+                    let b = Panels::new(lanes, 3 * len, n, weight);
+                    let mut c = vec![f32::NAN; rows * b.width];
+                    dispatch(
+                        lanes,
+                        Multiply {
+                            a: &a,
+                            step,
+                            len,
+                            rows,
+                            b: &b,
+                            c: &mut c,
+                        },
+                    );
+                    for row in 0..rows {
+                        for column in 0..n {
+                            let sum = (0..3 * len)
+                                .map(|k| {
+                                    let value = a[k / len][row * step + k % len];
+                                    f64::from(value) * f64::from(weight(k, column))
+                                })
+                                .sum();
+                            close(c[row * b.width + column], sum);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn outer_adds_to_what_is_there() {
+        for lanes in widths() {
+            for (m, vectors) in [(1, 1), (5, 2), (36, 3), (24, 4), (17, 5)] {
+                let width = vectors * lanes;
+                let (rows, pixels, a_step, a_row) = (3, 7, 4, 60);
+                let a: Vec<f32> = (0..300).map(number).collect();
+                let b: Vec<f32> = (0..rows * pixels * width).map(|i| number(i * 3)).collect();
+                let mut c = vec![1.0; m * width];
+                dispatch(
+                    lanes,
+                    Outer {
+                        a: &a,
+                        a_step,
+                        a_row,
+                        b: &b,
+                        width,
+                        rows,
+                        pixels,
+                        m,
+                        c: &mut c,
+                    },
+                );
+                for row in 0..m {
+                    for column in 0..width {
+                        let mut sum = 1.0;
+                        for (y, x) in (0..rows).flat_map(|y| (0..pixels).map(move |x| (y, x))) {
+                            let left = a[y * a_row + x * a_step + row];
+                            sum += f64::from(left) * f64::from(b[(y * pixels + x) * width + column]);
+                        }
+                        close(c[row * width + column], sum);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! The first convolution, over normalised bytes, and the ImageNet form's batch norm, ReLU and max pool; belongs to `net`.
+
+use super::conv1x1::{Finish, add_columns};
+use super::kernel::{Multiply, Outer, Panels};
+use super::memory::Scratch;
+use super::norm::{Active, Owed, Rows, deliver, settle};
+use super::{Conv, Normalisation};
+use crate::spec::{Input, Map, Stem};
+use pulp::{Simd, WithSimd};
+
+/// Largest number of kernel rows.
+const MOST_ROWS: usize = 8;
+
+/// The weights as the forward pass reads them: `[ky][kx][i][o]`.
+pub(super) fn forward_panels(conv: &Conv, lanes: usize) -> Panels {
+    super::conv3x3::forward_panels(conv, lanes)
+}
+
+/// Copies gradients summed as `[ky][kx][i][o]`, rows of `width`, to the order of the weights.
+pub(super) fn turn_gradient(conv: &mut Conv, sums: &[f32], width: usize) {
+    let inner = conv.taps() * conv.inputs;
+    for (k, row) in sums.chunks_exact(width).enumerate() {
+        for (o, value) in row.iter().take(conv.outputs).enumerate() {
+            conv.weight[o * inner + k] = *value;
+        }
+    }
+}
+
+/// Shape of a padded, normalised picture and the convolution's walk over it.
+#[derive(Clone, Copy)]
+pub(super) struct Walk {
+    pub(super) input: Input,
+    pub(super) stem: Stem,
+}
+
+impl Walk {
+    fn row_len(self) -> usize {
+        (self.input.width + self.stem.pad_left + self.stem.pad_right) * self.input.channels
+    }
+
+    fn vertical(self) -> usize {
+        if self.input.height == 1 {
+            1
+        } else {
+            self.stem.stride
+        }
+    }
+
+    /// Writes one picture, normalised, inside its frame of zeros.
+    #[inline(always)]
+    fn frame(self, image: &[u8], normal: &Normalisation, frame: &mut [f32]) {
+        let channels = self.input.channels;
+        let row_len = self.row_len();
+        for (row, to) in image
+            .chunks_exact(self.input.width * channels)
+            .zip(frame.chunks_exact_mut(row_len).skip(self.stem.pad_top))
+        {
+            let to = to[self.stem.pad_left * channels..].chunks_exact_mut(channels);
+            for (pixel, to) in row.chunks_exact(channels).zip(to) {
+                for (((byte, to), mean), std) in pixel.iter().zip(to).zip(&normal.mean).zip(&normal.std) {
+                    *to = (f32::from(*byte) - mean) / std;
+                }
+            }
+        }
+    }
+
+    fn frame_len(self) -> usize {
+        (self.input.height + self.stem.pad_top + self.stem.pad_bottom) * self.row_len()
+    }
+}
+
+/// Convolves raw pictures into the first channels of each pixel of `to`, and sums them and their squares.
+pub(super) struct Forward<'a> {
+    pub(super) images: &'a [u8],
+    pub(super) normal: &'a Normalisation,
+    pub(super) walk: Walk,
+    pub(super) weights: &'a Panels,
+    pub(super) bias: Option<&'a [f32]>,
+    pub(super) to: &'a mut [f32],
+    /// Shape of `to`.
+    pub(super) map: Map,
+    pub(super) scratch: &'a mut Scratch,
+}
+
+impl WithSimd for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Map {
+            height,
+            width: columns,
+            channels: stride,
+        } = self.map;
+        let Walk { input, stem } = self.walk;
+        let (row_len, width) = (self.walk.row_len(), self.weights.width);
+        let Scratch { frame, c, sums, .. } = self.scratch;
+        sums.start(stem.filters);
+        let frame = frame.zeros(self.walk.frame_len());
+        let pictures = self
+            .images
+            .chunks_exact(input.height * input.width * input.channels)
+            .zip(self.to.chunks_exact_mut(height * columns * stride));
+        for (image, to) in pictures {
+            self.walk.frame(image, self.normal, frame);
+            for (y, to) in to.chunks_exact_mut(columns * stride).enumerate() {
+                let mut rows = [&frame[..0]; MOST_ROWS];
+                for (ky, row) in rows.iter_mut().enumerate().take(stem.kernel_height) {
+                    *row = &frame[(y * self.walk.vertical() + ky) * row_len..][..row_len];
+                }
+                let c = c.get(columns * width);
+                simd.vectorize(Multiply {
+                    a: &rows[..stem.kernel_height],
+                    step: stem.stride * input.channels,
+                    len: stem.kernel_width * input.channels,
+                    rows: columns,
+                    b: self.weights,
+                    c,
+                });
+                Finish {
+                    bias: self.bias,
+                    dropout: None,
+                }
+                .apply(c, stem.filters, width, 0);
+                deliver(simd, stem.filters, Rows(c, width), to, stride, &mut sums.near);
+            }
+            sums.fold();
+        }
+    }
+}
+
+/// The gradient of [`Forward`]: the weights' only, nobody asks for that of the picture.
+pub(super) struct Backward<'a> {
+    pub(super) images: &'a [u8],
+    pub(super) normal: &'a Normalisation,
+    pub(super) walk: Walk,
+    /// What [`Forward`] wrote, and its gradients.
+    pub(super) x: &'a [f32],
+    pub(super) g: &'a [f32],
+    pub(super) map: Map,
+    pub(super) owed: &'a Owed,
+    /// Scales of the batch norm right behind, if there is one.
+    pub(super) scale: Option<&'a [f32]>,
+    pub(super) lanes: usize,
+    pub(super) has_bias: bool,
+    pub(super) scratch: &'a mut Scratch,
+}
+
+impl WithSimd for Backward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Map {
+            height,
+            width: columns,
+            channels: stride,
+        } = self.map;
+        let Walk { input, stem } = self.walk;
+        let row_len = self.walk.row_len();
+        let width = stem.filters.next_multiple_of(self.lanes);
+        let m = stem.kernel_width * input.channels;
+        let Scratch {
+            frame,
+            b,
+            weight,
+            bias,
+            ..
+        } = self.scratch;
+        bias.clear();
+        bias.resize(stem.filters, 0.0);
+        let weight = weight.zeros(stem.kernel_height * m * width);
+        let frame = frame.zeros(self.walk.frame_len());
+        let dy = b.zeros(height * columns * width);
+        let size = height * columns * stride;
+        let pictures = self
+            .images
+            .chunks_exact(input.height * input.width * input.channels);
+        for (image, (x, g)) in pictures.zip(self.x.chunks_exact(size).zip(self.g.chunks_exact(size))) {
+            self.walk.frame(image, self.normal, frame);
+            settle(
+                simd,
+                self.owed,
+                self.scale,
+                Rows(g, stride),
+                Rows(x, stride),
+                dy,
+                width,
+            );
+            if self.has_bias {
+                add_columns(dy, width, bias);
+            }
+            for ky in 0..stem.kernel_height {
+                simd.vectorize(Outer {
+                    a: &frame[ky * row_len..],
+                    a_step: stem.stride * input.channels,
+                    a_row: self.walk.vertical() * row_len,
+                    b: dy,
+                    width,
+                    rows: height,
+                    pixels: columns,
+                    m,
+                    c: &mut weight[ky * m * width..],
+                });
+            }
+        }
+    }
+}
+
+/// Rows and columns a pooled pixel looks at: 3x3 with one pixel of padding, every second pixel.
+fn window(y: usize, side: usize) -> core::ops::Range<usize> {
+    if side == 1 {
+        0..1
+    } else {
+        (2 * y).saturating_sub(1)..(2 * y + 2).min(side)
+    }
+}
+
+/// Batch norm, ReLU and max pool of one job's stem outputs into the first block buffer, with the sums.
+pub(super) fn pool(
+    norm: &Active,
+    from: &[f32],
+    map: Map,
+    to: &mut [f32],
+    to_map: Map,
+    scratch: &mut Scratch,
+) {
+    let channels = map.channels;
+    scratch.sums.start(channels);
+    let pictures = from
+        .chunks_exact(map.pixels() * channels)
+        .zip(to.chunks_exact_mut(to_map.pixels() * to_map.channels));
+    for (from, to) in pictures {
+        for (pixel, to) in to.chunks_exact_mut(to_map.channels).enumerate() {
+            let (y, x) = (pixel / to_map.width, pixel % to_map.width);
+            to[..channels].fill(0.0);
+            for row in window(y, map.height) {
+                for column in window(x, map.width) {
+                    let from = &from[(row * map.width + column) * channels..][..channels];
+                    for (c, (to, from)) in to.iter_mut().zip(from).enumerate() {
+                        *to = to.max(from * norm.scale[c] + norm.shift[c]);
+                    }
+                }
+            }
+            let [first, second] = &mut scratch.sums.near;
+            for (value, (sum, square)) in to.iter().zip(first.iter_mut().zip(second)) {
+                *sum += value;
+                *square += value * value;
+            }
+        }
+        scratch.sums.fold();
+    }
+}
+
+/// The gradient of [`pool`], up to the batch norm's scale: each value goes to the first largest of its window.
+#[expect(clippy::too_many_arguments, reason = "one loop, its operands")]
+pub(super) fn unpool(
+    norm: &Active,
+    from: &[f32],
+    map: Map,
+    d: &mut [f32],
+    to: (&[f32], &[f32]),
+    to_map: Map,
+    owed: &Owed,
+    scratch: &mut Scratch,
+) {
+    let channels = map.channels;
+    let sums = &mut scratch.sums;
+    sums.start(channels);
+    let size = map.pixels() * channels;
+    let pooled = to_map.pixels() * to_map.channels;
+    let pictures = from.chunks_exact(size).zip(d.chunks_exact_mut(size));
+    for ((from, d), (x, g)) in pictures.zip(to.0.chunks_exact(pooled).zip(to.1.chunks_exact(pooled))) {
+        d.fill(0.0);
+        let pixels = x
+            .chunks_exact(to_map.channels)
+            .zip(g.chunks_exact(to_map.channels));
+        for (pixel, (x, g)) in pixels.enumerate() {
+            let (y, column) = (pixel / to_map.width, pixel % to_map.width);
+            for c in 0..channels {
+                let mut best = (0.0, None);
+                for row in window(y, map.height) {
+                    for column in window(column, map.width) {
+                        let at = (row * map.width + column) * channels + c;
+                        let value = from[at] * norm.scale[c] + norm.shift[c];
+                        if value > best.0 {
+                            best = (value, Some(at));
+                        }
+                    }
+                }
+                if let (_, Some(at)) = best {
+                    d[at] += g[c] - (owed.constant[c] + (x[c] - owed.mean[c]) * owed.slope[c]);
+                }
+            }
+        }
+        let [first, second] = &mut sums.near;
+        for (from, d) in from.chunks_exact(channels).zip(d.chunks_exact(channels)) {
+            for c in 0..channels {
+                first[c] += d[c];
+                second[c] += d[c] * (from[c] - norm.mean[c]);
+            }
+        }
+        sums.fold();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::reference::{SMALL, check};
+
+    #[test]
+    fn gradients_are_those_of_finite_differences() {
+        check(SMALL, "stem");
+        check(&SMALL.replace("filters = 5", "filters = 9\nstride = 2"), "stem");
+        check(
+            &SMALL.replace("filters = 5", "filters = 5\npadding = false"),
+            "stem",
+        );
+    }
+
+    #[test]
+    fn the_pooled_stem_is_differentiated() {
+        let pooled = SMALL.replace("filters = 5", "filters = 5\nkernel = 7\nstride = 2");
+        let larger = pooled
+            .replace("height = 7", "height = 17")
+            .replace("width = 9", "width = 14");
+        check(&larger, "stem");
+    }
+}

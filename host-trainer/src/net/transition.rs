@@ -1,0 +1,280 @@
+//! Between blocks: batch norm, ReLU, 2x2 average, 1x1 convolution, forward and backward; belongs to `net`.
+//!
+//! The paper convolves and then averages. Both are linear, so averaging first gives the same function for a quarter
+//! of the work. (Only dropout, which stands between the two, then drops averages instead of what they are made of.)
+
+use super::conv1x1::{Finish, add_columns};
+use super::dropout::Dropout;
+use super::kernel::{Multiply, Outer, Panels, Span, sweep};
+use super::memory::{Scratch, runs};
+use super::norm::{Active, Owed, Rows, deliver, settle};
+use crate::spec::Map;
+use pulp::{Simd, WithSimd};
+
+/// Averaged pixels of one tile.
+const TILE: usize = 64;
+
+/// Rows averaged together: 2, or 1 where the map has one row.
+fn rows(map: Map) -> usize {
+    if map.height == 1 { 1 } else { 2 }
+}
+
+/// Averages relu(scale * x + shift) over the neighbourhoods of `len` output pixels from `start` on.
+#[inline(always)]
+fn average<S: Simd>(simd: S, norm: &Active, x: &[f32], map: Map, start: usize, len: usize, to: &mut [f32]) {
+    let (stride, half, channels) = (map.channels, map.width / 2, norm.scale.len());
+    let rows = rows(map);
+    let share = simd.splat_f32s(1.0 / (2 * rows) as f32);
+    let zero = simd.splat_f32s(0.0);
+    sweep(simd, channels, |span: Span| {
+        let scale = span.load(simd, &norm.scale);
+        let shift = span.load(simd, &norm.shift);
+        let (mut y, mut column) = (start / half, start % half);
+        for to in to.chunks_exact_mut(channels).take(len) {
+            let mut sum = zero;
+            for row in 0..rows {
+                let at = ((y * rows + row) * map.width + 2 * column) * stride;
+                for x in x[at..at + 2 * stride].chunks_exact(stride) {
+                    let value = simd.mul_add_e_f32s(span.load(simd, x), scale, shift);
+                    sum = simd.add_f32s(sum, simd.max_f32s(value, zero));
+                }
+            }
+            span.store(simd, to, simd.mul_f32s(sum, share));
+            column += 1;
+            if column == half {
+                (y, column) = (y + 1, 0);
+            }
+        }
+    });
+}
+
+/// Fills the first channels of the next block buffer, and sums them and their squares.
+pub(super) struct Forward<'a> {
+    pub(super) x: &'a [f32],
+    pub(super) map: Map,
+    pub(super) norm: &'a Active,
+    pub(super) weights: &'a Panels,
+    pub(super) finish: Finish<'a>,
+    /// Next block buffer of the job's pictures.
+    pub(super) next: &'a mut [f32],
+    pub(super) next_map: Map,
+    pub(super) outputs: usize,
+    pub(super) first: usize,
+    pub(super) scratch: &'a mut Scratch,
+}
+
+impl WithSimd for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let inputs = self.norm.scale.len();
+        let (stride, width) = (self.next_map.channels, self.weights.width);
+        let picture = self.next_map.pixels();
+        let Scratch { a, c, sums, .. } = self.scratch;
+        sums.start(self.outputs);
+        let pictures = self
+            .x
+            .chunks_exact(self.map.pixels() * self.map.channels)
+            .zip(self.next.chunks_exact_mut(picture * stride));
+        for (n, (x, next)) in pictures.enumerate() {
+            for (start, len) in runs(picture, TILE) {
+                let a = a.get(len * inputs);
+                average(simd, self.norm, x, self.map, start, len, a);
+                let c = c.get(len * width);
+                simd.vectorize(Multiply {
+                    a: &[a],
+                    step: inputs,
+                    len: inputs,
+                    rows: len,
+                    b: self.weights,
+                    c,
+                });
+                self.finish
+                    .apply(c, self.outputs, width, self.first + n * picture + start);
+                let to = &mut next[start * stride..(start + len) * stride];
+                deliver(simd, self.outputs, Rows(c, width), to, stride, &mut sums.near);
+            }
+            sums.fold();
+        }
+    }
+}
+
+/// The gradient of [`Forward`]. It is the last reader of its block, so it sets the block's gradients.
+pub(super) struct Backward<'a> {
+    pub(super) x: &'a [f32],
+    pub(super) g: &'a mut [f32],
+    pub(super) map: Map,
+    pub(super) norm: &'a Active,
+    pub(super) next: &'a [f32],
+    pub(super) next_g: &'a [f32],
+    pub(super) next_map: Map,
+    /// What batch statistics owe to the next buffer's first channels.
+    pub(super) owed: &'a Owed,
+    pub(super) dropout: Option<Dropout>,
+    pub(super) has_bias: bool,
+    pub(super) weights: &'a Panels,
+    pub(super) lanes: usize,
+    pub(super) first: usize,
+    pub(super) scratch: &'a mut Scratch,
+}
+
+impl WithSimd for Backward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (inputs, outputs) = (self.norm.scale.len(), self.owed.mean.len());
+        let (wide_in, wide_out) = (self.weights.width, outputs.next_multiple_of(self.lanes));
+        let stride = self.next_map.channels;
+        let (picture, size) = (self.next_map.pixels(), self.map.pixels() * self.map.channels);
+        let Scratch {
+            a,
+            b,
+            c,
+            weight,
+            bias,
+            sums,
+            ..
+        } = self.scratch;
+        sums.start(inputs);
+        bias.clear();
+        bias.resize(outputs, 0.0);
+        let weight = weight.zeros(inputs * wide_out);
+        let odd = (rows(self.map) == 2 && self.map.height % 2 == 1) || self.map.width % 2 == 1;
+        for (n, (x, g)) in self
+            .x
+            .chunks_exact(size)
+            .zip(self.g.chunks_exact_mut(size))
+            .enumerate()
+        {
+            if odd {
+                g.fill(0.0);
+            }
+            for (start, len) in runs(picture, TILE) {
+                let at = n * picture + start;
+                let block = at * stride..(at + len) * stride;
+                let dy = b.zeros(len * wide_out);
+                let (next_g, next) = (&self.next_g[block.clone()], &self.next[block]);
+                settle(
+                    simd,
+                    self.owed,
+                    None,
+                    Rows(next_g, stride),
+                    Rows(next, stride),
+                    dy,
+                    wide_out,
+                );
+                if let Some(dropout) = self.dropout {
+                    let finish = Finish {
+                        bias: None,
+                        dropout: Some(dropout),
+                    };
+                    finish.apply(dy, outputs, wide_out, self.first + at);
+                }
+                if self.has_bias {
+                    add_columns(dy, wide_out, bias);
+                }
+                let a = a.get(len * inputs);
+                average(simd, self.norm, x, self.map, start, len, a);
+                simd.vectorize(Outer {
+                    a,
+                    a_step: inputs,
+                    a_row: 0,
+                    b: dy,
+                    width: wide_out,
+                    rows: 1,
+                    pixels: len,
+                    m: inputs,
+                    c: weight,
+                });
+                let c = c.get(len * wide_in);
+                simd.vectorize(Multiply {
+                    a: &[dy],
+                    step: wide_out,
+                    len: outputs,
+                    rows: len,
+                    b: self.weights,
+                    c,
+                });
+                spread(
+                    simd,
+                    self.norm,
+                    x,
+                    self.map,
+                    (start, len),
+                    Rows(c, wide_in),
+                    g,
+                    &mut sums.near,
+                );
+            }
+            sums.fold();
+        }
+    }
+}
+
+/// Gives each neighbourhood its share of a product, back through ReLU and scale, and sums d and d (x - mean).
+#[expect(clippy::too_many_arguments, reason = "one loop, its operands")]
+#[inline(always)]
+fn spread<S: Simd>(
+    simd: S,
+    norm: &Active,
+    x: &[f32],
+    map: Map,
+    (start, len): (usize, usize),
+    products: Rows<'_>,
+    g: &mut [f32],
+    sums: &mut [Vec<f32>; 2],
+) {
+    let (stride, half, rows) = (map.channels, map.width / 2, rows(map));
+    let share = simd.splat_f32s(1.0 / (2 * rows) as f32);
+    let zero = simd.splat_f32s(0.0);
+    let [first, second] = sums;
+    sweep(simd, norm.scale.len(), |span: Span| {
+        let scale = span.load(simd, &norm.scale);
+        let shift = span.load(simd, &norm.shift);
+        let mean = span.load(simd, &norm.mean);
+        let mut sum = span.load(simd, first);
+        let mut product = span.load(simd, second);
+        let (mut y, mut column) = (start / half, start % half);
+        for c in products.0.chunks(products.1).take(len) {
+            let c = simd.mul_f32s(span.load(simd, c), share);
+            for row in 0..rows {
+                let at = ((y * rows + row) * map.width + 2 * column) * stride;
+                let x = x[at..at + 2 * stride].chunks_exact(stride);
+                for (x, g) in x.zip(g[at..at + 2 * stride].chunks_exact_mut(stride)) {
+                    let x = span.load(simd, x);
+                    let on = simd.greater_than_f32s(simd.mul_add_e_f32s(x, scale, shift), zero);
+                    let d = simd.select_f32s(on, c, zero);
+                    sum = simd.add_f32s(sum, d);
+                    product = simd.mul_add_e_f32s(d, simd.sub_f32s(x, mean), product);
+                    span.store(simd, g, simd.mul_f32s(scale, d));
+                }
+            }
+            column += 1;
+            if column == half {
+                (y, column) = (y + 1, 0);
+            }
+        }
+        span.store(simd, first, sum);
+        span.store(simd, second, product);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::reference::{SMALL, check};
+
+    #[test]
+    fn gradients_are_those_of_finite_differences() {
+        check(SMALL, "transition");
+        check(&SMALL.replace("theta", "dropout = 0.3\ntheta"), "transition");
+    }
+
+    #[test]
+    fn a_last_transition_feeds_the_head() {
+        let spec = SMALL.replace("[2, 2]", "[2, { widths = [4], transition = 7 }]");
+        check(&spec, "blocks.1");
+        check(&spec.replace("theta", "final_norm = false\ntheta"), "blocks.1");
+    }
+}

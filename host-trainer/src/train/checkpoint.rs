@@ -1,0 +1,429 @@
+//! A trained or half-trained network as one safetensors file, written whole or not at all; belongs to `train`.
+//!
+//! Tensors carry their names in the network; the optimiser's momentum lies beside them under `velocity.`. Everything
+//! else is one JSON text in the file's metadata, under `denselet`.
+
+use super::{Epoch, Recipe};
+use crate::net::{Conv, Network, Normalisation, Role};
+use crate::spec::{Spec, SpecError};
+use crate::whole_file;
+use safetensors::{Dtype, SafeTensorError, SafeTensors, View};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+/// Name of a run's checkpoint in its folder.
+pub const FILE_NAME: &str = "checkpoint.safetensors";
+/// Key of the metadata.
+const KEY: &str = "denselet";
+/// Prefix of the optimiser's momentum.
+const VELOCITY: &str = "velocity.";
+/// Counts changes of the metadata.
+const VERSION: u32 = 1;
+
+/// Why a checkpoint cannot be written or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// The file cannot be read.
+    #[error("checkpoint {}: {source}", path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file cannot be written.
+    #[error("checkpoint {}: {source}", path.display())]
+    Write {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is no safetensors file.
+    #[error("checkpoint {}: {source}", path.display())]
+    Format {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: SafeTensorError,
+    },
+    /// The network it describes is none.
+    #[error("checkpoint {}: {source}", path.display())]
+    Spec {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: SpecError,
+    },
+    /// A field or tensor is not what it should be.
+    #[error("checkpoint {}: `{field}`: expected {expected}, found {found}", path.display())]
+    Field {
+        /// Which file.
+        path: PathBuf,
+        /// Which field or tensor.
+        field: String,
+        /// What it must be.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+}
+
+/// What is known about a run besides its tensors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Meta {
+    /// Epochs done.
+    pub epoch: usize,
+    /// Data set, as it was asked for.
+    pub data: String,
+    /// Names of the classes.
+    pub classes: Vec<String>,
+    /// How it is trained; holds the seed.
+    pub recipe: Recipe,
+    /// What each epoch brought.
+    pub history: Vec<Epoch>,
+}
+
+/// A network between two epochs, and all it takes to go on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    /// The network.
+    pub network: Network,
+    /// The optimiser's momentum; networks made elsewhere have none.
+    pub velocity: Option<Network>,
+    /// Everything else.
+    pub meta: Meta,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    version: u32,
+    spec: Spec,
+    normalisation: Normalisation,
+    meta: Meta,
+}
+
+/// One tensor on its way to a file.
+struct Out {
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+impl View for Out {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&self.bytes)
+    }
+
+    fn data_len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+/// Whether a folder holds a run's checkpoint.
+pub fn is_here(folder: &Path) -> bool {
+    folder.join(FILE_NAME).is_file()
+}
+
+/// Loads a checkpoint from its file or from the folder of its run.
+///
+/// # Errors
+///
+/// Names the file, and the field or tensor that is wrong.
+pub fn load(path: &Path) -> Result<Checkpoint, CheckpointError> {
+    let path = if path.is_dir() {
+        path.join(FILE_NAME)
+    } else {
+        path.to_owned()
+    };
+    let bytes = std::fs::read(&path).map_err(|source| CheckpointError::Read {
+        path: path.clone(),
+        source,
+    })?;
+    read(&path, &bytes)
+}
+
+impl Checkpoint {
+    /// Writes the checkpoint of a run into its folder, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// When the folder or the file cannot be written.
+    pub fn save(&self, folder: &Path) -> Result<(), CheckpointError> {
+        let path = folder.join(FILE_NAME);
+        let bytes = self.to_bytes().map_err(|source| CheckpointError::Format {
+            path: path.clone(),
+            source,
+        })?;
+        whole_file::write(&path, &bytes).map_err(|source| CheckpointError::Write { path, source })
+    }
+
+    fn to_bytes(&self) -> Result<Vec<u8>, SafeTensorError> {
+        let header = Header {
+            version: VERSION,
+            spec: self.network.spec.clone(),
+            normalisation: self.network.input.clone(),
+            meta: self.meta.clone(),
+        };
+        let mut tensors = list(&mut self.network.clone(), "", true);
+        if let Some(velocity) = &self.velocity {
+            tensors.extend(list(&mut velocity.clone(), VELOCITY, false));
+        }
+        let text = serde_json::to_string(&header)
+            .map_err(|error| SafeTensorError::IoError(std::io::Error::other(error)))?;
+        safetensors::serialize(tensors, Some(HashMap::from([(KEY.to_owned(), text)])))
+    }
+}
+
+fn list(network: &mut Network, prefix: &str, statistics: bool) -> Vec<(String, Out)> {
+    let tensors = network.tensors().into_iter();
+    tensors
+        .filter(|tensor| statistics || tensor.role != Role::Statistic)
+        .map(|tensor| {
+            let bytes = tensor.values.iter().flat_map(|v| v.to_le_bytes()).collect();
+            (
+                format!("{prefix}{}", tensor.name),
+                Out {
+                    shape: tensor.shape,
+                    bytes,
+                },
+            )
+        })
+        .collect()
+}
+
+fn read(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointError> {
+    let format = |source| CheckpointError::Format {
+        path: path.to_owned(),
+        source,
+    };
+    let field = |field: &str, expected: &str, found: String| CheckpointError::Field {
+        path: path.to_owned(),
+        field: field.to_owned(),
+        expected: expected.to_owned(),
+        found,
+    };
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(format)?;
+    let file = SafeTensors::deserialize(bytes).map_err(format)?;
+    let text = metadata
+        .metadata()
+        .as_ref()
+        .and_then(|map| map.get(KEY))
+        .ok_or_else(|| field(KEY, "metadata written by denselet", "none".into()))?;
+    let header: Header = serde_json::from_str(text)
+        .map_err(|error| field(KEY, "the metadata of a checkpoint", error.to_string()))?;
+    if header.version != VERSION {
+        return Err(field("version", &VERSION.to_string(), header.version.to_string()));
+    }
+    header.spec.check().map_err(|source| CheckpointError::Spec {
+        path: path.to_owned(),
+        source,
+    })?;
+    let Header {
+        spec,
+        normalisation,
+        meta,
+        ..
+    } = header;
+    let channels = spec.input.channels;
+    if normalisation.mean.len() != channels || normalisation.std.len() != channels {
+        let found = format!(
+            "{} means, {} deviations",
+            normalisation.mean.len(),
+            normalisation.std.len()
+        );
+        return Err(field("normalisation", &format!("{channels} of each"), found));
+    }
+    if normalisation
+        .std
+        .iter()
+        .any(|std| !(*std > 0.0 && std.is_finite()))
+    {
+        return Err(field(
+            "normalisation.std",
+            "numbers above 0",
+            format!("{:?}", normalisation.std),
+        ));
+    }
+    if meta.classes.len() != spec.classes {
+        let expected = format!("{} names", spec.classes);
+        return Err(field("classes", &expected, meta.classes.len().to_string()));
+    }
+    // What the file's tensors weigh bounds what the spec may ask for.
+    if spec.parameters() > bytes.len() {
+        let expected = format!("at most the file's {} bytes", bytes.len());
+        return Err(field(
+            "spec",
+            &expected,
+            format!("{} parameters", spec.parameters()),
+        ));
+    }
+    let mut network = Network::new(&spec, normalisation, 0);
+    add_biases(&mut network, &file);
+    fill(path, &mut network, &file, "", true)?;
+    let mut velocity = network.clone();
+    let moves = file.names().iter().any(|name| name.starts_with(VELOCITY));
+    if moves {
+        fill(path, &mut velocity, &file, VELOCITY, false)?;
+    }
+    let expected = list(&mut network, "", true).len()
+        + if moves {
+            list(&mut velocity, VELOCITY, false).len()
+        } else {
+            0
+        };
+    if file.len() != expected {
+        return Err(field("tensors", &expected.to_string(), file.len().to_string()));
+    }
+    Ok(Checkpoint {
+        network,
+        velocity: moves.then_some(velocity),
+        meta,
+    })
+}
+
+/// Gives convolutions a bias where the file has one.
+fn add_biases(network: &mut Network, file: &SafeTensors<'_>) {
+    let add = |conv: &mut Conv, name: String| {
+        if file.tensor(&format!("{name}.bias")).is_ok() {
+            conv.bias = Some(vec![0.0; conv.outputs]);
+        }
+    };
+    add(&mut network.stem.conv, "stem.conv".into());
+    for (b, block) in network.blocks.iter_mut().enumerate() {
+        for (l, layer) in block.layers.iter_mut().enumerate() {
+            if let Some(conv1) = &mut layer.conv1 {
+                add(conv1, format!("blocks.{b}.layers.{l}.conv1"));
+            }
+            add(&mut layer.conv2, format!("blocks.{b}.layers.{l}.conv2"));
+        }
+        if let Some(transition) = &mut block.transition {
+            add(&mut transition.conv, format!("blocks.{b}.transition.conv"));
+        }
+    }
+}
+
+fn fill(
+    path: &Path,
+    network: &mut Network,
+    file: &SafeTensors<'_>,
+    prefix: &str,
+    statistics: bool,
+) -> Result<(), CheckpointError> {
+    for tensor in network.tensors() {
+        if !statistics && tensor.role == Role::Statistic {
+            continue;
+        }
+        let name = format!("{prefix}{}", tensor.name);
+        let field = |expected: String, found: String| CheckpointError::Field {
+            path: path.to_owned(),
+            field: name.clone(),
+            expected,
+            found,
+        };
+        let view = file
+            .tensor(&name)
+            .map_err(|_| field("a tensor".into(), "none".into()))?;
+        if view.dtype() != Dtype::F32 || view.shape() != tensor.shape {
+            let found = format!("{:?} {:?}", view.dtype(), view.shape());
+            return Err(field(format!("F32 {:?}", tensor.shape), found));
+        }
+        for (value, bytes) in tensor.values.iter_mut().zip(view.data().as_chunks::<4>().0) {
+            *value = f32::from_le_bytes(*bytes);
+        }
+        if let Some(value) = tensor.values.iter().find(|value| !value.is_finite()) {
+            return Err(field("finite numbers".into(), value.to_string()));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Dataset;
+
+    fn some() -> Checkpoint {
+        let data = Dataset::load("digits", None).unwrap();
+        let spec = Spec::load("digits").unwrap();
+        let mut network = Network::new(&spec, data.normalisation(), 4);
+        network.stem.conv.bias = Some(vec![0.5; 8]);
+        let velocity = network.clone();
+        let meta = Meta {
+            epoch: 2,
+            data: data.name.clone(),
+            classes: data.classes.clone(),
+            recipe: Recipe::for_data(&data),
+            history: vec![Epoch {
+                number: 1,
+                loss: 0.5,
+                accuracy: 0.75,
+                held_out_accuracy: None,
+            }],
+        };
+        Checkpoint {
+            network,
+            velocity: Some(velocity),
+            meta,
+        }
+    }
+
+    #[test]
+    fn what_is_saved_is_loaded() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut saved = some();
+        assert!(!is_here(folder.path()));
+        saved.save(folder.path()).unwrap();
+        assert!(is_here(folder.path()));
+        let loaded = load(folder.path()).unwrap();
+        assert_eq!(loaded.network, saved.network);
+        assert_eq!(loaded.meta, saved.meta);
+        let (mut a, mut b) = (loaded.velocity.unwrap(), saved.velocity.clone().unwrap());
+        assert_eq!(list(&mut a, "", false).len(), list(&mut b, "", false).len());
+        assert_eq!(a.head, b.head);
+        saved.velocity = None;
+        saved.save(&folder.path().join("other")).unwrap();
+        assert!(
+            load(&folder.path().join("other").join(FILE_NAME))
+                .unwrap()
+                .velocity
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn bad_files_are_refused_by_name() {
+        let good = some().to_bytes().unwrap();
+        let message = |bytes: &[u8]| read(Path::new("file"), bytes).unwrap_err().to_string();
+        assert!(message(b"short").starts_with("checkpoint file: "));
+        assert!(message(&good[..good.len() - 4]).starts_with("checkpoint file: "));
+        let changed = |change: fn(&mut Checkpoint)| {
+            let mut checkpoint = some();
+            change(&mut checkpoint);
+            message(&checkpoint.to_bytes().unwrap())
+        };
+        assert!(changed(|c| c.network.head.bias[0] = f32::NAN).contains("`head.bias`: expected finite"));
+        assert!(changed(|c| c.network.input.std[0] = 0.0).contains("`normalisation.std`"));
+        assert!(changed(|c| drop(c.meta.classes.pop())).contains("`classes`: expected 10 names, found 9"));
+        assert!(changed(|c| c.network.spec.blocks[0].layers[0].growth += 1).contains("expected F32"));
+        assert!(changed(|c| c.network.spec.classes = 1 << 16).contains("expected"));
+    }
+
+    #[test]
+    fn cut_anywhere_never_panics() {
+        let good = some().to_bytes().unwrap();
+        for len in (0..good.len()).step_by(997) {
+            assert!(read(Path::new("file"), &good[..len]).is_err());
+        }
+    }
+}

@@ -4,7 +4,6 @@
 //! file `DENSELET_MODEL`, or the small one of the tests. On a host there is nothing to do.
 
 use core::error::Error;
-use core::error::Error;
 use denselet::format::Blob;
 use std::path::{Path, PathBuf};
 use std::{env, fs};

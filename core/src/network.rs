@@ -344,9 +344,9 @@ impl Feed<'_, '_> {
             return;
         }
         let y = top / shape.stride_y;
-        let patch_at = line.len() - conv.length;
-        let (line, patch) = line.split_at_mut(patch_at);
-        let scratch = (cast::as_i16s_mut(line), patch);
+        let patch_at = line.len() - TILE * conv.length;
+        let (line, patches) = line.split_at_mut(patch_at);
+        let scratch = (cast::as_i16s_mut(line), patches);
         let channels = self.input.channels;
         if !shape.pool {
             let (out, out_stride) = (&mut below[self.to.row(y)], self.to.stride);

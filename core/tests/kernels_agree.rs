@@ -6,7 +6,7 @@
 mod support;
 
 use denselet::kernel::{Clamp, Conv, Job, Tile, arch, conv1x1, conv3x3, stem, transition};
-use denselet::layout::{BORDERS, Order, stride};
+use denselet::layout::{BORDERS, Order, TILE, stride};
 use denselet::shape::StemShape;
 use proptest::prelude::*;
 use support::Random;
@@ -65,7 +65,7 @@ impl Numbers {
     }
 
     /// Filters of `length` values, and `biases` biases per filter; activations reach `largest`.
-    fn conv(&self, outputs: usize, length: usize, biases: usize, largest: i64) -> OwnedConv {
+    fn conv(&self, outputs: usize, length: usize, depth: usize, biases: usize, largest: i64) -> OwnedConv {
         let mut random = self.random(3);
         let weights = random.bytes(self.order.filters(outputs) * length).into_iter();
         let spread = match self.values {
@@ -94,6 +94,7 @@ impl Numbers {
             order: self.order,
             outputs,
             length,
+            depth,
         }
     }
 }
@@ -105,6 +106,7 @@ struct OwnedConv {
     order: Order,
     outputs: usize,
     length: usize,
+    depth: usize,
 }
 
 impl OwnedConv {
@@ -116,6 +118,7 @@ impl OwnedConv {
             order: self.order,
             outputs: self.outputs,
             length: self.length,
+            depth: self.depth,
         }
     }
 }
@@ -149,8 +152,8 @@ impl Job for Bottleneck {
             mask: &mask,
             threshold: &threshold,
         };
-        let conv = self.numbers.conv(self.outputs, length, 1, 255);
-        let mut line = vec![0x5a5a; conv1x1::line_len(self.width, self.inputs) / 2];
+        let conv = self.numbers.conv(self.outputs, length, length, 1, 255);
+        let mut line = vec![0x5a5a; conv1x1::line_len(self.inputs) / 2];
         let mut out = vec![0xa5; (self.width + 2) * stride(self.outputs)];
         conv1x1::row(
             tile,
@@ -222,9 +225,9 @@ impl Job for Slot {
         let biases = if self.has_borders { BORDERS } else { 1 };
         let conv = self
             .numbers
-            .conv(self.outputs, tap_rows * 3 * ring_stride, biases, 255);
+            .conv(self.outputs, tap_rows * 3 * ring_stride, ring_stride, biases, 255);
         let out_stride = self.outputs + self.behind;
-        let mut line = vec![0x5a5a; conv3x3::line_len(self.width, tap_rows, ring_stride) / 2];
+        let mut line = vec![0x5a5a; conv3x3::line_len(tap_rows, ring_stride) / 2];
         let mut out = vec![0xa5; self.width * out_stride];
         let y = self.y % self.height;
         conv3x3::row(tile, &ring, y, &conv.view(), &mut line, &mut out, out_stride);
@@ -254,8 +257,8 @@ impl Job for Pooled {
             mask: &mask,
             threshold: &threshold,
         };
-        let conv = self.numbers.conv(self.outputs, length, 1, 1020);
-        let mut line = vec![0x5a5a; transition::line_len(self.pixels, self.inputs) / 2];
+        let conv = self.numbers.conv(self.outputs, length, length, 1, 1020);
+        let mut line = vec![0x5a5a; transition::line_len(self.inputs) / 2];
         let rows = [top, bottom];
         transition::pack(tile, &rows[..self.rows], length, clamp, 0, self.pixels, &mut line);
         let out_stride = stride(self.outputs);
@@ -284,9 +287,8 @@ impl Job for Stem {
         let padded = (self.width - 1) * shape.stride_x + shape.kernel_width;
         let ring = self.numbers.bytes(shape.kernel_height * padded * self.channels);
         let length = stride(shape.kernel_height * shape.kernel_width * self.channels);
-        let conv = self.numbers.conv(shape.filters, length, 1, 255);
-        let line_len = stem::line_len(self.width, length);
-        let (mut line, mut patch) = (vec![0x5a5a; (line_len - length) / 2], vec![0x5a; length]);
+        let conv = self.numbers.conv(shape.filters, length, length, 1, 255);
+        let (mut line, mut patches) = (vec![0x5a5a; TILE * length], vec![0x5a; TILE * length]);
         let out_stride = shape.filters + self.behind;
         let mut out = vec![0xa5; self.width * out_stride];
         stem::row(
@@ -296,7 +298,7 @@ impl Job for Stem {
             &ring,
             self.top,
             &conv.view(),
-            (&mut line, &mut patch),
+            (&mut line, &mut patches),
             &mut out,
             out_stride,
         );

@@ -3,14 +3,13 @@
 //! Input rows lie in a ring, padded left and right with the byte that stands for zero. A patch is gathered per
 //! output pixel (its rows are contiguous there) and widened into the line buffer.
 
-use super::tile::{Conv, Lines, Tile};
+use super::tile::{Conv, Lines, Pixels, Tile};
 use crate::layout::TILE;
 use crate::shape::StemShape;
 
-/// Bytes of line buffer that [`row`] needs: [`TILE`] patches of `i16` and one of bytes.
-pub const fn line_len(width: usize, filter_len: usize) -> usize {
-    let pixels = if width < TILE { width } else { TILE };
-    2 * pixels * filter_len + filter_len
+/// Bytes of line buffer that [`row`] needs: [`TILE`] patches of `i16` and [`TILE`] of bytes.
+pub const fn line_len(filter_len: usize) -> usize {
+    3 * TILE * filter_len
 }
 
 /// Writes an input row of whole pixels into a ring row, with the padding pixels around it.
@@ -48,31 +47,32 @@ pub fn row<T: Tile>(
     out: &mut [u8],
     out_stride: usize,
 ) {
-    let (line, patch) = scratch;
+    let (line, patches) = scratch;
     let row_len = ring.len() / stem.kernel_height;
     let tap_len = stem.kernel_width * channels;
     let width = out.len().div_ceil(out_stride);
-    for byte in &mut patch[stem.kernel_height * tap_len..] {
-        *byte = 0;
-    }
+    patches.fill(0);
     for x in (0..width).step_by(TILE) {
-        let pixels = TILE.min(width - x);
-        for p in 0..pixels {
+        let count = TILE.min(width - x);
+        for (p, patch) in patches.chunks_exact_mut(conv.length).enumerate().take(count) {
             let left = (x + p) * stem.stride_x * channels;
             for ky in 0..stem.kernel_height {
                 let slot = (top + ky) % stem.kernel_height;
                 let taps = &ring[slot * row_len + left..][..tap_len];
                 patch[ky * tap_len..][..tap_len].copy_from_slice(taps);
             }
-            tile.widen(patch, &mut line[p * conv.length..][..conv.length]);
         }
+        let pixels = Pixels {
+            bytes: patches,
+            pitch: conv.length,
+            count,
+            depth: conv.length,
+        };
+        tile.widen(&pixels, line);
         let lines = Lines {
             values: line,
-            pixels,
-            pixel_pitch: conv.length,
-            runs: 1,
-            run_len: conv.length,
-            run_pitch: 0,
+            pixels: count,
+            rows: 1,
             bias: [0; TILE],
         };
         tile.multiply(&lines, conv, &mut out[x * out_stride..], out_stride);

@@ -2,7 +2,7 @@
 
 use super::Conv;
 use super::dropout::Dropout;
-use super::kernel::{Multiply, Outer, Panels, Span, sweep};
+use super::kernel::{Multiply, Outer, Panels, Span, multiply, outer, sweep};
 use super::memory::{Room, Scratch, runs};
 use super::norm::{Active, Moments, Owed, Rows, activate, deliver, settle};
 use pulp::{Simd, WithSimd};
@@ -94,14 +94,17 @@ impl WithSimd for Forward<'_> {
             let a = a.get(len * inputs);
             activate(simd, self.norm, x, a, inputs);
             let c = c.get(len * width);
-            simd.vectorize(Multiply {
-                a: &[a],
-                step: inputs,
-                len: inputs,
-                rows: len,
-                b: self.weights,
-                c,
-            });
+            multiply(
+                S::F32_LANES,
+                Multiply {
+                    a: &[a],
+                    step: inputs,
+                    len: inputs,
+                    rows: len,
+                    b: self.weights,
+                    c,
+                },
+            );
             self.finish.apply(c, outputs, width, self.first + start);
             let z = &mut self.z[start * outputs..(start + len) * outputs];
             deliver(simd, outputs, Rows(c, width), z, outputs, &mut sums.near);
@@ -179,26 +182,32 @@ impl WithSimd for Backward<'_> {
             let x = Rows(&self.x[block.clone()], stride);
             let a = a.get(len * inputs);
             activate(simd, self.norm, x, a, inputs);
-            simd.vectorize(Outer {
-                a,
-                a_step: inputs,
-                a_row: 0,
-                b: dz,
-                width: wide_out,
-                rows: 1,
-                pixels: len,
-                m: inputs,
-                c: weight,
-            });
+            outer(
+                S::F32_LANES,
+                Outer {
+                    a,
+                    a_step: inputs,
+                    a_row: 0,
+                    b: dz,
+                    width: wide_out,
+                    rows: 1,
+                    pixels: len,
+                    m: inputs,
+                    c: weight,
+                },
+            );
             let c = c.get(len * wide_in);
-            simd.vectorize(Multiply {
-                a: &[dz],
-                step: wide_out,
-                len: outputs,
-                rows: len,
-                b: self.weights,
-                c,
-            });
+            multiply(
+                S::F32_LANES,
+                Multiply {
+                    a: &[dz],
+                    step: wide_out,
+                    len: outputs,
+                    rows: len,
+                    b: self.weights,
+                    c,
+                },
+            );
             let (a, c) = (Rows(a, inputs), Rows(c, wide_in));
             give(
                 simd,

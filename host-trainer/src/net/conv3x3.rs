@@ -5,7 +5,7 @@
 use super::Conv;
 use super::conv1x1::{Finish, add_columns, give};
 use super::dropout::Dropout;
-use super::kernel::{Multiply, Outer, Panels, Span, sweep};
+use super::kernel::{Multiply, Outer, Panels, Span, multiply, outer, sweep};
 use super::memory::Scratch;
 use super::norm::{Active, Owed, Rows, activate, deliver, settle};
 use crate::spec::Map;
@@ -103,14 +103,17 @@ impl WithSimd for Forward<'_> {
                 let rows = [segment(0), segment(1), segment(2)];
                 let width = self.weights.width;
                 let c = c.get(columns * width);
-                simd.vectorize(Multiply {
-                    a: &rows[..taps],
-                    step: inputs,
-                    len: 3 * inputs,
-                    rows: columns,
-                    b: self.weights,
-                    c,
-                });
+                multiply(
+                    S::F32_LANES,
+                    Multiply {
+                        a: &rows[..taps],
+                        step: inputs,
+                        len: 3 * inputs,
+                        rows: columns,
+                        b: self.weights,
+                        c,
+                    },
+                );
                 self.finish
                     .apply(c, self.outputs, width, self.first + n * picture + y * columns);
                 let to = &mut x[y * columns * stride..(y + 1) * columns * stride][self.slot..];
@@ -205,14 +208,17 @@ impl WithSimd for Backward<'_> {
                 for y in start..start + rows {
                     let segment = |ky: usize| &frame[(y + ky.min(taps - 1)) * row_len..][..row_len];
                     let segments = [segment(0), segment(1), segment(2)];
-                    simd.vectorize(Multiply {
-                        a: &segments[..taps],
-                        step: outputs,
-                        len: 3 * outputs,
-                        rows: columns,
-                        b: self.weights,
-                        c,
-                    });
+                    multiply(
+                        S::F32_LANES,
+                        Multiply {
+                            a: &segments[..taps],
+                            step: outputs,
+                            len: 3 * outputs,
+                            rows: columns,
+                            b: self.weights,
+                            c,
+                        },
+                    );
                     let tile = &mut b[(y - start) * columns * width..(y - start + 1) * columns * width];
                     let products = Rows(c, width);
                     match &mut self.sink {
@@ -240,17 +246,20 @@ impl WithSimd for Backward<'_> {
                     }
                 }
                 for ky in 0..taps {
-                    simd.vectorize(Outer {
-                        a: &frame[(start + ky) * row_len..],
-                        a_step: outputs,
-                        a_row: row_len,
-                        b,
-                        width,
-                        rows,
-                        pixels: columns,
-                        m: 3 * outputs,
-                        c: &mut weight[ky * 3 * outputs * width..],
-                    });
+                    outer(
+                        S::F32_LANES,
+                        Outer {
+                            a: &frame[(start + ky) * row_len..],
+                            a_step: outputs,
+                            a_row: row_len,
+                            b,
+                            width,
+                            rows,
+                            pixels: columns,
+                            m: 3 * outputs,
+                            c: &mut weight[ky * 3 * outputs * width..],
+                        },
+                    );
                 }
                 start += rows;
             }

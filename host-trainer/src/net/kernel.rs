@@ -131,6 +131,18 @@ impl Panels {
     }
 }
 
+/// Runs [`Multiply`]. Never inlined, so that its many tiles are compiled once.
+#[inline(never)]
+pub(super) fn multiply(lanes: usize, op: Multiply<'_>) {
+    dispatch(lanes, op);
+}
+
+/// Runs [`Outer`]. Never inlined, so that its many tiles are compiled once.
+#[inline(never)]
+pub(super) fn outer(lanes: usize, op: Outer<'_>) {
+    dispatch(lanes, op);
+}
+
 /// c[row][n] = sum over segments and k of segment[row * step + k] * b[segment * len + k][n].
 pub(super) struct Multiply<'a> {
     /// Left-hand rows, in segments that start at row 0 each.

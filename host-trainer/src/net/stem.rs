@@ -1,7 +1,7 @@
 //! The first convolution, over normalised bytes, and the ImageNet form's batch norm, ReLU and max pool; belongs to `net`.
 
 use super::conv1x1::{Finish, add_columns};
-use super::kernel::{Multiply, Outer, Panels};
+use super::kernel::{Multiply, Outer, Panels, multiply, outer};
 use super::memory::Scratch;
 use super::norm::{Active, Owed, Rows, deliver, settle};
 use super::{Conv, Normalisation};
@@ -109,14 +109,17 @@ impl WithSimd for Forward<'_> {
                     *row = &frame[(y * self.walk.vertical() + ky) * row_len..][..row_len];
                 }
                 let c = c.get(columns * width);
-                simd.vectorize(Multiply {
-                    a: &rows[..stem.kernel_height],
-                    step: stem.stride * input.channels,
-                    len: stem.kernel_width * input.channels,
-                    rows: columns,
-                    b: self.weights,
-                    c,
-                });
+                multiply(
+                    S::F32_LANES,
+                    Multiply {
+                        a: &rows[..stem.kernel_height],
+                        step: stem.stride * input.channels,
+                        len: stem.kernel_width * input.channels,
+                        rows: columns,
+                        b: self.weights,
+                        c,
+                    },
+                );
                 Finish {
                     bias: self.bias,
                     dropout: None,
@@ -191,17 +194,20 @@ impl WithSimd for Backward<'_> {
                 add_columns(dy, width, bias);
             }
             for ky in 0..stem.kernel_height {
-                simd.vectorize(Outer {
-                    a: &frame[ky * row_len..],
-                    a_step: stem.stride * input.channels,
-                    a_row: self.walk.vertical() * row_len,
-                    b: dy,
-                    width,
-                    rows: height,
-                    pixels: columns,
-                    m,
-                    c: &mut weight[ky * m * width..],
-                });
+                outer(
+                    S::F32_LANES,
+                    Outer {
+                        a: &frame[ky * row_len..],
+                        a_step: stem.stride * input.channels,
+                        a_row: self.walk.vertical() * row_len,
+                        b: dy,
+                        width,
+                        rows: height,
+                        pixels: columns,
+                        m,
+                        c: &mut weight[ky * m * width..],
+                    },
+                );
             }
         }
     }

@@ -5,7 +5,7 @@
 
 use super::conv1x1::{Finish, add_columns};
 use super::dropout::Dropout;
-use super::kernel::{Multiply, Outer, Panels, Span, sweep};
+use super::kernel::{Multiply, Outer, Panels, Span, multiply, outer, sweep};
 use super::memory::{Scratch, runs};
 use super::norm::{Active, Owed, Rows, deliver, settle};
 use crate::spec::Map;
@@ -82,14 +82,17 @@ impl WithSimd for Forward<'_> {
                 let a = a.get(len * inputs);
                 average(simd, self.norm, x, self.map, start, len, a);
                 let c = c.get(len * width);
-                simd.vectorize(Multiply {
-                    a: &[a],
-                    step: inputs,
-                    len: inputs,
-                    rows: len,
-                    b: self.weights,
-                    c,
-                });
+                multiply(
+                    S::F32_LANES,
+                    Multiply {
+                        a: &[a],
+                        step: inputs,
+                        len: inputs,
+                        rows: len,
+                        b: self.weights,
+                        c,
+                    },
+                );
                 self.finish
                     .apply(c, self.outputs, width, self.first + n * picture + start);
                 let to = &mut next[start * stride..(start + len) * stride];
@@ -177,26 +180,32 @@ impl WithSimd for Backward<'_> {
                 }
                 let a = a.get(len * inputs);
                 average(simd, self.norm, x, self.map, start, len, a);
-                simd.vectorize(Outer {
-                    a,
-                    a_step: inputs,
-                    a_row: 0,
-                    b: dy,
-                    width: wide_out,
-                    rows: 1,
-                    pixels: len,
-                    m: inputs,
-                    c: weight,
-                });
+                outer(
+                    S::F32_LANES,
+                    Outer {
+                        a,
+                        a_step: inputs,
+                        a_row: 0,
+                        b: dy,
+                        width: wide_out,
+                        rows: 1,
+                        pixels: len,
+                        m: inputs,
+                        c: weight,
+                    },
+                );
                 let c = c.get(len * wide_in);
-                simd.vectorize(Multiply {
-                    a: &[dy],
-                    step: wide_out,
-                    len: outputs,
-                    rows: len,
-                    b: self.weights,
-                    c,
-                });
+                multiply(
+                    S::F32_LANES,
+                    Multiply {
+                        a: &[dy],
+                        step: wide_out,
+                        len: outputs,
+                        rows: len,
+                        b: self.weights,
+                        c,
+                    },
+                );
                 spread(
                     simd,
                     self.norm,

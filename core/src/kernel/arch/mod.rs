@@ -2,6 +2,8 @@
 
 #![allow(unsafe_code)]
 
+#[cfg(denselet_dsp)]
+pub mod arm_dsp;
 pub mod cast;
 pub mod portable;
 #[cfg(target_arch = "x86_64")]
@@ -15,6 +17,9 @@ pub fn dispatch<J: Job>(job: J) -> J::Output {
     if let Some(tile) = x86_avx2::Avx2::detect() {
         return job.run(tile);
     }
+    #[cfg(denselet_dsp)]
+    return job.run(arm_dsp::Dsp);
+    #[cfg(not(denselet_dsp))]
     job.run(portable::Portable)
 }
 
@@ -25,6 +30,8 @@ pub fn each<J: Job + Clone>(job: &J, mut done: impl FnMut(J::Output)) {
     if let Some(tile) = x86_avx2::Avx2::detect() {
         done(job.clone().run(tile));
     }
+    #[cfg(denselet_dsp)]
+    done(job.clone().run(arm_dsp::Dsp));
 }
 
 #[cfg(target_endian = "big")]

@@ -29,14 +29,14 @@ pub const ALL: [Golden; 5] = [
     Golden {
         name: "tiny",
         spec: include_str!("../../host-trainer/presets/digits.toml"),
-        order: Order::Plain,
+        order: Order::Pairs,
     },
     // Three layers without bottleneck, a stride, channels that are no multiple of anything.
     Golden {
         name: "strided",
         spec: "classes = 5\nblocks = [3, 2]\ngrowth = 5\ntheta = 1.0\n[input]\nheight = 17\nwidth = 13\nchannels = 3\n\
                [stem]\nfilters = 7\nstride = 2\n",
-        order: Order::Pairs,
+        order: Order::Plain,
     },
     // Widths that grow, no padding in the stem, a transition at the end, no last batch norm.
     Golden {

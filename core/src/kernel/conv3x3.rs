@@ -41,12 +41,13 @@ pub fn row<T: Tile>(
     let row_len = (ring.width + TAPS - 1) * stride;
     let window = WINDOW * stride;
     let has_borders = conv.bias.len() >= BORDERS * conv.outputs;
+    // Row y - 1, kept non-negative; with one row of taps, row y itself.
+    let top = (y + ring.tap_rows - ring.tap_rows / 2) % ring.tap_rows;
     for x in (0..ring.width).step_by(TILE) {
         let pixels = TILE.min(ring.width - x);
         let count = pixels + TAPS - 1;
+        let mut slot = top;
         for ky in 0..ring.tap_rows {
-            // Row y - 1 + ky, kept non-negative; with one row of taps, row y itself.
-            let slot = (y + ky + ring.tap_rows - ring.tap_rows / 2) % ring.tap_rows;
             let columns = Pixels {
                 bytes: &ring.bytes[slot * row_len + x * stride..],
                 pitch: stride,
@@ -54,6 +55,7 @@ pub fn row<T: Tile>(
                 depth: stride,
             };
             tile.widen_window(&columns, &mut line[ky * window..]);
+            slot = if slot + 1 < ring.tap_rows { slot + 1 } else { 0 };
         }
         let mut bias = [0; TILE];
         if has_borders {

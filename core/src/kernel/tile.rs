@@ -5,7 +5,10 @@
 //! row of the line buffer is the architecture's own business; it alone reads what it has written.
 
 use crate::arithmetic;
-use crate::layout::{GROUP, Order, TILE, WINDOW};
+use crate::layout::{GROUP, Order, TAPS, TILE, WINDOW};
+
+/// More than any number of values that a network of the format can have, and little enough to be multiplied by a few.
+const MUCH: usize = 1 << 24;
 
 /// Batch norm and ReLU in front of a convolution, as bytes per channel of the input's stride.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,8 +64,11 @@ impl<'a> Pixels<'a> {
         last < columns
             && self.depth > 0
             && self.depth.is_multiple_of(GROUP)
-            && last.saturating_mul(self.pitch).saturating_add(self.depth) <= self.bytes.len()
-            && columns.saturating_mul(self.depth) <= line.len()
+            // Below this, none of the sums can pass `usize`.
+            && self.depth < MUCH
+            && self.pitch < MUCH
+            && last * self.pitch + self.depth <= self.bytes.len()
+            && columns * self.depth <= line.len()
     }
 }
 
@@ -78,7 +84,8 @@ pub struct Lines<'a> {
     pub pixels: usize,
     /// Rows of taps.
     pub rows: usize,
-    /// Where each pixel's biases start in [`Conv::bias`]; all 0 but in a plain layer.
+    /// Where each pixel's biases start in [`Conv::bias`]; 0 for pixels that are not there, and all 0 but in a plain
+    /// layer.
     pub bias: [usize; TILE],
 }
 
@@ -93,19 +100,23 @@ impl Lines<'_> {
     pub fn fit(&self, conv: &Conv<'_>, out: &[u8], out_stride: usize) -> bool {
         let last = self.pixels.wrapping_sub(1);
         let columns = self.columns(conv);
-        let row_len = columns.saturating_mul(conv.depth);
-        let taps = columns - TILE + 1;
-        let biases = self.bias.iter().take(self.pixels).max().copied().unwrap_or(0);
+        let [a, b, c, d] = self.bias;
+        let weights = conv.order.filters(conv.outputs).checked_mul(conv.length);
         last < TILE
-            && self.rows > 0
+            && (1..=TAPS).contains(&self.rows)
             && conv.depth > 0
             && conv.depth.is_multiple_of(GROUP)
-            && (self.rows * taps).saturating_mul(conv.depth) == conv.length
-            && self.rows.saturating_mul(row_len) <= self.values.len()
-            && conv.order.filters(conv.outputs).saturating_mul(conv.length) <= conv.weights.len()
-            && biases.saturating_add(conv.outputs) <= conv.bias.len()
+            // Below this, none of the sums can pass `usize`.
+            && conv.depth < MUCH
+            && conv.outputs < MUCH
+            && out_stride < MUCH
+            && self.rows * (columns - TILE + 1) * conv.depth == conv.length
+            && self.rows * columns * conv.depth <= self.values.len()
+            && weights.is_some_and(|weights| weights <= conv.weights.len())
             && conv.outputs <= conv.multiplier.len()
-            && last.saturating_mul(out_stride).saturating_add(conv.outputs) <= out.len()
+            && conv.outputs <= conv.bias.len()
+            && a.max(b).max(c).max(d) <= conv.bias.len() - conv.outputs
+            && last * out_stride + conv.outputs <= out.len()
     }
 }
 
@@ -119,8 +130,8 @@ pub trait Tile: Copy {
     /// The order of weights this inner loop was made for.
     const ORDER: Order;
 
-    /// `line = pixels`, [`TILE`] columns.
-    fn widen(self, pixels: &Pixels<'_>, line: &mut [i16]);
+    /// Value `i` of `depth`, of every one of [`TILE`] columns. Does nothing where there is no room for it.
+    fn put(self, line: &mut [i16], depth: usize, i: usize, values: [u8; TILE]);
 
     /// `line = pixels`, [`WINDOW`] columns.
     fn widen_window(self, pixels: &Pixels<'_>, line: &mut [i16]);

@@ -14,12 +14,23 @@ impl Tile for Portable {
     const NAME: &'static str = "portable";
     const ORDER: Order = Order::Plain;
 
-    fn widen(self, pixels: &Pixels<'_>, line: &mut [i16]) {
-        widen(pixels, TILE, line);
+    fn put(self, line: &mut [i16], depth: usize, i: usize, values: [u8; TILE]) {
+        for (column, value) in values.into_iter().enumerate() {
+            if let Some(place) = line.get_mut(column * depth + i) {
+                *place = i16::from(value);
+            }
+        }
     }
 
     fn widen_window(self, pixels: &Pixels<'_>, line: &mut [i16]) {
-        widen(pixels, WINDOW, line);
+        if !pixels.fit(WINDOW, line) {
+            return;
+        }
+        for (column, values) in line.chunks_exact_mut(pixels.depth).enumerate().take(WINDOW) {
+            for (value, &u) in values.iter_mut().zip(pixels.column(column)) {
+                *value = i16::from(u);
+            }
+        }
     }
 
     fn clamp(self, pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]) {
@@ -48,17 +59,6 @@ impl Tile for Portable {
 
     fn multiply(self, lines: &Lines<'_>, conv: &Conv<'_>, out: &mut [u8], out_stride: usize) {
         multiply_from(lines, conv, out, out_stride, |column, i| column * conv.depth + i);
-    }
-}
-
-fn widen(pixels: &Pixels<'_>, columns: usize, line: &mut [i16]) {
-    if !pixels.fit(columns, line) {
-        return;
-    }
-    for (column, values) in line.chunks_exact_mut(pixels.depth).enumerate().take(columns) {
-        for (value, &u) in values.iter_mut().zip(pixels.column(column)) {
-            *value = i16::from(u);
-        }
     }
 }
 

@@ -34,13 +34,12 @@ impl Tile for Avx2 {
     const NAME: &'static str = "x86-64 AVX2";
     const ORDER: Order = Order::Pairs;
 
-    fn widen(self, pixels: &Pixels<'_>, line: &mut [i16]) {
-        // SAFETY: `self` exists, so the machine has AVX2.
-        unsafe { widen(pixels, line) }
+    fn put(self, line: &mut [i16], depth: usize, i: usize, values: [u8; TILE]) {
+        Portable.put(line, depth, i, values);
     }
 
     fn widen_window(self, pixels: &Pixels<'_>, line: &mut [i16]) {
-        // SAFETY: as above.
+        // SAFETY: `self` exists, so the machine has AVX2.
         unsafe { widen_window(pixels, line) }
     }
 
@@ -66,11 +65,6 @@ impl Tile for Avx2 {
         // SAFETY: `self` exists, so the machine has AVX2, and the lengths have just been checked.
         unsafe { multiply(lines, conv, out, out_stride) }
     }
-}
-
-#[target_feature(enable = "avx2")]
-fn widen(pixels: &Pixels<'_>, line: &mut [i16]) {
-    Portable.widen(pixels, line);
 }
 
 #[target_feature(enable = "avx2")]

@@ -7,48 +7,53 @@
 //! A row of the line buffer is `[i / 4][i % 2][column][i / 2 % 2]`: a word holds two inputs of a column as UXTB16 gives
 //! them, and neighbouring columns' words are neighbours, so that one address serves a tile.
 
-use super::portable;
+use super::reference;
 use crate::kernel::tile::{Clamp, Conv, Lines, Pixels, Tile};
 use crate::layout::{GROUP, Order, TILE, WINDOW};
 use core::arch::{asm, global_asm};
 
-global_asm!(include_str!("multiply.s"), options(raw));
-global_asm!(include_str!("pack.s"), options(raw));
+global_asm!(
+    concat!(".cpu ", env!("DENSELET_DSP_CPU")),
+    include_str!("multiply.s"),
+    include_str!("pack.s"),
+    options(raw)
+);
 
 /// The inner loop for the DSP extension.
 #[derive(Clone, Copy, Debug)]
 pub struct Dsp;
 
-/// One call of a multiplying function. The assembly knows this layout.
+/// What a multiplying function works on. The assembly knows this layout.
 #[repr(C)]
-#[derive(Clone, Copy)]
 struct Work {
-    weights: *const i8,
-    line: *const i16,
-    /// Units of the loop that is called.
-    units: usize,
-    multiplier: *const i32,
     /// One for each pixel; with one tap, only the first counts.
     bias: [*const i32; TILE],
+    multiplier: *const i32,
     out: *mut u8,
+    /// Bytes from a pixel's output to the next one's.
     out_stride: usize,
-    /// From the first pixel's output to the last one's.
+    /// Bytes from the first pixel's output to the last one's.
     last: usize,
     /// Behind the first pixel's last output.
     out_end: *mut u8,
+    line: *const i16,
+    weights: *const i8,
+    /// Twos of inputs in a tap, of all rows together.
+    units: usize,
 }
 
 unsafe extern "C" {
-    // Each multiplies one tile with at least one pair of filters and writes two bytes per pixel and pair. Obligations:
-    // * a filter has at least one unit, and `weights` holds an even number of filters, `out_end - out` of them;
-    // * `line`, aligned to 4, holds all rows;
-    // * each `bias` and `multiplier` has a value for every filter;
-    // * `out_end - out` bytes may be written at `out`, at `last` and, by four, at `out_stride` and twice `out_stride`
-    //   behind it.
-    fn denselet_pixels_by_two(work: Work);
-    fn denselet_pixels_by_four(work: Work);
-    fn denselet_window_by_two(work: Work);
-    fn denselet_window_by_four(work: Work);
+    // Each multiplies one tile with pairs of filters and writes two bytes per pixel and pair. Obligations:
+    // * there is at least one pair of filters, and one for every two bytes from `out` to `out_end`;
+    // * a filter has 2 * `units` weights, three times as many in a window, and at least two units;
+    // * `line`, aligned to 4, holds as many values of every column;
+    // * `multiplier` and each bias that counts have a value for every filter;
+    // * as many bytes as from `out` to `out_end` may be written at `out`, `last` behind it and, by four, one and two
+    //   strides behind it.
+    fn denselet_pixels_by_two(work: &Work);
+    fn denselet_pixels_by_four(work: &Work);
+    fn denselet_window_by_two(work: &Work);
+    fn denselet_window_by_four(work: &Work);
 
     // Each packs `groups` groups, at least one. Obligations:
     // * as many bytes may be read at `source`, at each offset from it, at `mask` and at `threshold`;
@@ -89,13 +94,11 @@ impl Tile for Dsp {
     const NAME: &'static str = "arm-dsp";
     const ORDER: Order = Order::Pairs;
 
-    fn widen(self, pixels: &Pixels<'_>, line: &mut [i16]) {
-        if !pixels.fit(TILE, line) {
-            return;
-        }
-        for column in 0..TILE {
-            for (i, &u) in pixels.column(column).iter().enumerate() {
-                line[place(TILE, column, i)] = i16::from(u);
+    fn put(self, line: &mut [i16], _depth: usize, i: usize, values: [u8; TILE]) {
+        let at = place(TILE, 0, i);
+        if let Some(places) = line.get_mut(at..at + 2 * TILE - 1) {
+            for (column, value) in values.into_iter().enumerate() {
+                places[2 * column] = i16::from(value);
             }
         }
     }
@@ -104,16 +107,16 @@ impl Tile for Dsp {
         if !pixels.fit(WINDOW, line) || pixels.count < 3 || !starts_at_word(line) {
             return;
         }
-        let [.., column_3, column_4, column_5] = offsets::<WINDOW>(pixels);
+        let offset = offsets(pixels);
         // SAFETY: `fit` says that a multiple of four bytes may be read at every column's offset, of which there are at
         // least three, and that the line has a place for six columns of them. Its alignment was checked.
         unsafe {
             denselet_widen_window(
                 pixels.bytes.as_ptr(),
                 pixels.pitch,
-                column_3,
-                column_4,
-                column_5,
+                offset(3),
+                offset(4),
+                offset(5),
                 line.as_mut_ptr(),
                 pixels.depth / GROUP,
             );
@@ -124,7 +127,7 @@ impl Tile for Dsp {
         if !may_clamp(pixels, clamp, line) {
             return;
         }
-        let [_, column_1, column_2, column_3] = offsets::<TILE>(pixels);
+        let offset = offsets(pixels);
         // SAFETY: `may_clamp` says that a multiple of four bytes may be read at every column's offset and in the
         // clamp, that the line has a place for four columns of them, and that it is aligned.
         unsafe {
@@ -133,9 +136,9 @@ impl Tile for Dsp {
                 clamp.mask.as_ptr(),
                 clamp.threshold.as_ptr(),
                 line.as_mut_ptr(),
-                column_1,
-                column_2,
-                column_3,
+                offset(1),
+                offset(2),
+                offset(3),
                 pixels.depth / GROUP,
             );
         }
@@ -145,7 +148,7 @@ impl Tile for Dsp {
         if !may_clamp(pixels, clamp, line) {
             return;
         }
-        let [_, column_1, column_2, column_3] = offsets::<TILE>(pixels);
+        let offset = offsets(pixels);
         // SAFETY: as in `clamp`.
         unsafe {
             denselet_clamp_add(
@@ -153,9 +156,9 @@ impl Tile for Dsp {
                 clamp.mask.as_ptr(),
                 clamp.threshold.as_ptr(),
                 line.as_mut_ptr(),
-                column_1,
-                column_2,
-                column_3,
+                offset(1),
+                offset(2),
+                offset(3),
                 pixels.depth / GROUP,
             );
         }
@@ -188,9 +191,9 @@ impl Tile for Dsp {
     }
 
     fn multiply(self, lines: &Lines<'_>, conv: &Conv<'_>, out: &mut [u8], out_stride: usize) {
-        let columns = lines.columns(conv);
         if conv.order != Order::Pairs || !starts_at_word(lines.values) {
-            portable::multiply_from(lines, conv, out, out_stride, |column, i| {
+            let columns = lines.columns(conv);
+            reference::multiply_from(lines, conv, out, out_stride, |column, i| {
                 place(columns, column, i)
             });
             return;
@@ -199,85 +202,53 @@ impl Tile for Dsp {
             return;
         }
         let even = conv.outputs & !1;
-        let bias = |o| core::array::from_fn(|p| &conv.bias[lines.bias[p.min(lines.pixels - 1)] + o..]);
-        // SAFETY: `fit` says that every filter has its weights, biases and multiplier, and every pixel its outputs.
-        unsafe {
-            pairs(
-                lines,
-                conv,
-                0,
-                bias(0),
-                conv.multiplier,
-                &mut out[..],
-                out_stride,
-                even,
-            )
+        let bias = |p: usize, o: usize| conv.bias.as_ptr().wrapping_add(lines.bias[p] + o);
+        let mut work = Work {
+            bias: [bias(0, 0), bias(1, 0), bias(2, 0), bias(3, 0)],
+            multiplier: conv.multiplier.as_ptr(),
+            out: out.as_mut_ptr(),
+            out_stride,
+            last: (lines.pixels - 1) * out_stride,
+            out_end: out.as_mut_ptr().wrapping_add(even),
+            line: lines.values.as_ptr(),
+            weights: conv.weights.as_ptr(),
+            units: lines.rows * conv.depth / 2,
         };
-        if even == conv.outputs {
-            return;
+        let run = match (lines.pixels > 2, conv.depth < conv.length) {
+            (false, false) => denselet_pixels_by_two,
+            (true, false) => denselet_pixels_by_four,
+            (false, true) => denselet_window_by_two,
+            (true, true) => denselet_window_by_four,
+        };
+        if even > 0 {
+            // SAFETY: `fit` says that every filter has its weights, biases and multiplier, every column its values, and
+            // every pixel its outputs; of four pixels, a third is there. A depth is at least 4. The line's alignment
+            // was checked.
+            unsafe { run(&work) };
         }
-        // The last output has a filter of zeros beside it, but neither bias nor multiplier nor room.
-        let biases = bias(even).map(|bias| [bias[0]; 2]);
-        let mut two = [0; 2 * TILE];
-        // SAFETY: the filters are there in pairs, as `fit` says; of everything else there are two.
-        unsafe {
-            pairs(
-                lines,
-                conv,
-                even,
-                biases.each_ref().map(<[i32; 2]>::as_slice),
-                &[conv.multiplier[even]; 2],
-                &mut two,
-                2,
-                2,
-            );
-        }
-        for (p, two) in two.chunks_exact(2).enumerate().take(lines.pixels) {
-            out[p * out_stride + even] = two[0];
+        if even < conv.outputs {
+            // The last output has a filter of zeros beside it, but neither bias nor multiplier nor room.
+            let two = |bias: *const i32| {
+                // SAFETY: the last output has a bias for each pixel, as `fit` says.
+                [unsafe { bias.wrapping_add(even).read() }; 2]
+            };
+            let biases = work.bias.map(two);
+            let multiplier = [conv.multiplier[even]; 2];
+            let mut outs = [0; 2 * TILE];
+            work.bias = [&biases[0], &biases[1], &biases[2], &biases[3]].map(|two| two.as_ptr());
+            work.multiplier = multiplier.as_ptr();
+            work.out = outs.as_mut_ptr();
+            work.out_stride = 2;
+            work.last = 2 * (lines.pixels - 1);
+            work.out_end = outs.as_mut_ptr().wrapping_add(2);
+            work.weights = conv.weights[even * conv.length..].as_ptr();
+            // SAFETY: the filters are there in pairs, as `fit` says; of everything else there are two.
+            unsafe { run(&work) };
+            for (p, two) in outs.chunks_exact(2).enumerate().take(lines.pixels) {
+                out[p * out_stride + even] = two[0];
+            }
         }
     }
-}
-
-/// Multiplies the lines with `count` filters, an even number, from filter `o`, also even.
-///
-/// # Safety
-///
-/// * `lines` fit `conv`, are aligned to a word, and `conv` has that many filters in pairs.
-/// * `multiplier` and each `bias` have `count` values.
-/// * `out` has room for `count` bytes at each pixel.
-#[expect(clippy::too_many_arguments, reason = "two calls, and each names itself")]
-unsafe fn pairs(
-    lines: &Lines<'_>,
-    conv: &Conv<'_>,
-    o: usize,
-    bias: [&[i32]; TILE],
-    multiplier: &[i32],
-    out: &mut [u8],
-    out_stride: usize,
-    count: usize,
-) {
-    if count == 0 {
-        return;
-    }
-    let work = Work {
-        weights: conv.weights[o * conv.length..].as_ptr(),
-        line: lines.values.as_ptr(),
-        units: lines.rows * conv.depth / 2,
-        multiplier: multiplier.as_ptr(),
-        bias: bias.map(<[i32]>::as_ptr),
-        out: out.as_mut_ptr(),
-        out_stride,
-        last: (lines.pixels - 1) * out_stride,
-        out_end: out[count..].as_mut_ptr(),
-    };
-    let run = match (lines.pixels > 2, conv.depth < conv.length) {
-        (false, false) => denselet_pixels_by_two,
-        (true, false) => denselet_pixels_by_four,
-        (false, true) => denselet_window_by_two,
-        (true, true) => denselet_window_by_four,
-    };
-    // SAFETY: what the function asks for is what the caller promises; a depth is at least 4, so there is a unit.
-    unsafe { run(work) };
 }
 
 /// Where value `i` of a column lies in a row of the line buffer.
@@ -285,9 +256,10 @@ fn place(columns: usize, column: usize, i: usize) -> usize {
     (i / GROUP * 2 + i % 2) * 2 * columns + 2 * column + i / 2 % 2
 }
 
-/// Offsets of columns, from the first.
-fn offsets<const COLUMNS: usize>(pixels: &Pixels<'_>) -> [usize; COLUMNS] {
-    core::array::from_fn(|column| column.min(pixels.count - 1) * pixels.pitch)
+/// Offsets of columns from the first.
+fn offsets(pixels: &Pixels<'_>) -> impl Fn(usize) -> usize {
+    let (last, pitch) = (pixels.count - 1, pixels.pitch);
+    move |column| column.min(last) * pitch
 }
 
 fn starts_at_word(line: &[i16]) -> bool {

@@ -1,6 +1,6 @@
 @ Lines times filters, two outputs at once, four pixels or two.
 @
-@ extern "C" fn(Work): the first four words come in r0 to r3, the others on the stack.
+@ extern "C" fn(&Work)
 @
 @ In the loops: r0 weights, r1 line, r4-r7 output 0's sums of pixels 0 to 3, r8-r11 output 1's. r2 and r3 hold two
 @ inputs' weights of both outputs, r12 and lr two inputs of a pixel each. Every instruction of an unrolled body has
@@ -10,52 +10,62 @@
     .thumb
 
 @ The stack, once the registers are saved.
-    .equ SKIP, 0            @ bytes of weights that the first round skips
-    .equ ENTRY, 4           @ where the first round enters the body
-    .equ END, 8             @ behind the line
-    .equ LINE, 12           @ the line, less what the first round skips
-    .equ MULTIPLIER, 16
-    .equ BIAS, 56           @ one address for each pixel
-    .equ OUT, 72
-    .equ STRIDE, 76         @ bytes from a pixel of the output to the next
-    .equ LAST, 80           @ bytes from pixel 0 to the last one
-    .equ OUT_END, 84
+    .equ LINE, 0            @ the line, less what the first round skips
+    .equ SKIP, 4            @ bytes of weights that the first round skips
+    .equ BIAS, 8            @ one address for each pixel
+    .equ MULTIPLIER, 24
+    .equ OUT, 28
+    .equ STRIDE, 32         @ bytes from a pixel of the output to the next
+    .equ LAST, 36           @ bytes from pixel 0 to the last one
+    .equ OUT_END, 40
+    .equ ENTRY, 44          @ where the first round enters the body
+    .equ END, 48            @ behind the line
 
-@ Saves registers and works out the first round: `units` units of `weight_bytes` and `line_bytes` in all, `unroll` of
-@ them in the body, `code_bytes` of code each. `units` is in r2 and in a low register's range.
-.macro enter unroll, weight_bytes, line_bytes, code_bytes, body
-    push    {r1, r3, r4-r11, lr}
-    sub     sp, #12
-    movs    r7, #\line_bytes
-    mla     r6, r2, r7, r1              @ end of the line
-    rsbs    r2, r2, #0
-    movs    r3, #\unroll
-    @ units that the first round skips: (-units) mod unroll
-    .if (\unroll & (\unroll - 1)) == 0
-    and     r2, r2, #(\unroll - 1)
-    .else
-    sdiv    r4, r2, r3
-    mls     r2, r4, r3, r2
-    cmp     r2, #0
-    it      lt
-    addlt   r2, r3
+@ Saves registers, takes the work and works out the first round: `unroll` units in the body, of that many bytes of
+@ weights, line and code each.
+.macro enter unroll, weight_bytes, line_bytes, code_bytes, body, shift=0
+    push    {r4-r11, lr}
+    ldm     r0!, {r4-r11}               @ biases, multiplier, out, stride, last
+    ldm     r0, {r0-r3}                 @ end of out, line, weights, units
+    .if \shift
+    lsr     r3, r3, #\shift
     .endif
-    mls     r1, r2, r7, r1
+    mov     r12, #\line_bytes
+    mla     lr, r3, r12, r1             @ end of the line
+    push    {r0, r1, lr}                @ the second makes place for the entry
+    push    {r4-r11}
+    @ Units that the first round skips: (-units) mod unroll.
+    rsbs    r3, r3, #0
+    .if (\unroll & (\unroll - 1)) == 0
+    and     r3, r3, #(\unroll - 1)
+    .else
+    mov     r5, #\unroll
+    sdiv    r4, r3, r5
+    mls     r3, r4, r5, r3
+    cmp     r3, #0
+    it      lt
+    addlt   r3, r5
+    .endif
+    mls     r1, r3, r12, r1
+    mov     r4, #\weight_bytes
+    mul     r4, r3, r4
+    push    {r1, r4}
     adr.w   r5, \body
-    movw    r7, #\code_bytes
-    mla     r5, r2, r7, r5
+    mov     r4, #\code_bytes
+    mla     r5, r3, r4, r5
     orr     r5, r5, #1
-    movs    r7, #\weight_bytes
-    mul     r4, r2, r7
-    stm     sp, {r4, r5, r6}
-    str     r1, [sp, #LINE]
+    str     r5, [sp, #ENTRY]
+    mov     r0, r2
 .endm
 
-@ Starts the sums of a pair of outputs with one bias for all pixels, and enters the body.
+.macro leave
+    add     sp, #52
+    pop     {r4-r11, pc}
+.endm
+
+@ Starts the sums of a pair of outputs with one bias for all pixels.
 .macro start_pixels
-    ldr     r12, [sp, #BIAS]
-    ldr     r2, [sp, #SKIP]
-    ldr     r1, [sp, #LINE]
+    ldm     sp, {r1, r2, r12}
     ldrd    r4, r8, [r12], #8
     str     r12, [sp, #BIAS]
     mov     r5, r4
@@ -120,8 +130,7 @@
     str     r1, [sp, #OUT]
     cmp     r1, r12
     bne.w   \pair
-    add     sp, #12
-    pop     {r1, r3, r4-r11, pc}
+    leave
 .endm
 
 @ The same for two pixels, sums in r4, r5 and r8, r9.
@@ -142,8 +151,7 @@
     str     r1, [sp, #OUT]
     cmp     r1, r12
     bne.w   \pair
-    add     sp, #12
-    pop     {r1, r3, r4-r11, pc}
+    leave
 .endm
 
 @ Four pixels, one tap. A unit is two inputs: 14 instructions for 16 MACs.
@@ -183,8 +191,7 @@ denselet_pixels_by_four:
     .type denselet_pixels_by_two,%function
     .thumb_func
 denselet_pixels_by_two:
-    lsr     r2, r2, #1
-    enter   8, 8, 32, 72, 2f
+    enter   8, 8, 32, 72, 2f, 1
 1:  start_pixels
     ldr     pc, [sp, #ENTRY]
     .balign 4
@@ -233,8 +240,7 @@ denselet_window_by_four:
     adds    r2, #8
     adds    r3, #8
     strd    r2, r3, [r12, #8]
-    ldr     r1, [sp, #LINE]
-    ldr     r2, [sp, #SKIP]
+    ldm     sp, {r1, r2}
     subs    r0, r0, r2
     ldr     pc, [sp, #ENTRY]
     .balign 4
@@ -281,8 +287,7 @@ denselet_window_by_two:
     ldrd    r4, r8, [r2], #8
     ldrd    r5, r9, [r3], #8
     strd    r2, r3, [sp, #BIAS]
-    ldr     r1, [sp, #LINE]
-    ldr     r2, [sp, #SKIP]
+    ldm     sp, {r1, r2}
     subs    r0, r0, r2
     ldr     pc, [sp, #ENTRY]
     .balign 4

@@ -25,11 +25,17 @@ pub struct Golden {
 pub const PICTURES: usize = 4;
 
 /// Every golden. The first is what the firmware embeds where nothing else is asked for.
-pub const ALL: [Golden; 5] = [
+pub const ALL: [Golden; 6] = [
     Golden {
         name: "tiny",
         spec: include_str!("../../host-trainer/presets/digits.toml"),
         order: Order::Pairs,
+    },
+    // The same in the order that suits cores without the DSP extension.
+    Golden {
+        name: "tiny-plain",
+        spec: include_str!("../../host-trainer/presets/digits.toml"),
+        order: Order::Plain,
     },
     // Three layers without bottleneck, a stride, channels that are no multiple of anything.
     Golden {

@@ -8,7 +8,12 @@ const WITH_DSP: [&str; 3] = ["cortex-m33", "cortex-m35p", "star-mc1"];
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rustc-check-cfg=cfg(denselet_dsp)");
+    println!("cargo::rustc-check-cfg=cfg(denselet_narrow)");
     let target = env::var("TARGET").unwrap_or_default();
+    // A multiplication gives 32 bits on these.
+    if target.starts_with("thumbv6m") || target.starts_with("thumbv8m.base") {
+        println!("cargo::rustc-cfg=denselet_narrow");
+    }
     // Every Armv7E-M core has it; for an Armv8-M core, somebody has to say so.
     let is_said = env::var_os("CARGO_FEATURE_DSP").is_some() || WITH_DSP.contains(&&*target_cpu());
     let cpu = if target.starts_with("thumbv7em") {

@@ -281,7 +281,7 @@ fn run_stage<T: Tile>(tile: T, stage: &Stage<'_>, step: &Step, memory: &mut [u8]
         }
         (Stage::Head(head), Step::Head { from, sums, logits }) => {
             let (below, [sums, logits]) = cut(memory, from.end(), [sums.clone(), logits.clone()]);
-            classify(head, from, &below[from.offset..], sums, logits);
+            classify(tile, head, from, &below[from.offset..], sums, logits);
         }
         // Stages and steps are made from the same records.
         _ => {}
@@ -380,13 +380,7 @@ impl Feed<'_, '_> {
             } else {
                 &rows[if y == 0 { 2 } else { 1 }..]
             };
-            pool::row(
-                rows,
-                pool_stride,
-                shape.filters,
-                &mut below[self.to.row(y / 2)],
-                self.to.stride,
-            );
+            pool::row(rows, pool_stride, &mut below[self.to.row(y / 2)], self.to.stride);
         }
     }
 }
@@ -486,8 +480,15 @@ fn pooled<T: Tile>(
 
 /// The head: sums, then logits.
 #[inline(never)]
-fn classify(head: &Head<'_>, from: &Buffer, map: &[u8], sums: &mut [u8], logits: &mut [u8]) {
+fn classify<T: Tile>(
+    tile: T,
+    head: &Head<'_>,
+    from: &Buffer,
+    map: &[u8],
+    sums: &mut [u8],
+    logits: &mut [u8],
+) {
     let sums = cast::as_i32s_mut(sums);
-    head::sum(map, from.stride, head.clamp, sums);
+    head::sum(tile, map, from.stride, head.clamp, sums);
     head::linear(sums, &head.conv, cast::as_i32s_mut(logits));
 }

@@ -57,6 +57,10 @@ fn slots() -> impl Strategy<Value = Work> {
     )
 }
 
+fn sums() -> impl Strategy<Value = Work> {
+    (1usize..9, 1usize..80).prop_map(|(pixels, channels)| Work::Summed { pixels, channels })
+}
+
 fn transitions() -> impl Strategy<Value = Work> {
     (1usize..5, 1usize..3, 1usize..80, 1usize..50).prop_map(|(pixels, rows, inputs, outputs)| Work::Pooled {
         pixels,
@@ -102,6 +106,11 @@ proptest! {
 
     #[test]
     fn on_slots(case in cases(slots())) {
+        agree(&case);
+    }
+
+    #[test]
+    fn on_sums(case in cases(sums())) {
         agree(&case);
     }
 

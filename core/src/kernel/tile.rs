@@ -43,7 +43,7 @@ pub struct Conv<'b> {
 pub struct Pixels<'a> {
     /// Column `c`'s values start at `c * pitch`.
     pub bytes: &'a [u8],
-    /// Bytes from one column to the next.
+    /// Bytes from one column to the next, a multiple of [`GROUP`].
     pub pitch: usize,
     /// Columns there are, at least 1. Those that a row of the line buffer has beyond them repeat the last one.
     pub count: usize,
@@ -64,6 +64,7 @@ impl<'a> Pixels<'a> {
         last < columns
             && self.depth > 0
             && self.depth.is_multiple_of(GROUP)
+            && self.pitch.is_multiple_of(GROUP)
             // Below this, none of the sums can pass `usize`.
             && self.depth < MUCH
             && self.pitch < MUCH
@@ -123,7 +124,8 @@ impl Lines<'_> {
 /// One architecture's inner loops.
 ///
 /// A packing method writes every column of its row, [`TILE`] of them or [`WINDOW`], and does nothing where
-/// [`Pixels::fit`] is false. A clamp has the pixels' depth.
+/// [`Pixels::fit`] is false. A clamp has the pixels' depth. Bytes, clamps and lines start at whole words; where they do
+/// not, an architecture may do nothing.
 pub trait Tile: Copy {
     /// Name for people.
     const NAME: &'static str;
@@ -150,6 +152,17 @@ pub trait Tile: Copy {
             .zip(clamp.mask.iter().zip(clamp.threshold))
         {
             *out = arithmetic::clamp(u, m, t);
+        }
+    }
+
+    /// `sums += clamp(source)`; all have one length, a multiple of [`GROUP`].
+    fn clamp_sum(self, source: &[u8], clamp: Clamp<'_>, sums: &mut [i32]) {
+        for ((sum, &u), (&m, &t)) in sums
+            .iter_mut()
+            .zip(source)
+            .zip(clamp.mask.iter().zip(clamp.threshold))
+        {
+            *sum = sum.wrapping_add(i32::from(arithmetic::clamp(u, m, t)));
         }
     }
 

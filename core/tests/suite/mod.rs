@@ -2,7 +2,7 @@
 //! with values in the middle of their range and at its ends. No heap and no `std`, so that firmware can include this file.
 
 use denselet::kernel::arch::{Visitor, cast, each, reference::Reference};
-use denselet::kernel::{Clamp, Conv, Tile, conv1x1, conv3x3, stem, transition};
+use denselet::kernel::{Clamp, Conv, Tile, conv1x1, conv3x3, head, stem, transition};
 use denselet::layout::{BORDERS, Order, stride};
 use denselet::shape::StemShape;
 
@@ -33,6 +33,8 @@ pub enum Work {
         behind: usize,
         has_borders: bool,
     },
+    /// The sums of a head.
+    Summed { pixels: usize, channels: usize },
     /// A tile of a transition.
     Pooled {
         pixels: usize,
@@ -110,7 +112,7 @@ impl Random {
 impl Case {
     /// Any case.
     pub fn draw(random: &mut Random) -> Self {
-        let work = match random.below(9) {
+        let work = match random.below(10) {
             0..3 => Work::Bottleneck {
                 width: random.within(1..14),
                 inputs: random.within(1..80),
@@ -136,6 +138,10 @@ impl Case {
                 rows: random.within(1..3),
                 inputs: random.within(1..80),
                 outputs: random.within(1..50),
+            },
+            8 => Work::Summed {
+                pixels: random.within(1..9),
+                channels: random.within(1..80),
             },
             _ => Work::Stem {
                 kernel: [random.within(1..8), random.within(1..8)],
@@ -201,6 +207,7 @@ impl Case {
                 ..
             } => width * (outputs + behind),
             Work::Pooled { pixels, outputs, .. } => pixels * stride(outputs),
+            Work::Summed { channels, .. } => 4 * stride(channels),
             Work::Stem {
                 width,
                 filters,
@@ -282,6 +289,12 @@ impl Case {
                 let both = [top, bottom];
                 transition::pack(tile, &both[..rows], depth, clamp, 0, pixels, line);
                 transition::multiply(tile, line, pixels, &conv, out, stride(outputs));
+            }
+            Work::Summed { pixels, channels } => {
+                let depth = stride(channels);
+                let map = numbers.bytes(pixels * depth)?;
+                let clamp = numbers.clamp(depth)?;
+                head::sum(tile, map, depth, clamp, cast::as_i32s_mut(out));
             }
             Work::Stem {
                 kernel: [kernel_height, kernel_width],

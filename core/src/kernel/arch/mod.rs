@@ -42,5 +42,21 @@ pub fn each(visitor: &mut impl Visitor) {
     }
 }
 
+/// The same value, about which the compiler knows nothing: some make branches of masks, and a branch that a value can
+/// take costs another number of instructions.
+#[inline(always)]
+fn opaque(value: i32) -> i32 {
+    #[cfg(any(target_arch = "arm", target_arch = "riscv32"))]
+    let value = {
+        let mut value = value;
+        // SAFETY: there is no instruction in it.
+        unsafe {
+            core::arch::asm!("/* {0} */", inout(reg) value, options(pure, nomem, nostack, preserves_flags))
+        };
+        value
+    };
+    value
+}
+
 #[cfg(target_endian = "big")]
 compile_error!("blobs are little endian and read in place");

@@ -3,7 +3,7 @@
 //! Every order runs here without a detour. In [`Order::Pairs`], which is the best one, a vector of products holds four
 //! filters, so that a quarter as many accumulators, and as many additions at the end, are needed.
 
-use super::portable::Portable;
+use super::reference::Reference;
 use crate::kernel::tile::{Clamp, Conv, Lines, Pixels, Tile};
 use crate::layout::{GROUP, Order, TILE, WINDOW};
 use core::arch::x86_64::*;
@@ -35,7 +35,7 @@ impl Tile for Avx2 {
     const ORDER: Order = Order::Pairs;
 
     fn put(self, line: &mut [i16], depth: usize, i: usize, values: [u8; TILE]) {
-        Portable.put(line, depth, i, values);
+        Reference.put(line, depth, i, values);
     }
 
     fn widen_window(self, pixels: &Pixels<'_>, line: &mut [i16]) {
@@ -69,22 +69,22 @@ impl Tile for Avx2 {
 
 #[target_feature(enable = "avx2")]
 fn widen_window(pixels: &Pixels<'_>, line: &mut [i16]) {
-    Portable.widen_window(pixels, line);
+    Reference.widen_window(pixels, line);
 }
 
 #[target_feature(enable = "avx2")]
 fn clamp_into(pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]) {
-    Portable.clamp(pixels, clamp, line);
+    Reference.clamp(pixels, clamp, line);
 }
 
 #[target_feature(enable = "avx2")]
 fn clamp_add(pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]) {
-    Portable.clamp_add(pixels, clamp, line);
+    Reference.clamp_add(pixels, clamp, line);
 }
 
 #[target_feature(enable = "avx2")]
 fn clamp_bytes(source: &[u8], clamp: Clamp<'_>, out: &mut [u8]) {
-    Portable.clamp_bytes(source, clamp, out);
+    Reference.clamp_bytes(source, clamp, out);
 }
 
 /// [`Tile::multiply`] behind its check.

@@ -165,28 +165,19 @@ impl Tile for Dsp {
     }
 
     fn clamp_bytes(self, source: &[u8], clamp: Clamp<'_>, out: &mut [u8]) {
-        let (sources, _) = source.as_chunks::<GROUP>();
         let (outs, _) = out.as_chunks_mut::<GROUP>();
-        let bounds = clamp
-            .mask
-            .as_chunks::<GROUP>()
-            .0
-            .iter()
-            .zip(clamp.threshold.as_chunks::<GROUP>().0);
-        for ((out, source), (mask, threshold)) in outs.iter_mut().zip(sources).zip(bounds) {
-            let mirrored = u32::from_le_bytes(*source) ^ u32::from_le_bytes(*mask);
-            let clamped: u32;
-            // SAFETY: works on registers alone.
-            unsafe {
-                asm!(
-                    "uqsub8 {}, {}, {}",
-                    out(reg) clamped,
-                    in(reg) mirrored,
-                    in(reg) u32::from_le_bytes(*threshold),
-                    options(pure, nomem, nostack, preserves_flags)
-                );
-            }
+        for (out, clamped) in outs.iter_mut().zip(clamped(source, clamp)) {
             *out = clamped.to_le_bytes();
+        }
+    }
+
+    fn clamp_sum(self, source: &[u8], clamp: Clamp<'_>, sums: &mut [i32]) {
+        let (groups, _) = sums.as_chunks_mut::<GROUP>();
+        for ([a, b, c, d], clamped) in groups.iter_mut().zip(clamped(source, clamp)) {
+            *a = a.wrapping_add((clamped & 0xff).cast_signed());
+            *b = b.wrapping_add((clamped >> 8 & 0xff).cast_signed());
+            *c = c.wrapping_add((clamped >> 16 & 0xff).cast_signed());
+            *d = d.wrapping_add((clamped >> 24).cast_signed());
         }
     }
 
@@ -260,6 +251,31 @@ fn place(columns: usize, column: usize, i: usize) -> usize {
 fn offsets(pixels: &Pixels<'_>) -> impl Fn(usize) -> usize {
     let (last, pitch) = (pixels.count - 1, pixels.pitch);
     move |column| column.min(last) * pitch
+}
+
+/// Words of four channels, clamped.
+fn clamped<'c>(source: &'c [u8], clamp: Clamp<'c>) -> impl Iterator<Item = u32> + use<'c> {
+    let words = [source, clamp.mask, clamp.threshold].map(|bytes| bytes.as_chunks::<GROUP>().0);
+    let [source, mask, threshold] = words;
+    source
+        .iter()
+        .zip(mask)
+        .zip(threshold)
+        .map(|((source, mask), threshold)| {
+            let mirrored = u32::from_le_bytes(*source) ^ u32::from_le_bytes(*mask);
+            let clamped: u32;
+            // SAFETY: works on registers alone.
+            unsafe {
+                asm!(
+                    "uqsub8 {}, {}, {}",
+                    out(reg) clamped,
+                    in(reg) mirrored,
+                    in(reg) u32::from_le_bytes(*threshold),
+                    options(pure, nomem, nostack, preserves_flags)
+                );
+            }
+            clamped
+        })
 }
 
 fn starts_at_word(line: &[i16]) -> bool {

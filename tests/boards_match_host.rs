@@ -1,5 +1,5 @@
-//! Every board gives the golden logits, bit for bit, of whole pictures and of pictures pushed row by row; and counts
-//! instructions to the instruction.
+//! Every board gives the golden logits, bit for bit, of whole pictures and of pictures pushed row by row; its inner loops
+//! give the reference's bytes; and it counts instructions to the instruction.
 
 use denselet_tests::boards::{LIMIT, on_every_board, outcome, workspace};
 use denselet_tests::golden::{ALL, Golden, PICTURES};
@@ -45,16 +45,24 @@ fn pictures_pushed_row_by_row_have_the_golden_logits() {
     on_every_board(|table, board| logits_agree(table, board, Program::Rows, &ALL[..1]));
 }
 
+/// Builds a program that checks something by itself, and runs it.
+fn passes(table: &Table, board: &Board, program: Program) -> Result<(), String> {
+    let blob = ALL[0].blob();
+    let built = workspace().build(table, board, program, blob.bytes());
+    let built = built.map_err(|error| error.to_string())?;
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let elf = folder.path().join(program.name());
+    built.write(&elf).map_err(|error| error.to_string())?;
+    emulate(table, board, &elf, &[], LIMIT, &mut |_| ()).map_err(|error| error.to_string())?;
+    Ok(())
+}
+
 #[test]
 fn instructions_are_counted_to_the_instruction() {
-    on_every_board(|table, board| {
-        let blob = ALL[0].blob();
-        let built = workspace().build(table, board, Program::Counter, blob.bytes());
-        let built = built.map_err(|error| error.to_string())?;
-        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-        let elf = folder.path().join("counter.elf");
-        built.write(&elf).map_err(|error| error.to_string())?;
-        emulate(table, board, &elf, &[], LIMIT, &mut |_| ()).map_err(|error| error.to_string())?;
-        Ok(())
-    });
+    on_every_board(|table, board| passes(table, board, Program::Counter));
+}
+
+#[test]
+fn inner_loops_agree_with_the_reference() {
+    on_every_board(|table, board| passes(table, board, Program::Kernels));
 }

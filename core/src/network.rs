@@ -282,7 +282,7 @@ fn run_stage<T: Tile>(tile: T, stage: &Stage<'_>, step: &Step, memory: &mut [u8]
         }
         (Stage::Head(head), Step::Head { from, sums, logits }) => {
             let (below, [sums, logits]) = cut(memory, from.end(), [sums.clone(), logits.clone()]);
-            classify(head, from, &below[from.offset..], sums, logits);
+            classify(tile, head, from, &below[from.offset..], sums, logits);
         }
         // Stages and steps are made from the same records.
         _ => {}
@@ -381,13 +381,7 @@ impl<T: Tile> Feed<'_, '_, T> {
             } else {
                 &rows[if y == 0 { 2 } else { 1 }..]
             };
-            pool::row(
-                rows,
-                pool_stride,
-                shape.filters,
-                &mut below[self.to.row(y / 2)],
-                self.to.stride,
-            );
+            pool::row(rows, pool_stride, &mut below[self.to.row(y / 2)], self.to.stride);
         }
     }
 }
@@ -491,8 +485,15 @@ fn pooled<T: Tile>(
 
 /// The head: sums, then logits.
 #[inline(never)]
-fn classify(head: &Head<'_>, from: &Buffer, map: &[u8], sums: &mut [u8], logits: &mut [u8]) {
+fn classify<T: Tile>(
+    tile: T,
+    head: &Head<'_>,
+    from: &Buffer,
+    map: &[u8],
+    sums: &mut [u8],
+    logits: &mut [u8],
+) {
     let sums = cast::as_i32s_mut(sums);
-    head::sum(map, from.stride, head.clamp, sums);
+    head::sum(tile, map, from.stride, head.clamp, sums);
     head::linear(sums, &head.conv, cast::as_i32s_mut(logits));
 }

@@ -8,6 +8,7 @@
 //! state_bytes 96               the network's own fields, beside the arena
 //! images 2
 //! stack_bytes 344              the most that an inference had on the stack
+//! stage 0 21554               stage number (0 the stem), then its instructions; of a profile
 //! logits 0 -3 17 4             image number, then one integer a class
 //! logits 1 9 -12 0
 //! instructions 51234 51234     the fewest and the most of an inference; `none` where nothing counts them
@@ -51,6 +52,15 @@ pub enum Failure {
         /// Instructions counted; `None` where nothing counts them.
         counted: Option<u64>,
     },
+    /// An inner loop disagrees with the reference.
+    Kernel {
+        /// Its name.
+        name: &'static str,
+        /// The case, counted from 0.
+        case: usize,
+    },
+    /// There is too little memory for the cases.
+    Room,
 }
 
 impl From<denselet::Error> for Failure {
@@ -108,6 +118,15 @@ impl<O: Output> Report<O> {
         self.end();
     }
 
+    /// The instructions of one stage.
+    pub fn stage(&mut self, index: usize, instructions: u64) {
+        self.text("stage ");
+        self.number(index as u64);
+        self.text(" ");
+        self.number(instructions);
+        self.end();
+    }
+
     /// The fewest and the most instructions of an inference; `None` where nothing counts them.
     pub fn instructions(&mut self, range: Option<(u64, u64)>) {
         self.text("instructions ");
@@ -151,6 +170,12 @@ impl<O: Output> Report<O> {
                 self.text(" instructions where there are ");
                 self.number(expected);
             }
+            Failure::Kernel { name, case } => {
+                self.text(name);
+                self.text(" disagrees with the reference in case ");
+                self.number(case as u64);
+            }
+            Failure::Room => self.text("too little memory for the cases"),
         }
         self.end();
     }

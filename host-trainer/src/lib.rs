@@ -1,9 +1,11 @@
 //! Trains, quantises, exports and evaluates DenseNets for microcontrollers.
 #![deny(missing_docs)]
 
+pub mod bench;
 pub mod blob;
 pub mod board;
 pub mod calibrate;
+pub mod chart;
 pub mod cli;
 pub mod data;
 pub mod evaluate;

@@ -45,7 +45,7 @@ pub struct Conv<'b> {
 pub struct Pixels<'a> {
     /// Column `c`'s values start at `c * pitch`.
     pub bytes: &'a [u8],
-    /// Bytes from one column to the next.
+    /// Bytes from one column to the next, a multiple of [`GROUP`].
     pub pitch: usize,
     /// Columns there are, at least 1. Those that a row of the line buffer has beyond them repeat the last one.
     pub count: usize,
@@ -71,6 +71,7 @@ impl<'a> Pixels<'a> {
         last < columns
             && self.depth > 0
             && self.depth.is_multiple_of(GROUP)
+            && self.pitch.is_multiple_of(GROUP)
             // Below this, none of the sums can pass `usize`.
             && self.depth < MUCH
             && self.pitch < MUCH
@@ -198,8 +199,8 @@ pub fn line_len<T: Tile>(content: Content, values: usize) -> usize {
 ///
 /// A packing method writes the columns of a row of the line buffer, [`PIXELS`](Self::PIXELS) of them or, in a window,
 /// [`TAPS`] - 1 more (those without a pixel anyhow), and does nothing where [`Pixels::fit`] is false. The rows of a
-/// window, one or [`TAPS`], differ in their bytes only. A clamp has the
-/// pixels' depth.
+/// window, one or [`TAPS`], differ in their bytes only. A clamp has the pixels' depth. Bytes, clamps and lines start at
+/// whole words; where they do not, an architecture may do nothing.
 pub trait Tile: Copy {
     /// Name for people.
     const NAME: &'static str;
@@ -239,6 +240,17 @@ pub trait Tile: Copy {
             .zip(clamp.mask.iter().zip(clamp.threshold))
         {
             *out = arithmetic::clamp(u, m, t);
+        }
+    }
+
+    /// `sums += clamp(source)`; all have one length, a multiple of [`GROUP`].
+    fn clamp_sum(self, source: &[u8], clamp: Clamp<'_>, sums: &mut [i32]) {
+        for ((sum, &u), (&m, &t)) in sums
+            .iter_mut()
+            .zip(source)
+            .zip(clamp.mask.iter().zip(clamp.threshold))
+        {
+            *sum = sum.wrapping_add(i32::from(arithmetic::clamp(u, m, t)));
         }
     }
 

@@ -22,6 +22,10 @@ pub enum Program {
     Rows,
     /// Proves that instructions are counted exactly.
     Counter,
+    /// Holds the board's inner loops against the reference.
+    Kernels,
+    /// Counts the instructions of each stage.
+    Stages,
 }
 
 /// A firmware that was built.
@@ -40,6 +44,8 @@ impl Program {
             Self::Logits => "logits",
             Self::Rows => "rows",
             Self::Counter => "counter",
+            Self::Kernels => "kernels",
+            Self::Stages => "stages",
         }
     }
 }

@@ -8,10 +8,11 @@ pub mod arm_dsp;
 pub mod arm_mve;
 pub mod cast;
 pub mod portable;
+pub mod reference;
 #[cfg(all(target_arch = "x86_64", feature = "std"))]
 pub mod x86;
 
-use super::tile::Job;
+use super::tile::{Job, Tile};
 
 /// Runs `job` with the best inner loop of this machine.
 pub fn dispatch<J: Job>(job: J) -> J::Output {
@@ -24,31 +25,53 @@ pub fn dispatch<J: Job>(job: J) -> J::Output {
             return job.run(tile);
         }
     }
-    // A core with Helium has the DSP extension as well.
     #[cfg(denselet_mve)]
     return job.run(arm_mve::Mve);
-    #[cfg(all(denselet_dsp, not(denselet_mve)))]
+    #[cfg(denselet_dsp)]
     return job.run(arm_dsp::Dsp);
     #[cfg(not(any(denselet_dsp, denselet_mve)))]
     job.run(portable::Portable)
 }
 
-/// Runs `job` with every inner loop that this machine has, the portable one first: for tests and benchmarks.
-pub fn each<J: Job + Clone>(job: &J, mut done: impl FnMut(J::Output)) {
-    done(job.clone().run(portable::Portable));
+/// Sees inner loops, whichever they are.
+pub trait Visitor {
+    /// One of them.
+    fn visit<T: Tile>(&mut self, tile: T);
+}
+
+/// Shows every inner loop that this machine has, the one that says what is right first: for tests and benchmarks.
+pub fn each(visitor: &mut impl Visitor) {
+    visitor.visit(reference::Reference);
+    visitor.visit(portable::Portable);
     #[cfg(denselet_dsp)]
-    done(job.clone().run(arm_dsp::Dsp));
+    visitor.visit(arm_dsp::Dsp);
     #[cfg(denselet_mve)]
-    done(job.clone().run(arm_mve::Mve));
+    visitor.visit(arm_mve::Mve);
     #[cfg(all(target_arch = "x86_64", feature = "std"))]
     {
         if let Some(tile) = x86::Avx2::detect() {
-            done(job.clone().run(tile));
+            visitor.visit(tile);
         }
         if let Some(tile) = x86::Vnni::detect() {
-            done(job.clone().run(tile));
+            visitor.visit(tile);
         }
     }
+}
+
+/// The same value, about which the compiler knows nothing: some make branches of masks, and a branch that a value can
+/// take costs another number of instructions.
+#[inline(always)]
+fn opaque(value: i32) -> i32 {
+    #[cfg(any(target_arch = "arm", target_arch = "riscv32"))]
+    let value = {
+        let mut value = value;
+        // SAFETY: there is no instruction in it.
+        unsafe {
+            core::arch::asm!("/* {0} */", inout(reg) value, options(pure, nomem, nostack, preserves_flags))
+        };
+        value
+    };
+    value
 }
 
 #[cfg(target_endian = "big")]

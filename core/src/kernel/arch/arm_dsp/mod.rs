@@ -7,13 +7,17 @@
 //! A row of the line buffer is `[i / 4][i % 2][column][i / 2 % 2]`: a word holds two inputs of a column as UXTB16 gives
 //! them, and neighbouring columns' words are neighbours, so that one address serves a tile.
 
-use super::portable;
+use super::reference;
 use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Ready, Tile};
 use crate::layout::{GROUP, Order, TILE, WINDOW};
 use core::arch::{asm, global_asm};
 
-global_asm!(include_str!("multiply.s"), options(raw));
-global_asm!(include_str!("pack.s"), options(raw));
+global_asm!(
+    concat!(".cpu ", env!("DENSELET_DSP_CPU")),
+    include_str!("multiply.s"),
+    include_str!("pack.s"),
+    options(raw)
+);
 
 /// The inner loop for the DSP extension.
 #[derive(Clone, Copy, Debug)]
@@ -157,35 +161,26 @@ impl Tile for Dsp {
     }
 
     fn clamp_bytes(self, source: &[u8], clamp: Clamp<'_>, out: &mut [u8]) {
-        let (sources, _) = source.as_chunks::<GROUP>();
         let (outs, _) = out.as_chunks_mut::<GROUP>();
-        let bounds = clamp
-            .mask
-            .as_chunks::<GROUP>()
-            .0
-            .iter()
-            .zip(clamp.threshold.as_chunks::<GROUP>().0);
-        for ((out, source), (mask, threshold)) in outs.iter_mut().zip(sources).zip(bounds) {
-            let mirrored = u32::from_le_bytes(*source) ^ u32::from_le_bytes(*mask);
-            let clamped: u32;
-            // SAFETY: works on registers alone.
-            unsafe {
-                asm!(
-                    "uqsub8 {}, {}, {}",
-                    out(reg) clamped,
-                    in(reg) mirrored,
-                    in(reg) u32::from_le_bytes(*threshold),
-                    options(pure, nomem, nostack, preserves_flags)
-                );
-            }
+        for (out, clamped) in outs.iter_mut().zip(clamped(source, clamp)) {
             *out = clamped.to_le_bytes();
+        }
+    }
+
+    fn clamp_sum(self, source: &[u8], clamp: Clamp<'_>, sums: &mut [i32]) {
+        let (groups, _) = sums.as_chunks_mut::<GROUP>();
+        for ([a, b, c, d], clamped) in groups.iter_mut().zip(clamped(source, clamp)) {
+            *a = a.wrapping_add((clamped & 0xff).cast_signed());
+            *b = b.wrapping_add((clamped >> 8 & 0xff).cast_signed());
+            *c = c.wrapping_add((clamped >> 16 & 0xff).cast_signed());
+            *d = d.wrapping_add((clamped >> 24).cast_signed());
         }
     }
 
     fn multiply(self, lines: &Lines<'_>, conv: &Ready<'_, Self>, out: &mut [u8], out_stride: usize) {
         if conv.order != Order::Pairs || !starts_at_word(lines.values) {
             let columns = conv.columns();
-            portable::multiply_from(lines, conv, out, out_stride, |column, i| {
+            reference::multiply_from(lines, conv, out, out_stride, |column, i| {
                 place(columns, column, i)
             });
             return;
@@ -273,6 +268,31 @@ fn widen_row(pixels: &Pixels<'_>, line: &mut [i16]) {
 fn offsets(pixels: &Pixels<'_>) -> impl Fn(usize) -> usize {
     let (last, pitch) = (pixels.count - 1, pixels.pitch);
     move |column| column.min(last) * pitch
+}
+
+/// Words of four channels, clamped.
+fn clamped<'c>(source: &'c [u8], clamp: Clamp<'c>) -> impl Iterator<Item = u32> + use<'c> {
+    let words = [source, clamp.mask, clamp.threshold].map(|bytes| bytes.as_chunks::<GROUP>().0);
+    let [source, mask, threshold] = words;
+    source
+        .iter()
+        .zip(mask)
+        .zip(threshold)
+        .map(|((source, mask), threshold)| {
+            let mirrored = u32::from_le_bytes(*source) ^ u32::from_le_bytes(*mask);
+            let clamped: u32;
+            // SAFETY: works on registers alone.
+            unsafe {
+                asm!(
+                    "uqsub8 {}, {}, {}",
+                    out(reg) clamped,
+                    in(reg) mirrored,
+                    in(reg) u32::from_le_bytes(*threshold),
+                    options(pure, nomem, nostack, preserves_flags)
+                );
+            }
+            clamped
+        })
 }
 
 fn starts_at_word(line: &[i16]) -> bool {

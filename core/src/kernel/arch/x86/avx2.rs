@@ -6,7 +6,7 @@
 //! D2 takes 1.5 ms on one thread (45 G MACs a second); with filters in the blob's order, 2.6 ms.
 
 use super::{QUAD, borders, for_each_run, in_lanes, run_len};
-use crate::kernel::arch::portable::Portable;
+use crate::kernel::arch::reference::Reference;
 use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Ready, Tile};
 use crate::layout::{GROUP, Order, TILE};
 use core::arch::x86_64::*;
@@ -43,7 +43,7 @@ impl Avx2 {
     }
 }
 
-// The packing methods are the portable loops, compiled for AVX2: what the compiler makes of them is as fast as
+// The packing methods are the reference's loops, compiled for AVX2: what the compiler makes of them is as fast as
 // intrinsics would be.
 impl Tile for Avx2 {
     const NAME: &'static str = "x86-64 AVX2";
@@ -70,7 +70,7 @@ impl Tile for Avx2 {
     }
 
     fn put(self, line: &mut [i16], depth: usize, i: usize, values: [u8; TILE]) {
-        Portable.put(line, depth, i, values);
+        Reference.put(line, depth, i, values);
     }
 
     fn widen_window(self, rows: &[Pixels<'_>], line: &mut [i16]) {
@@ -103,22 +103,22 @@ impl Tile for Avx2 {
 
 #[target_feature(enable = "avx2")]
 fn widen_window(rows: &[Pixels<'_>], line: &mut [i16]) {
-    Portable.widen_window(rows, line);
+    Reference.widen_window(rows, line);
 }
 
 #[target_feature(enable = "avx2")]
 fn clamp_into(pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]) {
-    Portable.clamp(pixels, clamp, line);
+    Reference.clamp(pixels, clamp, line);
 }
 
 #[target_feature(enable = "avx2")]
 fn clamp_add(pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]) {
-    Portable.clamp_add(pixels, clamp, line);
+    Reference.clamp_add(pixels, clamp, line);
 }
 
 #[target_feature(enable = "avx2")]
 fn clamp_bytes(source: &[u8], clamp: Clamp<'_>, out: &mut [u8]) {
-    Portable.clamp_bytes(source, clamp, out);
+    Reference.clamp_bytes(source, clamp, out);
 }
 
 /// [`Tile::multiply`], oct by oct, of lines that fit.

@@ -88,8 +88,16 @@ fn every_error_names_what_is_wrong() {
         "name = \"bad\"\nclasses = 1\nblocks = [2]\ngrowth = 4\n",
     )
     .unwrap();
+    let narrow = folder.path().join("narrow.toml");
+    let body = "classes = 3\nblocks = [2]\ngrowth = 4\ntheta = 1.5\n";
+    let tables = "[stem]\nfilters = 8\n[input]\nheight = 8\nwidth = 8\nchannels = 1\n";
+    std::fs::write(&narrow, format!("{body}{tables}")).unwrap();
     let missing = folder.path().join("missing.dlt");
-    let cases: [(&[&str], &str); 6] = [
+    let cases: [(&[&str], &str); 7] = [
+        (
+            &["inspect", "--net", text(&narrow)],
+            "narrow.toml: network field `theta`",
+        ),
         (&["inspect", text(&file)], "noise.dlt: not a denselet blob"),
         (&["inspect", text(&missing)], "missing.dlt"),
         (&["inspect", "--net", "densenet-7"], "densenet-7"),

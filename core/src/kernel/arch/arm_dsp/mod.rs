@@ -8,7 +8,7 @@
 //! them, and neighbouring columns' words are neighbours, so that one address serves a tile.
 
 use super::reference;
-use crate::kernel::tile::{Clamp, Conv, Lines, Pixels, Tile};
+use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Ready, Tile};
 use crate::layout::{GROUP, Order, TILE, WINDOW};
 use core::arch::{asm, global_asm};
 
@@ -94,6 +94,10 @@ impl Tile for Dsp {
     const NAME: &'static str = "arm-dsp";
     const ORDER: Order = Order::Pairs;
 
+    type Filters<'b> = ();
+
+    fn filters<'b>(self, _: &'b Conv<'b>, _: Content) {}
+
     fn put(self, line: &mut [i16], _depth: usize, i: usize, values: [u8; TILE]) {
         let at = place(TILE, 0, i);
         if let Some(places) = line.get_mut(at..at + 2 * TILE - 1) {
@@ -103,23 +107,15 @@ impl Tile for Dsp {
         }
     }
 
-    fn widen_window(self, pixels: &Pixels<'_>, line: &mut [i16]) {
-        if !pixels.fit(WINDOW, line) || pixels.count < 3 || !starts_at_word(line) {
-            return;
-        }
-        let offset = offsets(pixels);
-        // SAFETY: `fit` says that a multiple of four bytes may be read at every column's offset, of which there are at
-        // least three, and that the line has a place for six columns of them. Its alignment was checked.
-        unsafe {
-            denselet_widen_window(
-                pixels.bytes.as_ptr(),
-                pixels.pitch,
-                offset(3),
-                offset(4),
-                offset(5),
-                line.as_mut_ptr(),
-                pixels.depth / GROUP,
-            );
+    fn widen_window(self, rows: &[Pixels<'_>], line: &mut [i16]) {
+        let mut columns = line;
+        for pixels in rows {
+            if !pixels.fit(WINDOW, columns) {
+                return;
+            }
+            let (row, rest) = columns.split_at_mut(WINDOW * pixels.depth);
+            widen_row(pixels, row);
+            columns = rest;
         }
     }
 
@@ -181,9 +177,9 @@ impl Tile for Dsp {
         }
     }
 
-    fn multiply(self, lines: &Lines<'_>, conv: &Conv<'_>, out: &mut [u8], out_stride: usize) {
+    fn multiply(self, lines: &Lines<'_>, conv: &Ready<'_, Self>, out: &mut [u8], out_stride: usize) {
         if conv.order != Order::Pairs || !starts_at_word(lines.values) {
-            let columns = lines.columns(conv);
+            let columns = conv.columns();
             reference::multiply_from(lines, conv, out, out_stride, |column, i| {
                 place(columns, column, i)
             });
@@ -245,6 +241,27 @@ impl Tile for Dsp {
 /// Where value `i` of a column lies in a row of the line buffer.
 fn place(columns: usize, column: usize, i: usize) -> usize {
     (i / GROUP * 2 + i % 2) * 2 * columns + 2 * column + i / 2 % 2
+}
+
+/// Packs one row of a window.
+fn widen_row(pixels: &Pixels<'_>, line: &mut [i16]) {
+    if !pixels.fit(WINDOW, line) || pixels.count < 3 || !starts_at_word(line) {
+        return;
+    }
+    let offset = offsets(pixels);
+    // SAFETY: `fit` says that a multiple of four bytes may be read at every column's offset, of which there are at
+    // least three, and that the line has a place for six columns of them. Its alignment was checked.
+    unsafe {
+        denselet_widen_window(
+            pixels.bytes.as_ptr(),
+            pixels.pitch,
+            offset(3),
+            offset(4),
+            offset(5),
+            line.as_mut_ptr(),
+            pixels.depth / GROUP,
+        );
+    }
 }
 
 /// Offsets of columns from the first.

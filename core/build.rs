@@ -1,4 +1,4 @@
-//! Says which instruction sets the target has, where stable Rust has no `target_feature` for them.
+//! Says which instruction set a Cortex-M has, where stable Rust has no `target_feature` for it.
 
 use std::env;
 
@@ -7,25 +7,28 @@ const WITH_DSP: [&str; 3] = ["cortex-m33", "cortex-m35p", "star-mc1"];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rustc-check-cfg=cfg(denselet_dsp)");
-    println!("cargo::rustc-check-cfg=cfg(denselet_narrow)");
+    println!("cargo::rustc-check-cfg=cfg(denselet_arm, values(none(), \"v6m\", \"v7m\", \"dsp\"))");
     let target = env::var("TARGET").unwrap_or_default();
-    // A multiplication gives 32 bits on these.
-    if target.starts_with("thumbv6m") || target.starts_with("thumbv8m.base") {
-        println!("cargo::rustc-cfg=denselet_narrow");
-    }
-    // Every Armv7E-M core has it; for an Armv8-M core, somebody has to say so.
+    // Every Armv7E-M core has the DSP extension; for an Armv8-M core, somebody has to say so.
     let is_said = env::var_os("CARGO_FEATURE_DSP").is_some() || WITH_DSP.contains(&&*target_cpu());
-    let cpu = if target.starts_with("thumbv7em") {
-        "cortex-m4"
-    } else if target.starts_with("thumbv8m.main") && is_said {
-        "cortex-m33"
+    let starts_with = |start| target.starts_with(start);
+    let (set, cpu) = if starts_with("thumbv6m") {
+        ("v6m", "cortex-m0")
+    } else if starts_with("thumbv8m.base") {
+        ("v6m", "cortex-m23")
+    } else if starts_with("thumbv7m") {
+        ("v7m", "cortex-m3")
+    } else if starts_with("thumbv7em") {
+        ("dsp", "cortex-m4")
+    } else if starts_with("thumbv8m.main") {
+        (if is_said { "dsp" } else { "v7m" }, "cortex-m33")
     } else {
         return;
     };
-    println!("cargo::rustc-cfg=denselet_dsp");
+    println!("cargo::rustc-cfg=denselet_arm");
+    println!("cargo::rustc-cfg=denselet_arm=\"{set}\"");
     // The assembler does not look at the compiler's flags.
-    println!("cargo::rustc-env=DENSELET_DSP_CPU={cpu}");
+    println!("cargo::rustc-env=DENSELET_CPU={cpu}");
 }
 
 /// What `-C target-cpu` says.

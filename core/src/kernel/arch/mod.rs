@@ -2,8 +2,8 @@
 
 #![allow(unsafe_code)]
 
-#[cfg(denselet_dsp)]
-pub mod arm_dsp;
+#[cfg(denselet_arm)]
+pub mod arm;
 pub mod cast;
 pub mod portable;
 pub mod reference;
@@ -18,9 +18,9 @@ pub fn dispatch<J: Job>(job: J) -> J::Output {
     if let Some(tile) = x86_avx2::Avx2::detect() {
         return job.run(tile);
     }
-    #[cfg(denselet_dsp)]
-    return job.run(arm_dsp::Dsp);
-    #[cfg(not(denselet_dsp))]
+    #[cfg(denselet_arm)]
+    return job.run(arm::Arm);
+    #[cfg(not(denselet_arm))]
     job.run(portable::Portable)
 }
 
@@ -34,8 +34,8 @@ pub trait Visitor {
 pub fn each(visitor: &mut impl Visitor) {
     visitor.visit(reference::Reference);
     visitor.visit(portable::Portable);
-    #[cfg(denselet_dsp)]
-    visitor.visit(arm_dsp::Dsp);
+    #[cfg(denselet_arm)]
+    visitor.visit(arm::Arm);
     #[cfg(target_arch = "x86_64")]
     if let Some(tile) = x86_avx2::Avx2::detect() {
         visitor.visit(tile);

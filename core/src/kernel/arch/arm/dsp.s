@@ -56,12 +56,12 @@ denselet_pixels_by_four:
     .type denselet_pixels_by_two,%function
     .thumb_func
 denselet_pixels_by_two:
-    enter   8, 8, 32, 72, 2f, 1
+    enter   4, 8, 32, 72, 2f, 1
 1:  start_pixels
     ldr     pc, [sp, #ENTRY]
     .balign 4
 2:  .set    unit, 0
-    .rept   8
+    .rept   4
     ldr.w   r2, [r0, #(8 * unit)]
     ldr.w   r10, [r0, #(8 * unit + 4)]
     ldr.w   r12, [r1, #(32 * unit)]
@@ -79,7 +79,7 @@ denselet_pixels_by_two:
     smlad   r9, r10, r7, r9
     .set    unit, unit + 1
     .endr
-    again   64, 256, 2b
+    again   32, 128, 2b
     write_two 1b
     .size denselet_pixels_by_two, . - denselet_pixels_by_two
 
@@ -132,12 +132,12 @@ denselet_window_by_four:
     .type denselet_window_by_two,%function
     .thumb_func
 denselet_window_by_two:
-    enter   6, 12, 24, 100, 2f
+    enter   3, 12, 24, 100, 2f
 1:  start_window
     ldr     pc, [sp, #ENTRY]
     .balign 4
 2:  .set    unit, 0
-    .rept   6
+    .rept   3
     ldr.w   r2, [r0, #(12 * unit)]
     ldr.w   r10, [r0, #(12 * unit + 4)]
     ldr.w   r11, [r0, #(12 * unit + 8)]
@@ -158,6 +158,6 @@ denselet_window_by_two:
     both    r7, r5, r9
     .set    unit, unit + 1
     .endr
-    again   72, 144, 2b
+    again   36, 72, 2b
     write_two 1b
     .size denselet_window_by_two, . - denselet_window_by_two

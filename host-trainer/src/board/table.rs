@@ -55,8 +55,8 @@ impl Board {
     /// The order of weights that its kernels were made for.
     pub fn order(&self) -> Order {
         match self.kernels.as_str() {
-            "arm-dsp" => Order::Pairs,
-            _ => Order::Plain,
+            "arm-mve" => Order::Plain,
+            _ => Order::Pairs,
         }
     }
 }

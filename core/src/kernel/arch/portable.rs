@@ -1,8 +1,9 @@
-//! Plain loops for cores without vectors: Cortex-M0 and M3, RISC-V, a host that has nothing better.
+//! Plain loops for cores without vectors: RISC-V, a host that has nothing better; packing for small Cortex-M too.
 //!
 //! Packing works on words of four channels, with no branch that a value could take. Multiplying keeps two outputs of four
-//! pixels in registers, where there are enough. A row of the line buffer is `[i / 4][i % 2][column][i / 2 % 2]`: the two
-//! words that masking every other byte gives, side by side for all columns.
+//! pixels in registers: 3.5 instructions per MAC on RISC-V, where one output of one pixel at a time took 21; four outputs
+//! take 5, for the compiler spills. A row of the line buffer is `[i / 4][i % 2][column][i / 2 % 2]`: the two words that
+//! masking every other byte gives, side by side for all columns.
 
 use super::{cast, opaque, reference};
 use crate::arithmetic;

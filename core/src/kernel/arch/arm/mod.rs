@@ -1,8 +1,8 @@
 //! Cortex-M: inner loops in assembly, because they need every register there is, and a compiler keeps one for itself and
 //! spills others.
 //!
-//! A row of the line buffer is `[i / 4][i % 2][column][i / 2 % 2]`: a word holds two inputs of a column, as masking every
-//! other byte gives them, and neighbouring columns' words are neighbours, so that one address serves a tile.
+//! A row of the line buffer is the portable loops': a word holds two inputs of a column, as masking every other byte gives
+//! them, and neighbouring columns' words are neighbours, so that one address serves a tile.
 
 #[cfg(denselet_arm = "dsp")]
 mod dsp;
@@ -14,9 +14,10 @@ pub use dsp::Dsp as Arm;
 #[cfg(not(denselet_arm = "dsp"))]
 pub use scalar::Scalar as Arm;
 
+use super::portable::place;
 use super::reference;
 use crate::kernel::tile::{Conv, Lines};
-use crate::layout::{GROUP, Order, TILE};
+use crate::layout::{Order, TILE};
 
 /// What a multiplying function works on. The assembly knows this layout.
 #[repr(C)]
@@ -110,11 +111,6 @@ fn multiply(lines: &Lines<'_>, conv: &Conv<'_>, out: &mut [u8], out_stride: usiz
             out[p * out_stride + even] = two[0];
         }
     }
-}
-
-/// Where value `i` of a column lies in a row of the line buffer.
-const fn place(columns: usize, column: usize, i: usize) -> usize {
-    (i / GROUP * 2 + i % 2) * 2 * columns + 2 * column + i / 2 % 2
 }
 
 fn starts_at_word(line: &[i16]) -> bool {

@@ -10,7 +10,6 @@
 
     .syntax unified
     .thumb
-    .cpu    cortex-m55
 
 @ Work.
     .equ WORK_WEIGHTS, 0

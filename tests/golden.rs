@@ -1,7 +1,7 @@
 //! `core` on this machine gives the golden logits, bit for bit.
 
 #[path = "../core/tests/support/slow.rs"]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, unreachable_pub)]
 mod slow;
 
 use denselet_tests::golden::{ALL, Golden, PICTURES, regenerates};

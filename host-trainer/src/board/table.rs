@@ -56,6 +56,7 @@ impl Board {
     pub fn order(&self) -> Order {
         match self.kernels.as_str() {
             "arm-dsp" => Order::Pairs,
+            "arm-mve" => Order::Quads,
             _ => Order::Plain,
         }
     }

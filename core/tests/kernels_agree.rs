@@ -14,7 +14,7 @@ const MEMORY: usize = 1 << 18;
 
 fn cases(work: impl Strategy<Value = Work>) -> impl Strategy<Value = Case> {
     let values = prop_oneof![3 => Just(Values::Random), 1 => Just(Values::Extreme)];
-    let order = prop_oneof![Just(Order::Plain), Just(Order::Pairs)];
+    let order = prop_oneof![Just(Order::Plain), Just(Order::Pairs), Just(Order::Quads)];
     (work, values, order, any::<u32>()).prop_map(|(work, values, order, seed)| Case {
         work,
         values,
@@ -55,6 +55,10 @@ fn slots() -> impl Strategy<Value = Work> {
             has_borders,
         },
     )
+}
+
+fn sums() -> impl Strategy<Value = Work> {
+    (1usize..9, 1usize..80).prop_map(|(pixels, channels)| Work::Summed { pixels, channels })
 }
 
 fn transitions() -> impl Strategy<Value = Work> {
@@ -102,6 +106,11 @@ proptest! {
 
     #[test]
     fn on_slots(case in cases(slots())) {
+        agree(&case);
+    }
+
+    #[test]
+    fn on_sums(case in cases(sums())) {
         agree(&case);
     }
 

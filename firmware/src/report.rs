@@ -8,6 +8,7 @@
 //! state_bytes 96               the network's own fields, beside the arena
 //! images 2
 //! stack_bytes 344              the most that an inference had on the stack
+//! stage 0 21554               stage number (0 the stem), then its instructions; of a profile
 //! logits 0 -3 17 4             image number, then one integer a class
 //! logits 1 9 -12 0
 //! instructions 51234 51234     the fewest and the most of an inference; `none` where nothing counts them
@@ -114,6 +115,15 @@ impl<O: Output> Report<O> {
             self.text(if logit < 0 { " -" } else { " " });
             self.number(logit.unsigned_abs().into());
         }
+        self.end();
+    }
+
+    /// The instructions of one stage.
+    pub fn stage(&mut self, index: usize, instructions: u64) {
+        self.text("stage ");
+        self.number(index as u64);
+        self.text(" ");
+        self.number(instructions);
         self.end();
     }
 

@@ -4,7 +4,7 @@ use crate::blob::Blob;
 use crate::export::Geometry;
 use crate::spec::Spec;
 use denselet::format::{self, Kind, Section};
-use denselet::layout::Order;
+use denselet::layout::{Order, TILE};
 use denselet::plan::Step;
 use denselet::shape::{Shape, StageShape};
 use serde::Serialize;
@@ -49,6 +49,9 @@ pub struct Row {
     pub macs: u64,
     /// Bytes of its parameters in a blob.
     pub bytes: usize,
+    /// Bytes of parameters that an inference reads from flash here: filters, biases and multipliers once for each tile
+    /// of pixels, the clamp once for each pixel.
+    pub flash_bytes_read: u64,
     /// Bytes of arena in use while it runs, from the bottom to the top.
     pub arena_bytes: usize,
 }
@@ -72,6 +75,7 @@ pub fn blob(name: &str, blob: &Blob) -> Option<Report> {
     let (order, label) = match header.order {
         Order::Plain => (Order::Plain, "plain"),
         Order::Pairs => (Order::Pairs, "pairs"),
+        Order::Quads => (Order::Quads, "quads"),
     };
     let params = geometry
         .walk()
@@ -124,6 +128,7 @@ fn report(
             output: sides(behind(kind, input)),
             macs: executed,
             bytes,
+            flash_bytes_read: flash_bytes_read(order, kind, input)?,
             arena_bytes: step.end() - start(&step),
         });
         match kind {
@@ -180,6 +185,34 @@ fn what(kind: Kind, input: Shape) -> String {
         Kind::Stage(StageShape::Transition { .. }) => format!("{}x2 average, 1x1", input.pool_rows()),
         Kind::Stage(StageShape::Head { .. }) => "average, linear".to_owned(),
     }
+}
+
+/// See [`Row::flash_bytes_read`].
+fn flash_bytes_read(order: Order, kind: Kind, input: Shape) -> Option<u64> {
+    let len = |section| format::section_len(section, order, kind, input).map(|len| len as u64);
+    let main = len(Section::Weights)? + len(Section::Multiplier)?;
+    let bias = match kind {
+        // Of a plain layer's nine kinds of border, each pixel meets one.
+        Kind::Stage(StageShape::Layer {
+            bottleneck: None,
+            growth,
+        }) => 4 * growth as u64,
+        _ => len(Section::Bias)?,
+    };
+    let bottleneck = len(Section::BottleneckWeights)?
+        + len(Section::BottleneckBias)?
+        + len(Section::BottleneckMultiplier)?;
+    let clamp = len(Section::Mask)? + len(Section::Threshold)?;
+    let tiles = |map: Shape| (map.height * map.width.div_ceil(TILE)) as u64;
+    let pixels = input.pixels() as u64;
+    Some(match kind {
+        Kind::Stem(stem) => tiles(stem.convolved(input)?) * (main + bias),
+        Kind::Stage(StageShape::Layer { .. }) => tiles(input) * (main + bias + bottleneck) + pixels * clamp,
+        Kind::Stage(StageShape::Transition { filters }) => {
+            tiles(input.pooled(filters)) * (main + bias) + pixels * clamp
+        }
+        Kind::Stage(StageShape::Head { .. }) => main + bias + pixels * clamp,
+    })
 }
 
 /// Multiply-accumulates executed, and as the paper writes them.

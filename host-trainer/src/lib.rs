@@ -5,6 +5,7 @@ pub mod bench;
 pub mod blob;
 pub mod board;
 pub mod calibrate;
+pub mod chart;
 pub mod cli;
 pub mod data;
 pub mod evaluate;

@@ -109,6 +109,9 @@ fn image(
         } else {
             RGBColor(shade(0), shade(0), shade(0))
         };
+        if colour == WHITE {
+            continue; // as the paper is
+        }
         let corners = [
             (left + side(x, width), top + side(y, height)),
             (left + side(x + 1, width), top + side(y + 1, height)),

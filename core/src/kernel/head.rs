@@ -1,20 +1,14 @@
 //! The last block into logits: clamp, sum over the map, linear layer.
 
-use super::tile::{Clamp, Conv};
+use super::tile::{Clamp, Conv, Tile};
 use crate::arithmetic;
 use crate::layout::GROUP;
 
 /// Adds up the clamped bytes of every pixel of the map, per channel.
-pub fn sum(map: &[u8], stride: usize, clamp: Clamp<'_>, sums: &mut [i32]) {
+pub fn sum<T: Tile>(tile: T, map: &[u8], stride: usize, clamp: Clamp<'_>, sums: &mut [i32]) {
     sums.fill(0);
     for pixel in map.chunks_exact(stride) {
-        for ((sum, &u), (&m, &t)) in sums
-            .iter_mut()
-            .zip(pixel)
-            .zip(clamp.mask.iter().zip(clamp.threshold))
-        {
-            *sum = sum.wrapping_add(i32::from(arithmetic::clamp(u, m, t)));
-        }
+        tile.clamp_sum(pixel, clamp, sums);
     }
 }
 

@@ -5,7 +5,9 @@
 //! measured on an empty one. Without `-icount` the counter still ticks (on a real board these are cycles), but there is
 //! no number of instructions in it, and the counter says so.
 
-use super::processor::{TICKS_PER_WRAP, WRAP_INSTRUCTIONS, spin, start_ticks, stop_ticks};
+use super::processor::{
+    Started, TICKS_PER_WRAP, Ticks, WRAP_INSTRUCTIONS, read_ticks, spin, start_ticks, stop_ticks,
+};
 use super::{CLOCK_KHZ, ICOUNT_SHIFT};
 use core::arch::asm;
 
@@ -86,8 +88,52 @@ fn bracket(work: &mut dyn FnMut(), marks: Marks) -> u64 {
     before();
     work();
     behind();
-    let counted = stop_ticks(start);
+    executed(stop_ticks(start))
+}
+
+/// The instructions in some ticks, without those of the handler that extends the counter.
+fn executed(counted: Ticks) -> u64 {
     instructions(counted.ticks).saturating_sub(counted.wraps * WRAP_INSTRUCTIONS)
+}
+
+/// Counts the instructions between one call of [`Laps::lap`] and the next.
+pub struct Laps {
+    started: Started,
+    /// Instructions from the start to the last lap.
+    last: u64,
+    /// What a lap around nothing takes.
+    overhead: u64,
+}
+
+impl Laps {
+    /// Starts counting, and measures what a lap itself costs.
+    pub fn start() -> Self {
+        let mut laps = Self {
+            started: start_ticks(),
+            last: 0,
+            overhead: 0,
+        };
+        laps.lap();
+        laps.overhead = laps.lap();
+        laps
+    }
+
+    /// The instructions since the call before this one.
+    #[inline(never)]
+    pub fn lap(&mut self) -> u64 {
+        let now = executed(read_ticks(&self.started));
+        let lap = (now - self.last).saturating_sub(self.overhead);
+        self.last = now;
+        lap
+    }
+}
+
+impl core::fmt::Debug for Laps {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Laps")
+            .field("last", &self.last)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The number of instructions whose time is nearest to this number of ticks.

@@ -74,7 +74,16 @@ pub(super) fn start_ticks() -> Started {
 
 /// Stops the counter and reads it.
 #[inline(always)]
-pub(super) fn stop_ticks(_started: Started) -> Ticks {
+pub(super) fn stop_ticks(started: Started) -> Ticks {
+    let ticks = read_ticks(&started);
+    // SAFETY: SysTick is at this address on every Cortex-M, and nothing else in this firmware uses it.
+    unsafe { SYST_CSR.write_volatile(0) };
+    ticks
+}
+
+/// Reads the counter, which goes on.
+#[inline(always)]
+pub(super) fn read_ticks(_started: &Started) -> Ticks {
     // SAFETY: masking interrupts has no effect on memory; they are unmasked below.
     unsafe { asm!("cpsid i", options(nomem, nostack, preserves_flags)) };
     // SAFETY: SysTick is at this address on every Cortex-M, and nothing else in this firmware uses it.
@@ -82,8 +91,6 @@ pub(super) fn stop_ticks(_started: Started) -> Ticks {
     // SAFETY: ICSR may be read at any time.
     let waiting = unsafe { ICSR.read_volatile() } & ICSR_PENDSTSET != 0;
     let wraps = u64::from(WRAPS.load(core::sync::atomic::Ordering::Relaxed));
-    // SAFETY: as for the read above.
-    unsafe { SYST_CSR.write_volatile(0) };
     // SAFETY: undoes the mask above, under which nothing else was entered.
     unsafe { asm!("cpsie i", options(nomem, nostack, preserves_flags)) };
     // The counter may have reached zero with the handler masked: then the value read is zero or a fresh, large one. If

@@ -19,7 +19,7 @@ mod processor;
 mod processor;
 
 pub use bracket::{
-    INSTRUCTIONS_PER_WRAP, InstructionCounter, LOOP_INSTRUCTIONS, denselet_begin, denselet_end,
+    INSTRUCTIONS_PER_WRAP, InstructionCounter, LOOP_INSTRUCTIONS, Laps, denselet_begin, denselet_end,
 };
 pub use images::Images;
 pub use semihosting::{Console, File, exit};

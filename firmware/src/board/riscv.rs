@@ -15,16 +15,25 @@ pub(super) struct Ticks {
     pub(super) wraps: u64,
 }
 
+/// What the counter said at the start.
+pub(super) type Started = u64;
+
 /// Starts counting: returns what the counter says. It is not set to zero, since the emulator does not carry from the low
 /// half of a counter that was written to its high half.
 #[inline(always)]
-pub(super) fn start_ticks() -> u64 {
+pub(super) fn start_ticks() -> Started {
     read_cycles()
 }
 
 /// Stops counting.
 #[inline(always)]
-pub(super) fn stop_ticks(start: u64) -> Ticks {
+pub(super) fn stop_ticks(start: Started) -> Ticks {
+    read_ticks(&start)
+}
+
+/// Reads the counter, which goes on.
+#[inline(always)]
+pub(super) fn read_ticks(start: &Started) -> Ticks {
     Ticks {
         ticks: read_cycles() - start,
         wraps: 0,

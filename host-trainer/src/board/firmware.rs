@@ -24,6 +24,8 @@ pub enum Program {
     Counter,
     /// Holds the board's inner loops against the reference.
     Kernels,
+    /// Counts the instructions of each stage.
+    Stages,
 }
 
 /// A firmware that was built.
@@ -43,6 +45,7 @@ impl Program {
             Self::Rows => "rows",
             Self::Counter => "counter",
             Self::Kernels => "kernels",
+            Self::Stages => "stages",
         }
     }
 }

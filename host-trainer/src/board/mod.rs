@@ -6,6 +6,7 @@
 mod elf;
 mod emulator;
 mod firmware;
+mod profile;
 mod protocol;
 mod run;
 mod table;
@@ -13,6 +14,7 @@ mod table;
 pub use elf::Sizes;
 pub use emulator::emulate;
 pub use firmware::{Built, Program, Workspace};
+pub use profile::profile;
 pub use protocol::Facts;
 pub use run::{Instructions, Outcome, Progress, Request, run};
 pub use table::{Board, Table};

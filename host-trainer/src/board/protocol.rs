@@ -19,6 +19,8 @@ pub struct Facts {
     pub logits: Vec<Vec<i32>>,
     /// The fewest and the most instructions of an inference; `None` where nothing counts them.
     pub instructions: Option<(u64, u64)>,
+    /// Instructions of each stage, from a profile.
+    pub stages: Vec<u64>,
     /// Whether the program said that it had done all.
     pub done: bool,
     /// Why the program gave up.
@@ -60,6 +62,16 @@ impl Facts {
                 let logits: Result<_, _> = words.map(|word| number(line, word)).collect();
                 self.logits.push(logits?);
             }
+            "stage" => {
+                let (index, count) = rest.split_once(' ').unwrap_or((rest, ""));
+                if number::<usize>(line, index)? != self.stages.len() {
+                    return Err(Error::Protocol {
+                        line: line.to_owned(),
+                        expected: "stages in order",
+                    });
+                }
+                self.stages.push(number(line, count)?);
+            }
             "instructions" if rest == "none" => self.instructions = None,
             "instructions" => {
                 let (min, max) = rest.split_once(' ').unwrap_or((rest, ""));
@@ -93,7 +105,7 @@ mod tests {
     #[test]
     fn a_run_is_understood() {
         let text = "denselet 1\nboard microbit\narena_bytes 2080\nstate_bytes 96\nimages 2\nstack_bytes 344\n\
-                    logits 0 -3 17\nlogits 1 9 -12\ninstructions 51234 51236\ndone";
+                    logits 0 -3 17\nlogits 1 9 -12\nstage 0 21554\nstage 1 7\ninstructions 51234 51236\ndone";
         let expected = Facts {
             board: "microbit".to_owned(),
             arena_bytes: 2080,
@@ -102,6 +114,7 @@ mod tests {
             images: 2,
             logits: vec![vec![-3, 17], vec![9, -12]],
             instructions: Some((51234, 51236)),
+            stages: vec![21554, 7],
             done: true,
             error: None,
         };

@@ -1,6 +1,7 @@
 //! The table of boards, `firmware/boards.toml`, as the firmware's build script and the set-up script read it too.
 
 use super::Error;
+use denselet::layout::Order;
 use serde::{Deserialize, Serialize};
 
 /// The table.
@@ -48,6 +49,17 @@ pub struct Board {
     pub package: String,
     /// The emulator's arguments that make it this board.
     pub machine: String,
+}
+
+impl Board {
+    /// The order of weights that its kernels were made for.
+    pub fn order(&self) -> Order {
+        match self.kernels.as_str() {
+            "arm-dsp" => Order::Pairs,
+            "arm-mve" => Order::Quads,
+            _ => Order::Plain,
+        }
+    }
 }
 
 impl Table {

@@ -2,6 +2,7 @@
 
 use super::inspect::grouped;
 use super::{print_json, say};
+use crate::board::Table;
 use crate::net::{Network, Normalisation};
 use crate::spec::Spec;
 use crate::train::checkpoint;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 #[command(after_help = "Examples:
   denselet export runs/fashion --out fashion.dlt
   denselet export runs/fashion --data ~/fashion-mnist --calibration 1024 --out fashion.dlt
+  denselet export runs/digits --board microbit --out digits.dlt
   denselet export --untrained --net d2 --seed 1 --out d2.dlt    (for sizing and benchmarks)")]
 pub struct Args {
     /// A run's folder or a checkpoint file
@@ -30,9 +32,12 @@ pub struct Args {
     /// Training images that calibrate
     #[arg(long, value_name = "N", default_value_t = 256)]
     calibration: usize,
-    /// Order of the weights: `pairs` for Cortex-M4, M7 and M33, `plain` for every other core
-    #[arg(long, value_enum, default_value_t = OrderName::Pairs)]
-    order: OrderName,
+    /// Order the weights for this board's core; the blob runs everywhere, and fastest there
+    #[arg(long, value_name = "NAME", default_value = "mps2-an386")]
+    board: String,
+    /// Order the weights like this, whatever the board
+    #[arg(long, value_enum, conflicts_with = "board")]
+    order: Option<OrderName>,
     /// Export a network with seeded random weights instead of a trained one
     #[arg(long, requires = "net", conflicts_with_all = ["run", "data"])]
     untrained: bool,
@@ -54,6 +59,8 @@ pub enum OrderName {
     Plain,
     /// Two filters side by side.
     Pairs,
+    /// Four filters, a vector of each in turn.
+    Quads,
 }
 
 impl From<OrderName> for Order {
@@ -61,6 +68,7 @@ impl From<OrderName> for Order {
         match name {
             OrderName::Plain => Self::Plain,
             OrderName::Pairs => Self::Pairs,
+            OrderName::Quads => Self::Quads,
         }
     }
 }
@@ -83,7 +91,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     };
     let input = &network.spec.input;
     let image_len = input.height * input.width * input.channels;
-    let blob = export::export(&network, &images, args.order.into())?;
+    let order = match args.order {
+        Some(order) => order.into(),
+        None => Table::load()?.find(&args.board)?.order(),
+    };
+    let blob = export::export(&network, &images, order)?;
     whole_file::write(&args.out, &blob)?;
     let report = Report {
         out: args.out.clone(),

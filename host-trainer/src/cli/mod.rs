@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand, nothing but options, calls and printing.
 
+pub mod bench;
 pub mod bench_train;
 pub mod boards;
 pub mod build;
@@ -7,6 +8,7 @@ pub mod demo;
 pub mod eval;
 pub mod export;
 pub mod inspect;
+pub mod profile;
 pub mod run;
 pub mod train;
 
@@ -34,6 +36,10 @@ pub enum Command {
     Inspect(inspect::Args),
     /// Run a model on an emulated board.
     Run(run::Args),
+    /// Where an inference's instructions go, stage by stage.
+    Profile(profile::Args),
+    /// Five networks on a board beside a peer's figures.
+    Bench(bench::Args),
     /// Build firmware with a model embedded.
     Build(build::Args),
     /// List the boards.
@@ -53,6 +59,8 @@ impl Cli {
             Command::Inspect(args) => inspect::run(args),
             Command::Run(args) => run::run(args),
             Command::Build(args) => build::run(args),
+            Command::Profile(args) => profile::run(args),
+            Command::Bench(args) => bench::run(args),
             Command::Boards(args) => boards::run(args),
             Command::BenchTrain(args) => bench_train::run(args),
         }

@@ -4,23 +4,32 @@
 
 #[cfg(denselet_dsp)]
 pub mod arm_dsp;
+#[cfg(denselet_mve)]
+pub mod arm_mve;
 pub mod cast;
 pub mod portable;
 pub mod reference;
-#[cfg(target_arch = "x86_64")]
-pub mod x86_avx2;
+#[cfg(all(target_arch = "x86_64", feature = "std"))]
+pub mod x86;
 
 use super::tile::{Job, Tile};
 
 /// Runs `job` with the best inner loop of this machine.
 pub fn dispatch<J: Job>(job: J) -> J::Output {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(tile) = x86_avx2::Avx2::detect() {
-        return job.run(tile);
+    #[cfg(all(target_arch = "x86_64", feature = "std"))]
+    {
+        if let Some(tile) = x86::Vnni::detect() {
+            return job.run(tile);
+        }
+        if let Some(tile) = x86::Avx2::detect() {
+            return job.run(tile);
+        }
     }
+    #[cfg(denselet_mve)]
+    return job.run(arm_mve::Mve);
     #[cfg(denselet_dsp)]
     return job.run(arm_dsp::Dsp);
-    #[cfg(not(denselet_dsp))]
+    #[cfg(not(any(denselet_dsp, denselet_mve)))]
     job.run(portable::Portable)
 }
 
@@ -36,10 +45,33 @@ pub fn each(visitor: &mut impl Visitor) {
     visitor.visit(portable::Portable);
     #[cfg(denselet_dsp)]
     visitor.visit(arm_dsp::Dsp);
-    #[cfg(target_arch = "x86_64")]
-    if let Some(tile) = x86_avx2::Avx2::detect() {
-        visitor.visit(tile);
+    #[cfg(denselet_mve)]
+    visitor.visit(arm_mve::Mve);
+    #[cfg(all(target_arch = "x86_64", feature = "std"))]
+    {
+        if let Some(tile) = x86::Avx2::detect() {
+            visitor.visit(tile);
+        }
+        if let Some(tile) = x86::Vnni::detect() {
+            visitor.visit(tile);
+        }
     }
+}
+
+/// The same value, about which the compiler knows nothing: some make branches of masks, and a branch that a value can
+/// take costs another number of instructions.
+#[inline(always)]
+fn opaque(value: i32) -> i32 {
+    #[cfg(any(target_arch = "arm", target_arch = "riscv32"))]
+    let value = {
+        let mut value = value;
+        // SAFETY: there is no instruction in it.
+        unsafe {
+            core::arch::asm!("/* {0} */", inout(reg) value, options(pure, nomem, nostack, preserves_flags))
+        };
+        value
+    };
+    value
 }
 
 #[cfg(target_endian = "big")]

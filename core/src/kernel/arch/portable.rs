@@ -1,97 +1,322 @@
-//! Plain loops that compile everywhere: the definition of the inner loop's results.
+//! Plain loops for cores without vectors: Cortex-M0 and M3, RISC-V, a host that has nothing better.
 //!
-//! A row of the line buffer is `[column][i]`.
+//! Packing works on words of four channels, with no branch that a value could take. Multiplying keeps two outputs of four
+//! pixels in registers, where there are enough. A row of the line buffer is `[i / 4][i % 2][column][i / 2 % 2]`: the two
+//! words that masking every other byte gives, side by side for all columns.
 
+use super::{cast, opaque, reference};
 use crate::arithmetic;
-use crate::kernel::tile::{Clamp, Conv, Lines, Pixels, Tile};
-use crate::layout::{GROUP, Order, TILE, WINDOW};
+use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Ready, Tile};
+use crate::layout::{GROUP, Order, TAPS, TILE, WINDOW};
 
 /// The portable inner loop.
 #[derive(Clone, Copy, Debug)]
 pub struct Portable;
 
+/// Every other byte of a word.
+const EVEN: u32 = 0x00ff_00ff;
+
 impl Tile for Portable {
     const NAME: &'static str = "portable";
-    const ORDER: Order = Order::Plain;
+    const ORDER: Order = Order::Pairs;
 
-    fn put(self, line: &mut [i16], depth: usize, i: usize, values: [u8; TILE]) {
+    type Filters<'b> = ();
+
+    fn filters<'b>(self, _: &'b Conv<'b>, _: Content) {}
+
+    fn put(self, line: &mut [i16], _depth: usize, i: usize, values: [u8; TILE]) {
         for (column, value) in values.into_iter().enumerate() {
-            if let Some(place) = line.get_mut(column * depth + i) {
+            if let Some(place) = line.get_mut(place(TILE, column, i)) {
                 *place = i16::from(value);
             }
         }
     }
 
-    fn widen_window(self, pixels: &Pixels<'_>, line: &mut [i16]) {
-        if !pixels.fit(WINDOW, line) {
-            return;
-        }
-        for (column, values) in line.chunks_exact_mut(pixels.depth).enumerate().take(WINDOW) {
-            for (value, &u) in values.iter_mut().zip(pixels.column(column)) {
-                *value = i16::from(u);
+    fn widen_window(self, rows: &[Pixels<'_>], line: &mut [i16]) {
+        let mut columns = line;
+        for pixels in rows {
+            if !pixels.fit(WINDOW, columns) {
+                return;
             }
+            let (row, rest) = columns.split_at_mut(WINDOW * pixels.depth);
+            pack(pixels, WINDOW, row, |_, word| word, |_| 0);
+            columns = rest;
         }
     }
 
     fn clamp(self, pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]) {
-        if !pixels.fit(TILE, line) {
-            return;
-        }
-        for (column, values) in line.chunks_exact_mut(pixels.depth).enumerate().take(TILE) {
-            let bounds = clamp.mask.iter().zip(clamp.threshold);
-            for ((value, &u), (&m, &t)) in values.iter_mut().zip(pixels.column(column)).zip(bounds) {
-                *value = i16::from(arithmetic::clamp(u, m, t));
-            }
+        if let (true, Some(bounds)) = (pixels.fit(TILE, line), Bounds::of(clamp)) {
+            pack(pixels, TILE, line, |g, word| bounds.clamp(g, word), |_| 0);
         }
     }
 
     fn clamp_add(self, pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]) {
-        if !pixels.fit(TILE, line) {
-            return;
-        }
-        for (column, values) in line.chunks_exact_mut(pixels.depth).enumerate().take(TILE) {
-            let bounds = clamp.mask.iter().zip(clamp.threshold);
-            for ((value, &u), (&m, &t)) in values.iter_mut().zip(pixels.column(column)).zip(bounds) {
-                *value = value.wrapping_add(i16::from(arithmetic::clamp(u, m, t)));
-            }
+        if let (true, Some(bounds)) = (pixels.fit(TILE, line), Bounds::of(clamp)) {
+            pack(pixels, TILE, line, |g, word| bounds.clamp(g, word), |sum| sum);
         }
     }
 
-    fn multiply(self, lines: &Lines<'_>, conv: &Conv<'_>, out: &mut [u8], out_stride: usize) {
-        multiply_from(lines, conv, out, out_stride, |column, i| column * conv.depth + i);
+    fn clamp_bytes(self, source: &[u8], clamp: Clamp<'_>, out: &mut [u8]) {
+        let (Some(source), Some(out)) = (cast::as_words(source), cast::as_words_mut(out)) else {
+            return;
+        };
+        let Some(bounds) = Bounds::of(clamp) else {
+            return;
+        };
+        for (g, (out, &word)) in out.iter_mut().zip(source).enumerate() {
+            *out = bounds.clamp(g, word);
+        }
+    }
+
+    fn clamp_sum(self, source: &[u8], clamp: Clamp<'_>, sums: &mut [i32]) {
+        let (Some(source), Some(bounds)) = (cast::as_words(source), Bounds::of(clamp)) else {
+            return;
+        };
+        let (groups, _) = sums.as_chunks_mut::<GROUP>();
+        for (g, ([a, b, c, d], &word)) in groups.iter_mut().zip(source).enumerate() {
+            let word = bounds.clamp(g, word);
+            *a = a.wrapping_add((word & 0xff).cast_signed());
+            *b = b.wrapping_add((word >> 8 & 0xff).cast_signed());
+            *c = c.wrapping_add((word >> 16 & 0xff).cast_signed());
+            *d = d.wrapping_add((word >> 24).cast_signed());
+        }
+    }
+
+    fn multiply(self, lines: &Lines<'_>, conv: &Ready<'_, Self>, out: &mut [u8], out_stride: usize) {
+        let columns = conv.columns();
+        if conv.order != Order::Pairs {
+            reference::multiply_from(lines, conv, out, out_stride, |column, i| {
+                place(columns, column, i)
+            });
+            return;
+        }
+        if !lines.fit(conv, out, out_stride) {
+            return;
+        }
+        let values = &lines.values[..lines.rows * columns * conv.depth];
+        for o in (0..conv.outputs).step_by(2) {
+            let filters = &conv.weights[o * conv.length..][..2 * conv.length];
+            let [near, far] = if columns == WINDOW {
+                window_sums(filters, values)
+            } else {
+                pixel_sums(filters, values)
+            };
+            write(near, lines, conv, o, out, out_stride);
+            if o + 1 < conv.outputs {
+                write(far, lines, conv, o + 1, out, out_stride);
+            }
+        }
     }
 }
 
-/// [`Tile::multiply`] for any order of weights, out of rows in which value `i` of `column` lies at `place(column, i)`.
-pub(super) fn multiply_from(
-    lines: &Lines<'_>,
-    conv: &Conv<'_>,
-    out: &mut [u8],
-    out_stride: usize,
-    place: impl Fn(usize, usize) -> usize,
-) {
-    if !lines.fit(conv, out, out_stride) {
-        return;
+/// Adds biases to the sums of output `o`, requantises them and writes those of pixels that are there.
+#[inline(never)]
+fn write(sums: Sums, lines: &Lines<'_>, conv: &Conv<'_>, o: usize, out: &mut [u8], out_stride: usize) {
+    let multiplier = conv.multiplier[o];
+    let biases = &conv.bias[o..];
+    let out = &mut out[o..];
+    let mut at = 0;
+    let mut pixel = |p: usize, sum: i32| {
+        let acc = sum.wrapping_add(biases[lines.bias[p]]);
+        out[at] = saturate(scale(acc, multiplier));
+        at += out_stride;
+    };
+    pixel(0, sums.a);
+    if lines.pixels > 1 {
+        pixel(1, sums.b);
     }
-    let columns = lines.columns(conv);
-    let steps = conv.order.steps(conv.length, conv.depth);
-    for o in 0..conv.outputs {
-        for p in 0..lines.pixels {
-            let mut acc = conv.bias[lines.bias[p] + o];
-            let mut k = 0;
-            for row in lines.values.chunks_exact(columns * conv.depth).take(lines.rows) {
-                for kx in 0..columns - TILE + 1 {
-                    for i in (0..conv.depth).step_by(GROUP) {
-                        let at = conv.order.weight_offset(conv.length, conv.depth, o, k);
-                        for (j, step) in steps.iter().enumerate() {
-                            let value = i32::from(row[place(p + kx, i + j)]);
-                            acc = acc.wrapping_add(value * i32::from(conv.weights[at + step]));
-                        }
-                        k += GROUP;
-                    }
-                }
+    if lines.pixels > 2 {
+        pixel(2, sums.c);
+    }
+    if lines.pixels > 3 {
+        pixel(3, sums.d);
+    }
+}
+
+/// [`arithmetic::scale`].
+#[inline(always)]
+fn scale(acc: i32, m: i32) -> i32 {
+    if cfg!(denselet_narrow) {
+        scale_narrow(acc, m)
+    } else {
+        arithmetic::scale(acc, m)
+    }
+}
+
+/// [`arithmetic::scale`] in 32 bits, for cores whose multiplication gives no more: a quarter of the instructions.
+#[inline(always)]
+const fn scale_narrow(acc: i32, m: i32) -> i32 {
+    let (acc_high, acc_low) = (acc >> 16, acc & 0xffff);
+    let (m_high, m_low) = (m >> 16, m & 0xffff);
+    // The two products in the middle, with half of the result's last bit and what carries over from the lowest product;
+    // one at a time, for their sum may have 33 bits.
+    let lowest = (acc_low as u32).wrapping_mul(m_low as u32);
+    let unsigned = (acc_low * m_high) as u32 + (lowest >> 16) + 0x8000;
+    let signed = acc_high * m_low;
+    let carry = (unsigned & 0xffff) + (signed as u32 & 0xffff);
+    acc_high * m_high + (unsigned >> 16) as i32 + (signed >> 16) + (carry >> 16) as i32
+}
+
+/// The nearest byte, without a branch that a value could take.
+#[inline(always)]
+fn saturate(u: i32) -> u8 {
+    let positive = u & !opaque(u >> 31);
+    let over = opaque((255 - positive) >> 31);
+    (positive | over) as u8
+}
+
+/// Sums of two outputs, each of four pixels.
+#[derive(Clone, Copy, Default)]
+struct Sums {
+    a: i32,
+    b: i32,
+    c: i32,
+    d: i32,
+}
+
+/// One input of four pixels, times an output's weight. Loops over arrays would stay loops over memory where the compiler
+/// is asked for small code.
+macro_rules! add {
+    ($sums:ident, $weight:expr, $a:ident, $b:ident, $c:ident, $d:ident) => {
+        let weight = i32::from($weight);
+        $sums.a = $sums.a.wrapping_add(weight * i32::from($a));
+        $sums.b = $sums.b.wrapping_add(weight * i32::from($b));
+        $sums.c = $sums.c.wrapping_add(weight * i32::from($c));
+        $sums.d = $sums.d.wrapping_add(weight * i32::from($d));
+    };
+}
+
+/// Two filters times the columns of a row.
+#[inline(never)]
+fn pixel_sums(filters: &[i8], values: &[i16]) -> [Sums; 2] {
+    let (mut near, mut far) = (Sums::default(), Sums::default());
+    let (words, _) = filters.as_chunks::<4>();
+    let (columns, _) = values.as_chunks::<{ 2 * TILE }>();
+    for (&[w0, v0, w1, v1], &[a0, a1, b0, b1, c0, c1, d0, d1]) in words.iter().zip(columns) {
+        add!(near, w0, a0, b0, c0, d0);
+        add!(far, v0, a0, b0, c0, d0);
+        add!(near, w1, a1, b1, c1, d1);
+        add!(far, v1, a1, b1, c1, d1);
+    }
+    [near, far]
+}
+
+/// Two filters times the windows of rows.
+#[inline(never)]
+fn window_sums(filters: &[i8], values: &[i16]) -> [Sums; 2] {
+    let (mut near, mut far) = (Sums::default(), Sums::default());
+    let (words, _) = filters.as_chunks::<{ 4 * TAPS }>();
+    let (windows, _) = values.as_chunks::<{ 2 * WINDOW }>();
+    for (words, window) in words.iter().zip(windows) {
+        // Written out, the taps would need more registers than there are.
+        for (&[w0, v0, w1, v1], columns) in words
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .zip(window.as_chunks::<2>().0.windows(TILE))
+        {
+            if let &[[a0, a1], [b0, b1], [c0, c1], [d0, d1]] = columns {
+                add!(near, w0, a0, b0, c0, d0);
+                add!(far, v0, a0, b0, c0, d0);
+                add!(near, w1, a1, b1, c1, d1);
+                add!(far, v1, a1, b1, c1, d1);
             }
-            out[p * out_stride + o] = arithmetic::requantise(acc, conv.multiplier[o]);
+        }
+    }
+    [near, far]
+}
+
+/// Where value `i` of a column lies in a row of the line buffer.
+pub(super) const fn place(columns: usize, column: usize, i: usize) -> usize {
+    (i / GROUP * 2 + i % 2) * 2 * columns + 2 * column + i / 2 % 2
+}
+
+/// Packs every column: group `g` of its bytes, a word, becomes `bytes(g, word)`, widened and added to `before` of what is
+/// there.
+#[inline(always)]
+fn pack(
+    pixels: &Pixels<'_>,
+    columns: usize,
+    line: &mut [i16],
+    bytes: impl Fn(usize, u32) -> u32,
+    before: impl Fn(u32) -> u32,
+) {
+    let (Some(words), Some(pairs)) = (cast::as_words(pixels.bytes), cast::as_pairs_mut(line)) else {
+        return;
+    };
+    let groups = pixels.depth / GROUP;
+    for column in 0..columns {
+        let start = column.min(pixels.count - 1) * (pixels.pitch / GROUP);
+        let mut at = column;
+        for (g, &word) in words[start..start + groups].iter().enumerate() {
+            let word = bytes(g, word);
+            // No carry: four bytes' sum has ten bits.
+            pairs[at] = before(pairs[at]).wrapping_add(word & EVEN);
+            at += columns;
+            pairs[at] = before(pairs[at]).wrapping_add(word >> 8 & EVEN);
+            at += columns;
+        }
+    }
+}
+
+/// A clamp, a word for every group of channels.
+#[derive(Clone, Copy)]
+struct Bounds<'b> {
+    masks: &'b [u32],
+    thresholds: &'b [u32],
+}
+
+impl<'b> Bounds<'b> {
+    fn of(clamp: Clamp<'b>) -> Option<Self> {
+        Some(Self {
+            masks: cast::as_words(clamp.mask)?,
+            thresholds: cast::as_words(clamp.threshold)?,
+        })
+    }
+
+    /// [`arithmetic::clamp`] of the four channels of group `g` at once.
+    #[inline(always)]
+    fn clamp(&self, g: usize, word: u32) -> u32 {
+        arithmetic::saturating_sub_bytes(word ^ self.masks[g], self.thresholds[g])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn narrow_scale_is_scale() {
+        let ends = [
+            i32::MIN,
+            i32::MIN + 1,
+            -65537,
+            -65536,
+            -1,
+            0,
+            1,
+            65535,
+            65536,
+            i32::MAX - 1,
+            i32::MAX,
+        ];
+        let mut state = 1u32;
+        let mut random = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state.cast_signed()
+        };
+        for _ in 0..100_000 {
+            let (acc, m) = (random(), random() & i32::MAX);
+            for (acc, m) in ends
+                .map(|end| (end, m))
+                .into_iter()
+                .chain(ends.map(|end| (acc, end & i32::MAX)))
+                .chain([(acc, m)])
+            {
+                assert_eq!(scale_narrow(acc, m), arithmetic::scale(acc, m), "{acc} {m}");
+                let u = scale_narrow(acc, m);
+                assert_eq!(saturate(u), u.clamp(0, 255) as u8);
+            }
         }
     }
 }

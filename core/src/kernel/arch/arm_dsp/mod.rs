@@ -8,7 +8,7 @@
 //! them, and neighbouring columns' words are neighbours, so that one address serves a tile.
 
 use super::reference;
-use crate::kernel::tile::{Clamp, Conv, Lines, Pixels, Tile};
+use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Ready, Tile};
 use crate::layout::{GROUP, Order, TILE, WINDOW};
 use core::arch::{asm, global_asm};
 
@@ -94,6 +94,10 @@ impl Tile for Dsp {
     const NAME: &'static str = "arm-dsp";
     const ORDER: Order = Order::Pairs;
 
+    type Filters<'b> = ();
+
+    fn filters<'b>(self, _: &'b Conv<'b>, _: Content) {}
+
     fn put(self, line: &mut [i16], _depth: usize, i: usize, values: [u8; TILE]) {
         let at = place(TILE, 0, i);
         if let Some(places) = line.get_mut(at..at + 2 * TILE - 1) {
@@ -103,23 +107,15 @@ impl Tile for Dsp {
         }
     }
 
-    fn widen_window(self, pixels: &Pixels<'_>, line: &mut [i16]) {
-        if !pixels.fit(WINDOW, line) || pixels.count < 3 || !starts_at_word(line) {
-            return;
-        }
-        let offset = offsets(pixels);
-        // SAFETY: `fit` says that a multiple of four bytes may be read at every column's offset, of which there are at
-        // least three, and that the line has a place for six columns of them. Its alignment was checked.
-        unsafe {
-            denselet_widen_window(
-                pixels.bytes.as_ptr(),
-                pixels.pitch,
-                offset(3),
-                offset(4),
-                offset(5),
-                line.as_mut_ptr(),
-                pixels.depth / GROUP,
-            );
+    fn widen_window(self, rows: &[Pixels<'_>], line: &mut [i16]) {
+        let mut columns = line;
+        for pixels in rows {
+            if !pixels.fit(WINDOW, columns) {
+                return;
+            }
+            let (row, rest) = columns.split_at_mut(WINDOW * pixels.depth);
+            widen_row(pixels, row);
+            columns = rest;
         }
     }
 
@@ -165,34 +161,25 @@ impl Tile for Dsp {
     }
 
     fn clamp_bytes(self, source: &[u8], clamp: Clamp<'_>, out: &mut [u8]) {
-        let (sources, _) = source.as_chunks::<GROUP>();
         let (outs, _) = out.as_chunks_mut::<GROUP>();
-        let bounds = clamp
-            .mask
-            .as_chunks::<GROUP>()
-            .0
-            .iter()
-            .zip(clamp.threshold.as_chunks::<GROUP>().0);
-        for ((out, source), (mask, threshold)) in outs.iter_mut().zip(sources).zip(bounds) {
-            let mirrored = u32::from_le_bytes(*source) ^ u32::from_le_bytes(*mask);
-            let clamped: u32;
-            // SAFETY: works on registers alone.
-            unsafe {
-                asm!(
-                    "uqsub8 {}, {}, {}",
-                    out(reg) clamped,
-                    in(reg) mirrored,
-                    in(reg) u32::from_le_bytes(*threshold),
-                    options(pure, nomem, nostack, preserves_flags)
-                );
-            }
+        for (out, clamped) in outs.iter_mut().zip(clamped(source, clamp)) {
             *out = clamped.to_le_bytes();
         }
     }
 
-    fn multiply(self, lines: &Lines<'_>, conv: &Conv<'_>, out: &mut [u8], out_stride: usize) {
+    fn clamp_sum(self, source: &[u8], clamp: Clamp<'_>, sums: &mut [i32]) {
+        let (groups, _) = sums.as_chunks_mut::<GROUP>();
+        for ([a, b, c, d], clamped) in groups.iter_mut().zip(clamped(source, clamp)) {
+            *a = a.wrapping_add((clamped & 0xff).cast_signed());
+            *b = b.wrapping_add((clamped >> 8 & 0xff).cast_signed());
+            *c = c.wrapping_add((clamped >> 16 & 0xff).cast_signed());
+            *d = d.wrapping_add((clamped >> 24).cast_signed());
+        }
+    }
+
+    fn multiply(self, lines: &Lines<'_>, conv: &Ready<'_, Self>, out: &mut [u8], out_stride: usize) {
         if conv.order != Order::Pairs || !starts_at_word(lines.values) {
-            let columns = lines.columns(conv);
+            let columns = conv.columns();
             reference::multiply_from(lines, conv, out, out_stride, |column, i| {
                 place(columns, column, i)
             });
@@ -256,10 +243,56 @@ fn place(columns: usize, column: usize, i: usize) -> usize {
     (i / GROUP * 2 + i % 2) * 2 * columns + 2 * column + i / 2 % 2
 }
 
+/// Packs one row of a window.
+fn widen_row(pixels: &Pixels<'_>, line: &mut [i16]) {
+    if !pixels.fit(WINDOW, line) || pixels.count < 3 || !starts_at_word(line) {
+        return;
+    }
+    let offset = offsets(pixels);
+    // SAFETY: `fit` says that a multiple of four bytes may be read at every column's offset, of which there are at
+    // least three, and that the line has a place for six columns of them. Its alignment was checked.
+    unsafe {
+        denselet_widen_window(
+            pixels.bytes.as_ptr(),
+            pixels.pitch,
+            offset(3),
+            offset(4),
+            offset(5),
+            line.as_mut_ptr(),
+            pixels.depth / GROUP,
+        );
+    }
+}
+
 /// Offsets of columns from the first.
 fn offsets(pixels: &Pixels<'_>) -> impl Fn(usize) -> usize {
     let (last, pitch) = (pixels.count - 1, pixels.pitch);
     move |column| column.min(last) * pitch
+}
+
+/// Words of four channels, clamped.
+fn clamped<'c>(source: &'c [u8], clamp: Clamp<'c>) -> impl Iterator<Item = u32> + use<'c> {
+    let words = [source, clamp.mask, clamp.threshold].map(|bytes| bytes.as_chunks::<GROUP>().0);
+    let [source, mask, threshold] = words;
+    source
+        .iter()
+        .zip(mask)
+        .zip(threshold)
+        .map(|((source, mask), threshold)| {
+            let mirrored = u32::from_le_bytes(*source) ^ u32::from_le_bytes(*mask);
+            let clamped: u32;
+            // SAFETY: works on registers alone.
+            unsafe {
+                asm!(
+                    "uqsub8 {}, {}, {}",
+                    out(reg) clamped,
+                    in(reg) mirrored,
+                    in(reg) u32::from_le_bytes(*threshold),
+                    options(pure, nomem, nostack, preserves_flags)
+                );
+            }
+            clamped
+        })
 }
 
 fn starts_at_word(line: &[i16]) -> bool {

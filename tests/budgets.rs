@@ -57,8 +57,8 @@ fn read() -> BTreeMap<String, Vec<u64>> {
 
 fn write(found: &BTreeMap<String, Numbers>) {
     let mut text = format!(
-        "# What `{}` takes on each board; see tests/budgets.rs.\n# {:<13}",
-        ALL[0].name, "board"
+        "# What the digits network takes on each board; see tests/budgets.rs.\n# {:<13}",
+        "board"
     );
     let mut row = |cells: &[String]| {
         for cell in cells {

@@ -9,6 +9,7 @@ pub mod data;
 pub mod evaluate;
 pub mod export;
 pub mod fold;
+pub mod import;
 pub mod inspect;
 pub mod net;
 pub mod pack;

@@ -3,8 +3,8 @@
 //! The board is `DENSELET_BOARD`, or the first of the table with the target that is being built for. The model is the
 //! file `DENSELET_MODEL`, or the small one of the tests. On a host there is nothing to do.
 
-use denselet::format::Blob;
 use core::error::Error;
+use denselet::format::Blob;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 

@@ -63,8 +63,9 @@ fn a_weight_is_one_byte_of_the_blob_where_the_layout_says() {
             .filter(|&at| before.bytes()[at] != after.bytes()[at])
             .collect();
         let position = denselet::layout::tap_position(columns, inputs, KY, KX, I);
-        let length = 9 * denselet::layout::stride(inputs);
-        let expected = start_of(&before, STAGE, Section::Weights) + order.weight_offset(length, O, position);
+        let depth = denselet::layout::stride(inputs);
+        let offset = order.weight_offset(9 * depth, depth, O, position);
+        let expected = start_of(&before, STAGE, Section::Weights) + offset;
         assert_eq!(changed, [expected], "{order:?}");
 
         // The reader finds it at the same place.
@@ -73,8 +74,9 @@ fn a_weight_is_one_byte_of_the_blob_where_the_layout_says() {
         let Some(Stage::Layer(layer)) = stage else {
             panic!("a dense layer")
         };
-        let at = layer.conv.order.weight_offset(layer.conv.length, O, position);
-        assert_eq!((layer.conv.weights[at] - old).abs(), 1);
+        let conv = &layer.conv;
+        let at = conv.order.weight_offset(conv.length, conv.depth, O, position);
+        assert_eq!((conv.weights[at] - old).abs(), 1);
     }
 }
 

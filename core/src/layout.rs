@@ -9,6 +9,12 @@ pub const GROUP: usize = 4;
 /// Pixels that one call of the inner loop computes at most.
 pub const TILE: usize = 4;
 
+/// Columns of a dense layer's convolution.
+pub const TAPS: usize = 3;
+
+/// Pixels that [`TILE`] neighbouring outputs of a dense layer's convolution read in one row.
+pub const WINDOW: usize = TILE + TAPS - 1;
+
 /// `n` rounded up to a whole number of [`GROUP`]s: the bytes per pixel of a map of `n` channels.
 pub const fn stride(n: usize) -> usize {
     n.next_multiple_of(GROUP)
@@ -24,8 +30,10 @@ pub const fn pixel_offset(rows: usize, width: usize, stride: usize, y: usize, x:
 pub enum Order {
     /// `[o][k]`: filter after filter.
     Plain,
-    /// `[o / 2][k / 4][o % 2][k % 4]`: two filters side by side, a word of each in turn, for kernels that
-    /// compute two outputs at once and load both words with one instruction.
+    /// `[o / 2][ky][i / 4][i % 2][kx][i / 2 % 2][o % 2]`: two filters in each other, for kernels that compute two
+    /// outputs at once and widen every other byte of a word into two 16-bit halves. A word holds two inputs' weights
+    /// (`i` and `i + 2`, as the same widening of four activations pairs them) of two outputs, and a row's taps
+    /// lie side by side, so that an activation can be kept from one tap to the next.
     Pairs,
 }
 
@@ -38,13 +46,35 @@ impl Order {
         }
     }
 
-    /// Offset of weight `k` of filter `o`, where a filter has `length` weights (a multiple of [`GROUP`]).
-    pub const fn weight_offset(self, length: usize, o: usize, k: usize) -> usize {
+    /// Offset of weight `k` of filter `o`, where a filter has `length` weights and each of its taps `depth`
+    /// (multiples of [`GROUP`]). One tap, or rows of [`TAPS`].
+    pub const fn weight_offset(self, length: usize, depth: usize, o: usize, k: usize) -> usize {
         match self {
             Self::Plain => o * length + k,
-            Self::Pairs => (o / 2) * 2 * length + (k / GROUP) * 2 * GROUP + (o % 2) * GROUP + k % GROUP,
+            Self::Pairs => {
+                let taps = taps(length, depth);
+                let (row, kx, i) = (k / (taps * depth), k / depth % taps, k % depth);
+                let word = row * taps * depth / 2 + (i / GROUP * 2 + i % 2) * taps + kx;
+                o / 2 * 2 * length + word * 4 + i / 2 % 2 * 2 + o % 2
+            }
         }
     }
+
+    /// What [`weight_offset`](Self::weight_offset) grows by from the first weight of a [`GROUP`] to each of it.
+    pub const fn steps(self, length: usize, depth: usize) -> [usize; GROUP] {
+        match self {
+            Self::Plain => [0, 1, 2, 3],
+            Self::Pairs => {
+                let next = 4 * taps(length, depth);
+                [0, next, 2, next + 2]
+            }
+        }
+    }
+}
+
+/// Columns of a filter with `length` weights, `depth` of them in each tap.
+const fn taps(length: usize, depth: usize) -> usize {
+    if depth < length { TAPS } else { 1 }
 }
 
 /// Position along a filter of the dense layers' and transitions' convolutions: each tap has
@@ -84,15 +114,17 @@ mod tests {
     use std::vec;
 
     #[test]
-    fn every_order_is_a_bijection() {
+    fn every_order_is_a_bijection_and_a_group_is_its_steps() {
         for order in [Order::Plain, Order::Pairs] {
             for outputs in 1..7 {
-                for length in [4, 8, 36] {
+                for (length, depth) in [(4, 4), (8, 8), (36, 4), (24, 8), (72, 8), (36, 12)] {
                     let mut seen = vec![false; order.filters(outputs) * length];
                     for o in 0..order.filters(outputs) {
                         for k in 0..length {
-                            let at = order.weight_offset(length, o, k);
+                            let at = order.weight_offset(length, depth, o, k);
                             assert!(!core::mem::replace(&mut seen[at], true));
+                            let group = order.weight_offset(length, depth, o, k - k % GROUP);
+                            assert_eq!(at, group + order.steps(length, depth)[k % GROUP]);
                         }
                     }
                     assert!(seen.iter().all(|&s| s));

@@ -11,7 +11,7 @@ use crate::error::FormatError;
 use crate::format::{self, ALIGN, Blob, Header, Kind, Section, StageBytes};
 use crate::kernel::arch::cast::{as_i8s, as_i32s};
 use crate::kernel::{Clamp, Conv};
-use crate::layout::Order;
+use crate::layout::{Order, stride};
 use crate::shape::{Shape, StageShape, StemShape};
 use half::f16;
 
@@ -173,15 +173,22 @@ fn typed<'b>(order: Order, stage: &StageBytes<'b>) -> Stage<'b> {
         mask: stage.section(Section::Mask),
         threshold: stage.section(Section::Threshold),
     };
-    let conv = |weights, bias, multiplier, outputs, length| Conv {
+    let conv = |weights, bias, multiplier, outputs, length, depth| Conv {
         weights: as_i8s(stage.section(weights)),
         bias: as_i32s(stage.section(bias)).unwrap_or(&[]),
         multiplier: as_i32s(stage.section(multiplier)).unwrap_or(&[]),
         order,
         outputs,
         length,
+        depth,
     };
     let length = format::filter_len(stage.kind, stage.input).unwrap_or(0);
+    let depth = match stage.kind {
+        Kind::Stage(StageShape::Layer { bottleneck, .. }) => {
+            stride(bottleneck.unwrap_or(stage.input.channels))
+        }
+        _ => length,
+    };
     let main = |outputs| {
         conv(
             Section::Weights,
@@ -189,6 +196,7 @@ fn typed<'b>(order: Order, stage: &StageBytes<'b>) -> Stage<'b> {
             Section::Multiplier,
             outputs,
             length,
+            depth,
         )
     };
     let values = Values {
@@ -210,6 +218,7 @@ fn typed<'b>(order: Order, stage: &StageBytes<'b>) -> Stage<'b> {
                     Section::BottleneckBias,
                     Section::BottleneckMultiplier,
                     width,
+                    clamp.mask.len(),
                     clamp.mask.len(),
                 );
                 (conv, half(stage.section(Section::BottleneckScale)))

@@ -194,21 +194,21 @@ impl<W: Tap> Job for Rows<'_, '_, '_, W> {
             row_len,
             tap,
         } = self;
-        let mut stages = network.model.stages();
+        let stages = network.model.stages();
         let Some(mut steps) = steps(&network.model, &network.plan) else {
             return false;
         };
-        let (Some(stem), Some(step)) = (stages.next(), steps.next()) else {
-            return false;
-        };
-        if !feed(tile, network, &stem, &step, rows, row_len) {
-            return false;
-        }
-        let memory = &mut *network.memory;
-        report(tap, 0, &step, memory);
-        for (index, ((stage, _), step)) in stages.zip(steps).enumerate() {
-            run_stage(tile, &stage, &step, memory);
-            report(tap, index + 1, &step, memory);
+        // One place for a stage and one for a step, not a zip's pairs of them, keep this frame small.
+        for (index, (stage, input)) in stages.enumerate() {
+            let Some(step) = steps.next() else {
+                return false;
+            };
+            if index > 0 {
+                run_stage(tile, &stage, &step, network.memory);
+            } else if !feed(tile, network, &stage, input, &step, rows, row_len) {
+                return false;
+            }
+            report(tap, index, &step, network.memory);
         }
         true
     }
@@ -225,17 +225,18 @@ fn steps<'b>(model: &Model<'b>, plan: &Plan) -> Option<Steps<Shapes<'b>>> {
 fn feed<T: Tile>(
     tile: T,
     network: &mut Network<'_, '_>,
-    stage: &(Stage<'_>, Shape),
+    stage: &Stage<'_>,
+    input: Shape,
     step: &Step,
     rows: &[u8],
     row_len: usize,
 ) -> bool {
-    let ((Stage::Stem(stem), input), Step::Stem { to, line, pool, ring }) = (stage, step) else {
+    let (Stage::Stem(stem), Step::Stem { to, line, pool, ring }) = (stage, step) else {
         return false;
     };
     let feed = Feed {
         stem,
-        input: *input,
+        input,
         to,
         line,
         pool,
@@ -344,13 +345,11 @@ impl Feed<'_, '_> {
             return;
         }
         let y = top / shape.stride_y;
-        let patch_at = line.len() - conv.length;
-        let (line, patch) = line.split_at_mut(patch_at);
-        let scratch = (cast::as_i16s_mut(line), patch);
+        let line = cast::as_i16s_mut(line);
         let channels = self.input.channels;
         if !shape.pool {
             let (out, out_stride) = (&mut below[self.to.row(y)], self.to.stride);
-            stem::row(tile, shape, channels, ring, top, conv, scratch, out, out_stride);
+            stem::row(tile, shape, channels, ring, top, conv, line, out, out_stride);
             return;
         }
         let pool_stride = stride(shape.filters);
@@ -364,7 +363,7 @@ impl Feed<'_, '_> {
             ring,
             top,
             conv,
-            scratch,
+            line,
             slots[y % 3],
             pool_stride,
         );

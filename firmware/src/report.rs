@@ -51,6 +51,15 @@ pub enum Failure {
         /// Instructions counted; `None` where nothing counts them.
         counted: Option<u64>,
     },
+    /// An inner loop disagrees with the reference.
+    Kernel {
+        /// Its name.
+        name: &'static str,
+        /// The case, counted from 0.
+        case: usize,
+    },
+    /// There is too little memory for the cases.
+    Room,
 }
 
 impl From<denselet::Error> for Failure {
@@ -151,6 +160,12 @@ impl<O: Output> Report<O> {
                 self.text(" instructions where there are ");
                 self.number(expected);
             }
+            Failure::Kernel { name, case } => {
+                self.text(name);
+                self.text(" disagrees with the reference in case ");
+                self.number(case as u64);
+            }
+            Failure::Room => self.text("too little memory for the cases"),
         }
         self.end();
     }

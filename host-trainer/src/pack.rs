@@ -1,7 +1,7 @@
 //! Filters into the order a kernel wants. After quantisation, before export; no float, and no index formula of its own.
 
 use crate::quantise::QuantisedConv;
-use denselet::layout::{Order, stem_position, tap_position};
+use denselet::layout::{Order, stem_position, stride, tap_position};
 
 /// How the taps of a filter lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,10 @@ pub enum Taps {
 /// The filters of `conv` in `order`, `length` values each; what is padding is zero.
 pub fn pack(conv: &QuantisedConv, taps: Taps, order: Order, length: usize) -> Vec<u8> {
     let mut packed = vec![0; order.filters(conv.outputs) * length];
+    let depth = match taps {
+        Taps::Close => length,
+        Taps::Strided => stride(conv.inputs),
+    };
     let mut weights = conv.weight.iter();
     for o in 0..conv.outputs {
         for ky in 0..conv.rows {
@@ -24,7 +28,7 @@ pub fn pack(conv: &QuantisedConv, taps: Taps, order: Order, length: usize) -> Ve
                         Taps::Close => stem_position(conv.columns, conv.inputs, ky, kx, i),
                         Taps::Strided => tap_position(conv.columns, conv.inputs, ky, kx, i),
                     };
-                    packed[order.weight_offset(length, o, position)] = weight.cast_unsigned();
+                    packed[order.weight_offset(length, depth, o, position)] = weight.cast_unsigned();
                 }
             }
         }

@@ -1,3 +1,5 @@
 //! What the cross-crate tests share.
 
+pub mod boards;
+pub mod golden;
 pub mod tiny;

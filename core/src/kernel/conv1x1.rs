@@ -2,13 +2,12 @@
 //!
 //! A ring row is `[x][channel]` with one pixel of padding, all zero, at either end.
 
-use super::tile::{Clamp, Conv, Lines, Tile};
+use super::tile::{Clamp, Conv, Lines, Pixels, Tile};
 use crate::layout::{TILE, stride};
 
 /// Bytes of line buffer that [`row`] needs: [`TILE`] packed pixels of `i16`.
-pub const fn line_len(width: usize, inputs: usize) -> usize {
-    let pixels = if width < TILE { width } else { TILE };
-    2 * pixels * stride(inputs)
+pub const fn line_len(inputs: usize) -> usize {
+    2 * TILE * stride(inputs)
 }
 
 /// Clamps a row of pixels, `source_stride` bytes each, multiplies it and writes a ring row of `out_stride` bytes a pixel.
@@ -25,18 +24,17 @@ pub fn row<T: Tile>(
     clear_ends(ring_row, out_stride);
     let width = source.len() / source_stride;
     for x in (0..width).step_by(TILE) {
-        let pixels = TILE.min(width - x);
-        for p in 0..pixels {
-            let pixel = &source[(x + p) * source_stride..][..conv.length];
-            tile.clamp(pixel, clamp, &mut line[p * conv.length..][..conv.length]);
-        }
+        let pixels = Pixels {
+            bytes: &source[x * source_stride..],
+            pitch: source_stride,
+            count: TILE.min(width - x),
+            depth: conv.depth,
+        };
+        tile.clamp(&pixels, clamp, line);
         let lines = Lines {
             values: line,
-            pixels,
-            pixel_pitch: conv.length,
-            runs: 1,
-            run_len: conv.length,
-            run_pitch: 0,
+            pixels: pixels.count,
+            rows: 1,
             bias: [0; TILE],
         };
         tile.multiply(&lines, conv, &mut ring_row[(x + 1) * out_stride..], out_stride);

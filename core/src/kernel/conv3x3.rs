@@ -1,15 +1,14 @@
 //! Ring rows into a slot: a dense layer's 3x3 convolution (1x3 where the map has one row).
 //!
-//! A window of [`TILE`] + 2 ring pixels is widened into the line buffer once and serves every output: the taps
+//! A window of [`WINDOW`] ring pixels is widened into the line buffer once and serves every output: the taps
 //! of neighbouring pixels overlap there, so nothing is gathered per pixel.
 
-use super::tile::{Conv, Lines, Tile};
-use crate::layout::{BORDERS, TILE, border};
+use super::tile::{Conv, Lines, Pixels, Tile};
+use crate::layout::{BORDERS, TAPS, TILE, WINDOW, border};
 
 /// Bytes of line buffer that [`row`] needs: a window of `i16`, `[ky][x][channel]`.
-pub const fn line_len(width: usize, tap_rows: usize, ring_stride: usize) -> usize {
-    let pixels = if width < TILE { width } else { TILE };
-    2 * tap_rows * (pixels + 2) * ring_stride
+pub const fn line_len(tap_rows: usize, ring_stride: usize) -> usize {
+    2 * tap_rows * WINDOW * ring_stride
 }
 
 /// The rows a layer's convolution reads and where it is in its map.
@@ -39,17 +38,24 @@ pub fn row<T: Tile>(
     out_stride: usize,
 ) {
     let stride = ring.stride;
-    let row_len = (ring.width + 2) * stride;
-    let window = (TILE.min(ring.width) + 2) * stride;
+    let row_len = (ring.width + TAPS - 1) * stride;
+    let window = WINDOW * stride;
     let has_borders = conv.bias.len() >= BORDERS * conv.outputs;
+    // Row y - 1, kept non-negative; with one row of taps, row y itself.
+    let top = (y + ring.tap_rows - ring.tap_rows / 2) % ring.tap_rows;
     for x in (0..ring.width).step_by(TILE) {
         let pixels = TILE.min(ring.width - x);
-        let span = (pixels + 2) * stride;
+        let count = pixels + TAPS - 1;
+        let mut slot = top;
         for ky in 0..ring.tap_rows {
-            // Row y - 1 + ky, kept non-negative; with one row of taps, row y itself.
-            let slot = (y + ky + ring.tap_rows - ring.tap_rows / 2) % ring.tap_rows;
-            let source = &ring.bytes[slot * row_len + x * stride..][..span];
-            tile.widen(source, &mut line[ky * window..][..span]);
+            let columns = Pixels {
+                bytes: &ring.bytes[slot * row_len + x * stride..],
+                pitch: stride,
+                count,
+                depth: stride,
+            };
+            tile.widen_window(&columns, &mut line[ky * window..]);
+            slot = if slot + 1 < ring.tap_rows { slot + 1 } else { 0 };
         }
         let mut bias = [0; TILE];
         if has_borders {
@@ -60,10 +66,7 @@ pub fn row<T: Tile>(
         let lines = Lines {
             values: line,
             pixels,
-            pixel_pitch: stride,
-            runs: ring.tap_rows,
-            run_len: 3 * stride,
-            run_pitch: window,
+            rows: ring.tap_rows,
             bias,
         };
         tile.multiply(&lines, conv, &mut out[x * out_stride..], out_stride);

@@ -20,13 +20,14 @@ pub fn sum(map: &[u8], stride: usize, clamp: Clamp<'_>, sums: &mut [i32]) {
 
 /// The linear layer: one logit per output.
 pub fn linear(sums: &[i32], conv: &Conv<'_>, logits: &mut [i32]) {
+    let steps = conv.order.steps(conv.length, conv.depth);
     let per_output = conv.bias.iter().zip(conv.multiplier);
     for (o, (logit, (&bias, &multiplier))) in logits.iter_mut().zip(per_output).enumerate() {
         let mut acc = bias;
         for (g, group) in sums.chunks_exact(GROUP).enumerate() {
-            let at = conv.order.weight_offset(conv.length, o, g * GROUP);
-            for (&sum, &weight) in group.iter().zip(&conv.weights[at..at + GROUP]) {
-                acc = acc.wrapping_add(sum.wrapping_mul(i32::from(weight)));
+            let at = conv.order.weight_offset(conv.length, conv.depth, o, g * GROUP);
+            for (&sum, step) in group.iter().zip(steps) {
+                acc = acc.wrapping_add(sum.wrapping_mul(i32::from(conv.weights[at + step])));
             }
         }
         *logit = arithmetic::scale(acc, multiplier);

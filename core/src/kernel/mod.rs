@@ -13,4 +13,4 @@ pub mod stem;
 pub mod tile;
 pub mod transition;
 
-pub use tile::{Clamp, Conv, Job, Lines, Tile};
+pub use tile::{Clamp, Conv, Job, Lines, Pixels, Tile};

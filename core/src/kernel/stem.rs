@@ -1,16 +1,15 @@
 //! Input rows into the first slot: the stem's convolution, on raw input bytes.
 //!
-//! Input rows lie in a ring, padded left and right with the byte that stands for zero. A patch is gathered per
-//! output pixel (its rows are contiguous there) and widened into the line buffer.
+//! Input rows lie in a ring, padded left and right with the byte that stands for zero. The bytes under a filter are
+//! gathered for each output pixel, a few pixels at once.
 
 use super::tile::{Conv, Lines, Tile};
 use crate::layout::TILE;
 use crate::shape::StemShape;
 
-/// Bytes of line buffer that [`row`] needs: [`TILE`] patches of `i16` and one of bytes.
-pub const fn line_len(width: usize, filter_len: usize) -> usize {
-    let pixels = if width < TILE { width } else { TILE };
-    2 * pixels * filter_len + filter_len
+/// Bytes of line buffer that [`row`] needs: what lies under the filter, as `i16`, for [`TILE`] pixels.
+pub const fn line_len(filter_len: usize) -> usize {
+    2 * TILE * filter_len
 }
 
 /// Writes an input row of whole pixels into a ring row, with the padding pixels around it.
@@ -44,35 +43,43 @@ pub fn row<T: Tile>(
     ring: &[u8],
     top: usize,
     conv: &Conv<'_>,
-    scratch: (&mut [i16], &mut [u8]),
+    line: &mut [i16],
     out: &mut [u8],
     out_stride: usize,
 ) {
-    let (line, patch) = scratch;
     let row_len = ring.len() / stem.kernel_height;
     let tap_len = stem.kernel_width * channels;
+    let step = stem.stride_x * channels;
     let width = out.len().div_ceil(out_stride);
-    for byte in &mut patch[stem.kernel_height * tap_len..] {
-        *byte = 0;
+    for k in stem.kernel_height * tap_len..conv.length {
+        tile.put(line, conv.depth, k, [0; TILE]);
     }
     for x in (0..width).step_by(TILE) {
         let pixels = TILE.min(width - x);
-        for p in 0..pixels {
-            let left = (x + p) * stem.stride_x * channels;
-            for ky in 0..stem.kernel_height {
-                let slot = (top + ky) % stem.kernel_height;
-                let taps = &ring[slot * row_len + left..][..tap_len];
-                patch[ky * tap_len..][..tap_len].copy_from_slice(taps);
+        let mut k = 0;
+        let mut slot = top % stem.kernel_height;
+        for _ in 0..stem.kernel_height {
+            let taps = &ring[slot * row_len + x * step..];
+            let column = |p: usize| &taps[p.min(pixels - 1) * step..][..tap_len];
+            // One byte of each pixel at a time: a pixel's few bytes are too short for a copy.
+            let columns = column(0)
+                .iter()
+                .zip(column(1))
+                .zip(column(2).iter().zip(column(3)));
+            for ((&a, &b), (&c, &d)) in columns {
+                tile.put(line, conv.depth, k, [a, b, c, d]);
+                k += 1;
             }
-            tile.widen(patch, &mut line[p * conv.length..][..conv.length]);
+            slot = if slot + 1 < stem.kernel_height {
+                slot + 1
+            } else {
+                0
+            };
         }
         let lines = Lines {
             values: line,
             pixels,
-            pixel_pitch: conv.length,
-            runs: 1,
-            run_len: conv.length,
-            run_pitch: 0,
+            rows: 1,
             bias: [0; TILE],
         };
         tile.multiply(&lines, conv, &mut out[x * out_stride..], out_stride);

@@ -1,11 +1,14 @@
 //! The contract of the inner loop: what an architecture may do its own way, and what it must give.
 //!
-//! Everything a network computes is one of two movements: bytes are packed into a *line buffer* as `i16`
-//! (clamped, added up or just widened), and lines are multiplied with filters. How values lie inside a group of
-//! four in a line is the architecture's own business; a group of a line always meets the same group of a filter.
+//! Everything a network computes is one of two movements: a few neighbouring pixels' bytes are packed into a *line
+//! buffer* as `i16` (clamped, added up or just widened), and lines are multiplied with filters. How values lie inside a
+//! row of the line buffer is the architecture's own business; it alone reads what it has written.
 
 use crate::arithmetic;
-use crate::layout::{GROUP, Order, TILE};
+use crate::layout::{GROUP, Order, TAPS, TILE, WINDOW};
+
+/// More than any number of values that a network of the format can have, and little enough to be multiplied by a few.
+const MUCH: usize = 1 << 24;
 
 /// Batch norm and ReLU in front of a convolution, as bytes per channel of the input's stride.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,74 +32,117 @@ pub struct Conv<'b> {
     pub order: Order,
     /// Number of outputs.
     pub outputs: usize,
-    /// Values of one filter, a multiple of [`GROUP`].
+    /// Values of one filter: rows * taps * `depth`.
     pub length: usize,
+    /// Values of one tap, a multiple of [`GROUP`].
+    pub depth: usize,
 }
 
-/// Up to [`TILE`] pixels' inputs to a convolution, in the line buffer.
+/// Neighbouring pixels to be packed side by side.
+#[derive(Clone, Copy, Debug)]
+pub struct Pixels<'a> {
+    /// Column `c`'s values start at `c * pitch`.
+    pub bytes: &'a [u8],
+    /// Bytes from one column to the next.
+    pub pitch: usize,
+    /// Columns there are, at least 1. Those that a row of the line buffer has beyond them repeat the last one.
+    pub count: usize,
+    /// Values of each, a multiple of [`GROUP`].
+    pub depth: usize,
+}
+
+impl<'a> Pixels<'a> {
+    /// The values of a column.
+    pub fn column(&self, column: usize) -> &'a [u8] {
+        &self.bytes[column.min(self.count - 1) * self.pitch..][..self.depth]
+    }
+
+    /// Whether every byte that is packed is there, and its place in `line`: the one check at the entry, which
+    /// architectures rely on.
+    pub fn fit(&self, columns: usize, line: &[i16]) -> bool {
+        let last = self.count.wrapping_sub(1);
+        last < columns
+            && self.depth > 0
+            && self.depth.is_multiple_of(GROUP)
+            // Below this, none of the sums can pass `usize`.
+            && self.depth < MUCH
+            && self.pitch < MUCH
+            && last * self.pitch + self.depth <= self.bytes.len()
+            && columns * self.depth <= line.len()
+    }
+}
+
+/// Up to [`TILE`] pixels' inputs to a convolution, in the line buffer, as rows of packed columns.
 ///
-/// Pixel `p`'s values are `runs` runs of `run_len`: run `r` starts at `p * pixel_pitch + r * run_pitch`. One run per pixel
-/// is a packed line; three runs are the rows of a 3x3 window, which neighbouring pixels share.
+/// With one tap, pixel `p` is column `p` of the only row, of [`TILE`]; with [`TAPS`](crate::layout::TAPS), columns `p`,
+/// `p + 1` and `p + 2` of each row, of [`WINDOW`].
 #[derive(Clone, Copy, Debug)]
 pub struct Lines<'a> {
-    /// The line buffer.
+    /// The line buffer, row after row.
     pub values: &'a [i16],
     /// Pixels, 1 to [`TILE`].
     pub pixels: usize,
-    /// Values from one pixel's first run to the next pixel's.
-    pub pixel_pitch: usize,
-    /// Runs per pixel.
-    pub runs: usize,
-    /// Values per run, a multiple of [`GROUP`]; `runs * run_len` is the filter's length.
-    pub run_len: usize,
-    /// Values from one run of a pixel to its next.
-    pub run_pitch: usize,
-    /// Where each pixel's biases start in [`Conv::bias`]; all 0 but in a plain layer.
+    /// Rows of taps.
+    pub rows: usize,
+    /// Where each pixel's biases start in [`Conv::bias`]; 0 for pixels that are not there, and all 0 but in a plain
+    /// layer.
     pub bias: [usize; TILE],
 }
 
 impl Lines<'_> {
+    /// Columns of a row: [`TILE`] or [`WINDOW`].
+    pub fn columns(&self, conv: &Conv<'_>) -> usize {
+        if conv.depth < conv.length { WINDOW } else { TILE }
+    }
+
     /// Whether every value and bias that [`Tile::multiply`] touches is there: the one check at the entry, which
     /// architectures rely on.
     pub fn fit(&self, conv: &Conv<'_>, out: &[u8], out_stride: usize) -> bool {
         let last = self.pixels.wrapping_sub(1);
-        let values = last
-            .saturating_mul(self.pixel_pitch)
-            .saturating_add(self.runs.saturating_sub(1).saturating_mul(self.run_pitch))
-            .saturating_add(self.run_len);
-        let biases = self.bias.iter().take(self.pixels).max().copied().unwrap_or(0);
+        let columns = self.columns(conv);
+        let [a, b, c, d] = self.bias;
+        let weights = conv.order.filters(conv.outputs).checked_mul(conv.length);
         last < TILE
-            && self.runs > 0
-            && self.run_len.is_multiple_of(GROUP)
-            && self.runs.saturating_mul(self.run_len) == conv.length
-            && values <= self.values.len()
-            && conv.order.filters(conv.outputs).saturating_mul(conv.length) <= conv.weights.len()
-            && biases.saturating_add(conv.outputs) <= conv.bias.len()
+            && (1..=TAPS).contains(&self.rows)
+            && conv.depth > 0
+            && conv.depth.is_multiple_of(GROUP)
+            // Below this, none of the sums can pass `usize`.
+            && conv.depth < MUCH
+            && conv.outputs < MUCH
+            && out_stride < MUCH
+            && self.rows * (columns - TILE + 1) * conv.depth == conv.length
+            && self.rows * columns * conv.depth <= self.values.len()
+            && weights.is_some_and(|weights| weights <= conv.weights.len())
             && conv.outputs <= conv.multiplier.len()
-            && last.saturating_mul(out_stride).saturating_add(conv.outputs) <= out.len()
+            && conv.outputs <= conv.bias.len()
+            && a.max(b).max(c).max(d) <= conv.bias.len() - conv.outputs
+            && last * out_stride + conv.outputs <= out.len()
     }
 }
 
 /// One architecture's inner loops.
 ///
-/// `source`, clamp and line have the same length in every packing method, a multiple of [`GROUP`] but in the stem's
-/// padding; shorter arrays end the work early.
+/// A packing method writes every column of its row, [`TILE`] of them or [`WINDOW`], and does nothing where
+/// [`Pixels::fit`] is false. A clamp has the pixels' depth.
 pub trait Tile: Copy {
     /// Name for people.
     const NAME: &'static str;
     /// The order of weights this inner loop was made for.
     const ORDER: Order;
 
-    /// `line = source`.
-    fn widen(self, source: &[u8], line: &mut [i16]);
+    /// Value `i` of `depth`, of every one of [`TILE`] columns. Does nothing where there is no room for it.
+    fn put(self, line: &mut [i16], depth: usize, i: usize, values: [u8; TILE]);
 
-    /// `line = clamp(source)`.
-    fn clamp(self, source: &[u8], clamp: Clamp<'_>, line: &mut [i16]);
+    /// `line = pixels`, [`WINDOW`] columns.
+    fn widen_window(self, pixels: &Pixels<'_>, line: &mut [i16]);
 
-    /// `line += clamp(source)`.
-    fn clamp_add(self, source: &[u8], clamp: Clamp<'_>, line: &mut [i16]);
+    /// `line = clamp(pixels)`, [`TILE`] columns.
+    fn clamp(self, pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]);
 
-    /// `out = clamp(source)`, as bytes.
+    /// `line += clamp(pixels)`, [`TILE`] columns.
+    fn clamp_add(self, pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]);
+
+    /// `out = clamp(source)`, as bytes; all have one length, a multiple of [`GROUP`].
     fn clamp_bytes(self, source: &[u8], clamp: Clamp<'_>, out: &mut [u8]) {
         for ((out, &u), (&m, &t)) in out
             .iter_mut()

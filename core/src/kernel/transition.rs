@@ -3,13 +3,12 @@
 //! Pooling comes first: averaging and a 1x1 convolution commute, and this way the convolution runs at a quarter
 //! of the pixels. The two block buffers overlap, so a tile is packed completely before it is written.
 
-use super::tile::{Clamp, Conv, Lines, Tile};
+use super::tile::{Clamp, Conv, Lines, Pixels, Tile};
 use crate::layout::{TILE, stride};
 
 /// Bytes of line buffer that a transition needs: [`TILE`] packed pixels of `i16`.
-pub const fn line_len(width: usize, inputs: usize) -> usize {
-    let pixels = if width < TILE { width } else { TILE };
-    2 * pixels * stride(inputs)
+pub const fn line_len(inputs: usize) -> usize {
+    2 * TILE * stride(inputs)
 }
 
 /// Packs output pixels `x..x + pixels`: adds up the clamped bytes of two columns of every row in `rows`.
@@ -22,19 +21,18 @@ pub fn pack<T: Tile>(
     pixels: usize,
     line: &mut [i16],
 ) {
-    let length = clamp.mask.len();
-    for p in 0..pixels {
-        let sums = &mut line[p * length..][..length];
-        let mut is_first = true;
-        for row in rows {
-            for column in [2 * (x + p), 2 * (x + p) + 1] {
-                let pixel = &row[column * source_stride..][..length];
-                if is_first {
-                    tile.clamp(pixel, clamp, sums);
-                } else {
-                    tile.clamp_add(pixel, clamp, sums);
-                }
-                is_first = false;
+    for (y, row) in rows.iter().enumerate() {
+        for column in [2 * x, 2 * x + 1] {
+            let pixels = Pixels {
+                bytes: &row[column * source_stride..],
+                pitch: 2 * source_stride,
+                count: pixels,
+                depth: clamp.mask.len(),
+            };
+            if y == 0 && column == 2 * x {
+                tile.clamp(&pixels, clamp, line);
+            } else {
+                tile.clamp_add(&pixels, clamp, line);
             }
         }
     }
@@ -52,10 +50,7 @@ pub fn multiply<T: Tile>(
     let lines = Lines {
         values: line,
         pixels,
-        pixel_pitch: conv.length,
-        runs: 1,
-        run_len: conv.length,
-        run_pitch: 0,
+        rows: 1,
         bias: [0; TILE],
     };
     tile.multiply(&lines, conv, out, out_stride);

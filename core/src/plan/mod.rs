@@ -256,7 +256,7 @@ impl<S: Iterator<Item = StageShape> + Clone> Steps<S> {
         } else {
             0
         };
-        let line = above(to.end(), stem::line_len(convolved.width, filter_len));
+        let line = above(to.end(), stem::line_len(filter_len));
         let pool = above(line.end, pool_len);
         let ring = above(pool.end, stem.kernel_height * row_len);
         Some(Step::Stem { to, line, pool, ring })
@@ -269,11 +269,11 @@ impl<S: Iterator<Item = StageShape> + Clone> Steps<S> {
         let tap_rows = self.shape.tap_rows();
         let ring_stride = stride(bottleneck.unwrap_or(channels));
         let packed = if bottleneck.is_some() {
-            conv1x1::line_len(width, channels)
+            conv1x1::line_len(channels)
         } else {
             0
         };
-        let window = conv3x3::line_len(width, tap_rows, ring_stride);
+        let window = conv3x3::line_len(tap_rows, ring_stride);
         let line = above(buffer.end(), packed.max(window));
         let ring = above(line.end, tap_rows * (width + 2) * ring_stride);
         self.shape.channels += growth;
@@ -294,7 +294,7 @@ impl<S: Iterator<Item = StageShape> + Clone> Steps<S> {
             .offset
             .saturating_sub(overlap::gap(&from, pool_rows(&from), &to));
         self.offset = to.offset;
-        let line_len = transition::line_len(to.width, from.channels);
+        let line_len = transition::line_len(from.channels);
         Step::Transition {
             from,
             to,

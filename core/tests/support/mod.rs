@@ -244,7 +244,7 @@ fn weights(
     let mut bytes = vec![0; len];
     for o in 0..len / length {
         for k in (0..length).filter(|k| k % (length / taps) < inputs) {
-            bytes[order.weight_offset(length, o, k)] = random.next() as u8;
+            bytes[order.weight_offset(length, length / taps, o, k)] = random.next() as u8;
         }
     }
     bytes

@@ -32,7 +32,7 @@ impl Sizes {
             let start = u64::from(segment.p_paddr(endian));
             let len = u64::from(segment.p_filesz(endian));
             let is_flash = segment.p_type(endian) == PT_LOAD && len > 0 && flash.contains(&start);
-            is_flash.then_some(start + len - flash.start)
+            is_flash.then(|| start + len - flash.start)
         });
         let flash_bytes = ends.max().unwrap_or(0) as usize;
         let ram_bytes: u64 = file

@@ -22,6 +22,8 @@ pub enum Program {
     Rows,
     /// Proves that instructions are counted exactly.
     Counter,
+    /// Holds the board's inner loops against the reference.
+    Kernels,
 }
 
 /// A firmware that was built.
@@ -40,6 +42,7 @@ impl Program {
             Self::Logits => "logits",
             Self::Rows => "rows",
             Self::Counter => "counter",
+            Self::Kernels => "kernels",
         }
     }
 }

@@ -1,10 +1,224 @@
 //! `denselet demo`: the whole path on the digits data set.
 
+use super::inspect::grouped;
+use super::run::run_with_progress;
+use super::train::Watch;
+use super::{print_json, progress, say, table};
+use crate::blob::Blob;
+use crate::board::{Outcome, Program, Request, Table, Workspace};
+use crate::data::Dataset;
+use crate::evaluate::{self, Confusion};
+use crate::export::export;
+use crate::picture::{self, Gallery};
+use crate::spec::Spec;
+use crate::train::{self, Recipe};
+use crate::whole_file;
+use anyhow::Context;
+use core::time::Duration;
+use denselet::layout::Order;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
 /// Options of `denselet demo`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = "Examples:
+  denselet demo
+  denselet demo --board microbit --out runs/microbit
+  denselet demo --json")]
+pub struct Args {
+    /// Where everything it makes goes; an earlier demo there is replaced
+    #[arg(long, value_name = "DIR", default_value = "runs/demo")]
+    out: PathBuf,
+    /// Board to run on; `denselet boards` lists them
+    #[arg(long, value_name = "NAME", default_value = "mps2-an386")]
+    board: String,
+    /// Test images that run on the board
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=360))]
+    count: u16,
+    /// Denselet's sources [default: those that this program was built from]
+    #[arg(long, value_name = "DIR")]
+    workspace: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// What came out.
+#[derive(Debug, Serialize)]
+struct Report {
+    float_accuracy: f64,
+    int8_accuracy: f64,
+    blob_bytes: usize,
+    arena_bytes: usize,
+    flash_bytes: usize,
+    stack_bytes: usize,
+    instructions: u64,
+    device_images: usize,
+    device_equal: usize,
+    board: String,
+    out: PathBuf,
+}
 
 /// Runs the command.
-pub fn run(_args: &Args) -> anyhow::Result<()> {
-    anyhow::bail!("`denselet demo` is not written yet")
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let tell = |line: &str| {
+        if !args.json {
+            say(line);
+        }
+    };
+    let boards = Table::load()?;
+    let board = boards.find(&args.board)?;
+    let workspace = Workspace::find(args.workspace.as_deref())?;
+    let out = std::path::absolute(&args.out)?;
+
+    let spec = Spec::load("digits")?;
+    let data = Dataset::load("digits", None)?;
+    tell(&format!(
+        "1/4 trains a DenseNet-BC of {} parameters on {} handwritten digits",
+        grouped(spec.parameters() as u64),
+        data.train.len()
+    ));
+    let mut watch = Watch::new(args.json);
+    let recipe = Recipe::for_data(&data);
+    let network = train::train_in(&out, false, &spec, &data, &recipe, &mut watch)?.network;
+    watch.finish();
+    let float_accuracy = train::accuracy(&network, &data.test);
+
+    tell("2/4 folds batch norms into clamps, quantises to int8, writes the blob");
+    let calibration = data.train.first(256);
+    let path = out.join("digits.dlt");
+    let blob = export(&network, &calibration.images, Order::Pairs)?;
+    whole_file::write(&path, &blob)?;
+    let blob = Blob::read(&path)?;
+
+    tell(&format!(
+        "3/4 evaluates {} test images with the integer runtime",
+        data.test.len()
+    ));
+    let bar = progress(data.test.len(), "images", args.json);
+    let logits = evaluate::logits(&blob, &data.test.images, &|n| bar.inc(n as u64))?;
+    bar.finish_and_clear();
+    let classes = blob.model()?.classes();
+    let confusion = Confusion::new(&logits, &data.test.labels, classes);
+
+    let test = data.test.first(args.count.into());
+    tell(&format!(
+        "4/4 runs {} of them on an emulated {} ({})",
+        test.len(),
+        board.core,
+        board.name
+    ));
+    let outcome = run_with_progress(&Request {
+        workspace: &workspace,
+        table: &boards,
+        board,
+        program: Program::Logits,
+        model: &blob,
+        images: &test.images,
+        labels: &test.labels,
+        limit: Duration::from_secs(600),
+    })?;
+
+    let instructions = outcome
+        .instructions
+        .context("the board counted no instructions")?;
+    let report = Report {
+        float_accuracy,
+        int8_accuracy: confusion.accuracy(),
+        blob_bytes: blob.bytes().len(),
+        arena_bytes: outcome.arena_bytes,
+        flash_bytes: outcome.sizes.flash_code_bytes + outcome.sizes.flash_model_bytes,
+        stack_bytes: outcome.stack_bytes,
+        instructions: instructions.max,
+        device_images: outcome.images,
+        device_equal: outcome.images_equal,
+        board: outcome.board.clone(),
+        out: out.clone(),
+    };
+    draw(&out.join("result.svg"), &report, &data, &logits)?;
+    whole_file::write(
+        &out.join("report.json"),
+        serde_json::to_string_pretty(&report)?.as_bytes(),
+    )?;
+    if args.json {
+        print_json(&report)?;
+    } else {
+        print(&report, &outcome);
+    }
+    anyhow::ensure!(outcome.matches_host, "the board's logits are not the host's");
+    Ok(())
+}
+
+fn print(report: &Report, outcome: &Outcome) {
+    let percent = |share: f64| format!("{:.2} %", 100.0 * share);
+    let bytes = |n: usize| format!("{} bytes", grouped(n as u64));
+    let rows = [
+        ["float accuracy", &percent(report.float_accuracy)],
+        ["int8 accuracy", &percent(report.int8_accuracy)],
+        ["blob", &bytes(report.blob_bytes)],
+        ["arena", &bytes(report.arena_bytes)],
+        [
+            "firmware flash",
+            &format!(
+                "{}: code {}, model {}",
+                bytes(report.flash_bytes),
+                grouped(outcome.sizes.flash_code_bytes as u64),
+                grouped(outcome.sizes.flash_model_bytes as u64)
+            ),
+        ],
+        ["stack", &bytes(report.stack_bytes)],
+        [
+            "instructions",
+            &format!("{} per inference", grouped(report.instructions)),
+        ],
+        [
+            "device = host",
+            &format!(
+                "{} of {} images, every logit, bit for bit",
+                report.device_equal, report.device_images
+            ),
+        ],
+    ];
+    let header = ["digits", &format!("on {}", report.board)];
+    say(table(&header, rows.map(|row| row.map(str::to_owned).to_vec())));
+    say(format_args!(
+        "checkpoint, blob, picture and report are in {}",
+        report.out.display()
+    ));
+}
+
+/// The picture: test images with what the integer runtime says of each.
+fn draw(path: &Path, report: &Report, data: &Dataset, logits: &[i32]) -> anyhow::Result<()> {
+    let classes = data.classes.len();
+    let best = |row: &[i32]| {
+        let largest = row.iter().max();
+        row.iter().position(|logit| Some(logit) == largest).unwrap_or(0)
+    };
+    let predictions: Vec<usize> = logits.chunks_exact(classes).map(best).collect();
+    let lines = [
+        format!(
+            "{:.2} % of {} test images right in int8 ({:.2} % in float)",
+            100.0 * report.int8_accuracy,
+            data.test.len(),
+            100.0 * report.float_accuracy
+        ),
+        format!(
+            "{}: {} instructions an image, {} bytes of arena, {} bytes of stack, {} bytes of flash",
+            report.board,
+            grouped(report.instructions),
+            grouped(report.arena_bytes as u64),
+            grouped(report.stack_bytes as u64),
+            grouped(report.flash_bytes as u64)
+        ),
+    ];
+    let svg = picture::gallery(&Gallery {
+        title: "A DenseNet reads digits on a microcontroller",
+        lines: &lines,
+        split: &data.test,
+        shape: [data.height, data.width, data.channels],
+        white: 16,
+        classes: &data.classes,
+        predictions: &predictions,
+    })?;
+    Ok(whole_file::write(path, svg.as_bytes())?)
 }

@@ -5,6 +5,7 @@ use crate::blob::Blob;
 use crate::data::Dataset;
 use crate::evaluate::{self, Confusion};
 use crate::spec::Input;
+use crate::train::checkpoint;
 use anyhow::Context;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -139,6 +140,26 @@ fn print(report: &Report) {
     ));
 }
 
+/// Images that go through a float network between two moves of the bar.
+const CHUNK: usize = 256;
+
 fn floats(args: &Args) -> anyhow::Result<(&'static str, Confusion, Vec<String>)> {
-    anyhow::bail!("{}: not a blob", args.model.display())
+    let network = checkpoint::load(&args.model)?.network;
+    let classes = network.spec.classes;
+    let data = load(&args.data, network.spec.input, classes)?;
+    let test = data.test.first(args.count.unwrap_or(usize::MAX));
+    let image_len = test.images.len() / test.len().max(1);
+    let bar = progress(test.len(), "images", args.json);
+    let mut logits = Vec::with_capacity(test.len() * classes);
+    for images in test.images.chunks(CHUNK * image_len.max(1)) {
+        let count = images.len() / image_len;
+        logits.extend(network.logits(images, count));
+        bar.inc(count as u64);
+    }
+    bar.finish_and_clear();
+    Ok((
+        "float",
+        Confusion::new(&logits, &test.labels, classes),
+        data.classes,
+    ))
 }

@@ -4,8 +4,9 @@ use super::inspect::grouped;
 use super::{print_json, say};
 use crate::net::{Network, Normalisation};
 use crate::spec::Spec;
+use crate::train::checkpoint;
 use crate::{export, whole_file};
-use anyhow::{Context, bail};
+use anyhow::bail;
 use denselet::layout::Order;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -124,6 +125,11 @@ pub fn untrained(net: &str, seed: u64) -> anyhow::Result<(Network, Vec<u8>)> {
     Ok((Network::new(&spec, input, seed), images))
 }
 
-fn trained(_: &Path, _: &Args) -> anyhow::Result<(Network, Vec<u8>)> {
-    None.context("needs checkpoints")
+/// A trained network and the training images that calibrate it.
+fn trained(run: &Path, args: &Args) -> anyhow::Result<(Network, Vec<u8>)> {
+    let checkpoint = checkpoint::load(run)?;
+    let name = args.data.as_ref().unwrap_or(&checkpoint.meta.data);
+    let network = checkpoint.network;
+    let data = super::eval::load(name, network.spec.input, network.spec.classes)?;
+    Ok((network, data.train.first(args.calibration).images))
 }

@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand, nothing but options, calls and printing.
 
+pub mod bench_train;
 pub mod boards;
 pub mod build;
 pub mod demo;
@@ -37,6 +38,8 @@ pub enum Command {
     Build(build::Args),
     /// List the boards.
     Boards(boards::Args),
+    /// How fast this machine trains a network.
+    BenchTrain(bench_train::Args),
 }
 
 impl Cli {
@@ -51,6 +54,7 @@ impl Cli {
             Command::Run(args) => run::run(args),
             Command::Build(args) => build::run(args),
             Command::Boards(args) => boards::run(args),
+            Command::BenchTrain(args) => bench_train::run(args),
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use super::Conv;
 use super::dropout::Dropout;
-use super::kernel::{Multiply, Outer, Panels, Span, sweep};
-use super::memory::{Room, Scratch, runs};
-use super::norm::{Active, Moments, Owed, Rows, activate, deliver, settle};
+use super::kernel::{Multiply, Outer, PAD, Panels, Span, multiply, outer, sweep};
+use super::memory::{Scratch, runs};
+use super::norm::{Active, Moments, Owed, Rows, activate, deliver, padded, settle};
 use pulp::{Simd, WithSimd};
 
 /// Pixels of one tile: with a hundred channels on either side it stays in the first two cache levels.
@@ -67,12 +67,12 @@ pub(super) fn add_columns(rows: &[f32], width: usize, to: &mut [f32]) {
 pub(super) struct Forward<'a> {
     /// Block buffer of the job's pictures.
     pub(super) x: &'a [f32],
-    /// Channels of the block buffer.
+    /// Floats from one of its pixels to the next.
     pub(super) stride: usize,
     pub(super) norm: &'a Active,
     pub(super) weights: &'a Panels,
     pub(super) finish: Finish<'a>,
-    /// Bottleneck outputs, `[pixel][o]`.
+    /// Bottleneck outputs, `[pixel][o]`, padded.
     pub(super) z: &'a mut [f32],
     pub(super) outputs: usize,
     /// The job's first pixel among the batch's.
@@ -86,25 +86,35 @@ impl WithSimd for Forward<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let (stride, outputs, width) = (self.stride, self.outputs, self.weights.width);
-        let inputs = self.norm.scale.len();
+        let (inputs, z_stride) = (self.norm.channels, outputs.next_multiple_of(PAD));
+        let step = inputs.next_multiple_of(S::F32_LANES);
         let Scratch { a, c, sums, .. } = self.scratch;
         sums.start(outputs);
-        for (tile, (start, len)) in runs(self.z.len() / outputs, TILE).enumerate() {
-            let x = Rows(&self.x[start * stride..(start + len) * stride], stride);
-            let a = a.get(len * inputs);
-            activate(simd, self.norm, x, a, inputs);
+        for (tile, (start, len)) in runs(self.z.len() / z_stride, TILE).enumerate() {
+            let x = Rows::new(&self.x[start * stride..(start + len) * stride], stride);
+            let a = a.get(len * step);
+            activate(simd, self.norm, x, a, step);
             let c = c.get(len * width);
-            simd.vectorize(Multiply {
-                a: &[a],
-                step: inputs,
-                len: inputs,
-                rows: len,
-                b: self.weights,
-                c,
-            });
+            multiply(
+                S::F32_LANES,
+                Multiply {
+                    a: &[a],
+                    step,
+                    len: inputs,
+                    rows: len,
+                    b: self.weights,
+                    c,
+                },
+            );
             self.finish.apply(c, outputs, width, self.first + start);
-            let z = &mut self.z[start * outputs..(start + len) * outputs];
-            deliver(simd, outputs, Rows(c, width), z, outputs, &mut sums.near);
+            let z = &mut self.z[start * z_stride..(start + len) * z_stride];
+            deliver(
+                simd,
+                outputs,
+                Rows::new(c, width),
+                (z, z_stride, 0),
+                &mut sums.near,
+            );
             if tile % FOLD == FOLD - 1 {
                 sums.fold();
             }
@@ -131,7 +141,6 @@ pub(super) struct Backward<'a> {
     pub(super) dropout: Option<Dropout>,
     pub(super) has_bias: bool,
     pub(super) weights: &'a Panels,
-    pub(super) lanes: usize,
     pub(super) first: usize,
     pub(super) scratch: &'a mut Scratch,
 }
@@ -142,8 +151,10 @@ impl WithSimd for Backward<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let stride = self.stride;
-        let (inputs, outputs) = (self.norm.scale.len(), self.scale.len());
-        let (wide_in, wide_out) = (self.weights.width, outputs.next_multiple_of(self.lanes));
+        let (inputs, outputs) = (self.norm.channels, self.owed.channels);
+        let (wide_in, wide_out) = (self.weights.width, outputs.next_multiple_of(S::F32_LANES));
+        let z_stride = outputs.next_multiple_of(PAD);
+        let step = inputs.next_multiple_of(S::F32_LANES);
         let Scratch {
             a,
             b,
@@ -157,14 +168,12 @@ impl WithSimd for Backward<'_> {
         bias.clear();
         bias.resize(outputs, 0.0);
         let weight = weight.zeros(inputs * wide_out);
-        for (tile, (start, len)) in runs(self.z.len() / outputs, TILE).enumerate() {
-            let pixels = start * outputs..(start + len) * outputs;
-            let (z, d) = (
-                Rows(&self.z[pixels.clone()], outputs),
-                Rows(&self.d[pixels], outputs),
-            );
-            let dz = room(b, len * wide_out, wide_out != outputs);
-            settle_scaled(simd, self.owed, self.scale, d, z, dz, wide_out);
+        for (tile, (start, len)) in runs(self.z.len() / z_stride, TILE).enumerate() {
+            let pixels = start * z_stride..(start + len) * z_stride;
+            let z = Rows::new(&self.z[pixels.clone()], z_stride);
+            let d = Rows::new(&self.d[pixels], z_stride);
+            let dz = b.get(len * wide_out);
+            settle(simd, self.owed, Some(self.scale), d, z, dz, wide_out);
             if let Some(dropout) = self.dropout {
                 let finish = Finish {
                     bias: None,
@@ -176,30 +185,36 @@ impl WithSimd for Backward<'_> {
                 add_columns(dz, wide_out, bias);
             }
             let block = start * stride..(start + len) * stride;
-            let x = Rows(&self.x[block.clone()], stride);
-            let a = a.get(len * inputs);
-            activate(simd, self.norm, x, a, inputs);
-            simd.vectorize(Outer {
-                a,
-                a_step: inputs,
-                a_row: 0,
-                b: dz,
-                width: wide_out,
-                rows: 1,
-                pixels: len,
-                m: inputs,
-                c: weight,
-            });
+            let x = Rows::new(&self.x[block.clone()], stride);
+            let a = a.get(len * step);
+            activate(simd, self.norm, x, a, step);
+            outer(
+                S::F32_LANES,
+                Outer {
+                    a,
+                    a_step: step,
+                    a_row: 0,
+                    b: dz,
+                    width: wide_out,
+                    rows: 1,
+                    pixels: len,
+                    m: inputs,
+                    c: weight,
+                },
+            );
             let c = c.get(len * wide_in);
-            simd.vectorize(Multiply {
-                a: &[dz],
-                step: wide_out,
-                len: outputs,
-                rows: len,
-                b: self.weights,
-                c,
-            });
-            let (a, c) = (Rows(a, inputs), Rows(c, wide_in));
+            multiply(
+                S::F32_LANES,
+                Multiply {
+                    a: &[dz],
+                    step: wide_out,
+                    len: outputs,
+                    rows: len,
+                    b: self.weights,
+                    c,
+                },
+            );
+            let (a, c) = (Rows::new(a, step), Rows::new(c, wide_in));
             give(
                 simd,
                 self.norm,
@@ -217,25 +232,6 @@ impl WithSimd for Backward<'_> {
     }
 }
 
-/// A tile whose padding is zero when it has any.
-fn room(room: &mut Room, len: usize, padded: bool) -> &mut [f32] {
-    if padded { room.zeros(len) } else { room.get(len) }
-}
-
-/// dz = scale * (d - (constant + (z - mean) * slope)), where the owed factors are those of scale = 1.
-#[inline(always)]
-fn settle_scaled<S: Simd>(
-    simd: S,
-    owed: &Owed,
-    scale: &[f32],
-    d: Rows<'_>,
-    z: Rows<'_>,
-    to: &mut [f32],
-    width: usize,
-) {
-    settle(simd, owed, Some(scale), d, z, to, width);
-}
-
 /// Passes products back through ReLU and scale into the gradient buffer, and sums d and d (x - mean).
 #[inline(always)]
 pub(super) fn give<S: Simd>(
@@ -249,26 +245,28 @@ pub(super) fn give<S: Simd>(
 ) {
     let zero = simd.splat_f32s(0.0);
     let [first, second] = sums;
-    sweep(simd, norm.scale.len(), |span: Span| {
-        let scale = span.load(simd, &norm.scale);
-        let mean = span.load(simd, &norm.mean);
-        let mut sum = span.load(simd, first);
-        let mut product = span.load(simd, second);
-        let rows =
-            x.0.chunks(x.1)
-                .zip(a.0.chunks(a.1))
-                .zip(products.0.chunks(products.1));
-        for (((x, a), c), g) in rows.zip(g.chunks_mut(stride)) {
-            let on = simd.greater_than_f32s(span.load(simd, a), zero);
-            let d = simd.select_f32s(on, span.load(simd, c), zero);
-            sum = simd.add_f32s(sum, d);
-            product = simd.mul_add_e_f32s(d, simd.sub_f32s(span.load(simd, x), mean), product);
-            let kept = span.load(simd, g);
-            span.store(simd, g, simd.mul_add_e_f32s(scale, d, kept));
-        }
-        span.store(simd, first, sum);
-        span.store(simd, second, product);
-    });
+    sweep(
+        simd,
+        norm.channels,
+        #[inline(always)]
+        |span: Span| {
+            let scale = span.load(simd, &norm.scale);
+            let mean = span.load(simd, &norm.mean);
+            let mut sum = span.load(simd, first);
+            let mut product = span.load(simd, second);
+            let rows = x.iter().zip(a.iter()).zip(products.iter());
+            for (((x, a), c), g) in rows.zip(g.chunks_exact_mut(stride)) {
+                let on = simd.greater_than_f32s(span.load(simd, a), zero);
+                let d = simd.select_f32s(on, span.load(simd, c), zero);
+                sum = simd.add_f32s(sum, d);
+                product = simd.mul_add_e_f32s(d, simd.sub_f32s(span.load(simd, x), mean), product);
+                let kept = span.load(simd, g);
+                span.store(simd, g, simd.mul_add_e_f32s(scale, d, kept));
+            }
+            span.store(simd, first, sum);
+            span.store(simd, second, product);
+        },
+    );
 }
 
 /// What the batch statistics of a bottleneck owe to its gradients, before its scale: sums of d and d (z - mean).
@@ -282,9 +280,10 @@ pub(super) fn owed(active: &Active, moments: &Moments, sums: [&[f64]; 2], count:
         })
         .collect();
     Owed {
-        mean: moments.mean.clone(),
-        constant,
-        slope,
+        channels: active.channels,
+        mean: padded(moments.mean.clone()),
+        constant: padded(constant),
+        slope: padded(slope),
     }
 }
 

@@ -5,7 +5,7 @@
 use super::Conv;
 use super::conv1x1::{Finish, add_columns, give};
 use super::dropout::Dropout;
-use super::kernel::{Multiply, Outer, Panels, Span, sweep};
+use super::kernel::{Multiply, Outer, PAD, Panels, Span, multiply, outer, sweep};
 use super::memory::Scratch;
 use super::norm::{Active, Owed, Rows, activate, deliver, settle};
 use crate::spec::Map;
@@ -68,9 +68,10 @@ impl WithSimd for Forward<'_> {
             width: columns,
             channels: stride,
         } = self.map;
-        let inputs = self.norm.scale.len();
+        let inputs = self.norm.channels;
         let (taps, pad) = (self.kernel_height, self.kernel_height / 2);
-        let row_len = (columns + 2) * inputs;
+        let z_stride = inputs.next_multiple_of(PAD);
+        let row_len = (columns + 2) * inputs + PAD;
         let Scratch { frame, c, sums, .. } = self.scratch;
         let frame = frame.zeros(taps * row_len);
         sums.start(self.outputs);
@@ -84,16 +85,17 @@ impl WithSimd for Forward<'_> {
                 }
                 while packed <= y + pad {
                     let at = (packed + pad) % taps * row_len;
-                    let to = &mut frame[at..at + row_len];
+                    let to = &mut frame[at + inputs..at + row_len];
                     if packed < height {
                         let from = match self.source {
                             Some(z) => {
-                                let at = (n * picture + packed * columns) * inputs;
-                                Rows(&z[at..at + columns * inputs], inputs)
+                                let at = (n * picture + packed * columns) * z_stride;
+                                Rows::new(&z[at..at + columns * z_stride], z_stride)
                             }
-                            None => Rows(&x[packed * columns * stride..][..columns * stride], stride),
+                            None => Rows::new(&x[packed * columns * stride..][..columns * stride], stride),
                         };
-                        activate(simd, self.norm, from, &mut to[inputs..row_len - inputs], inputs);
+                        activate(simd, self.norm, from, to, inputs);
+                        to[columns * inputs..].fill(0.0);
                     } else {
                         to.fill(0.0);
                     }
@@ -103,18 +105,25 @@ impl WithSimd for Forward<'_> {
                 let rows = [segment(0), segment(1), segment(2)];
                 let width = self.weights.width;
                 let c = c.get(columns * width);
-                simd.vectorize(Multiply {
-                    a: &rows[..taps],
-                    step: inputs,
-                    len: 3 * inputs,
-                    rows: columns,
-                    b: self.weights,
-                    c,
-                });
+                multiply(
+                    S::F32_LANES,
+                    Multiply {
+                        a: &rows[..taps],
+                        step: inputs,
+                        len: 3 * inputs,
+                        rows: columns,
+                        b: self.weights,
+                        c,
+                    },
+                );
                 self.finish
                     .apply(c, self.outputs, width, self.first + n * picture + y * columns);
-                let to = &mut x[y * columns * stride..(y + 1) * columns * stride][self.slot..];
-                deliver(simd, self.outputs, Rows(c, width), to, stride, &mut sums.near);
+                let to = (
+                    &mut x[y * columns * stride..(y + 1) * columns * stride],
+                    stride,
+                    self.slot,
+                );
+                deliver(simd, self.outputs, Rows::new(c, width), to, &mut sums.near);
             }
             sums.fold();
         }
@@ -159,9 +168,10 @@ impl WithSimd for Backward<'_> {
             width: columns,
             channels: stride,
         } = self.map;
-        let (inputs, outputs) = (self.norm.scale.len(), self.outputs);
+        let (inputs, outputs) = (self.norm.channels, self.outputs);
         let (taps, pad) = (self.kernel_height, self.kernel_height / 2);
-        let row_len = (columns + 2) * outputs;
+        let z_stride = inputs.next_multiple_of(PAD);
+        let row_len = (columns + 2) * outputs + PAD;
         let width = self.weights.width;
         let picture = height * columns;
         let Scratch {
@@ -177,18 +187,21 @@ impl WithSimd for Backward<'_> {
         bias.clear();
         bias.resize(outputs, 0.0);
         let weight = weight.zeros(taps * 3 * outputs * width);
+        let frame = frame.zeros((height + 2 * pad) * row_len);
         for (n, (x, g)) in self
             .x
             .chunks_exact(picture * stride)
             .zip(self.g.chunks_exact_mut(picture * stride))
             .enumerate()
         {
-            let frame = frame.zeros((height + 2 * pad) * row_len);
             for y in 0..height {
-                let block = y * columns * stride + self.slot..(y + 1) * columns * stride;
-                let to = &mut frame[(y + pad) * row_len + outputs..(y + pad + 1) * row_len - outputs];
-                let (g, x) = (Rows(&g[block.clone()], stride), Rows(&x[block], stride));
+                let block = y * columns * stride..(y + 1) * columns * stride;
+                let to = &mut frame[(y + pad) * row_len + outputs..(y + pad + 1) * row_len];
+                let g = Rows::new(&g[block.clone()], stride).from(self.slot);
+                let x = Rows::new(&x[block], stride).from(self.slot);
                 settle(simd, self.owed, None, g, x, to, outputs);
+                let (to, rest) = to.split_at_mut(columns * outputs);
+                rest.fill(0.0);
                 if let Some(dropout) = self.dropout {
                     dropout.apply(to, (self.first + n * picture + y * columns) * outputs);
                 }
@@ -205,28 +218,31 @@ impl WithSimd for Backward<'_> {
                 for y in start..start + rows {
                     let segment = |ky: usize| &frame[(y + ky.min(taps - 1)) * row_len..][..row_len];
                     let segments = [segment(0), segment(1), segment(2)];
-                    simd.vectorize(Multiply {
-                        a: &segments[..taps],
-                        step: outputs,
-                        len: 3 * outputs,
-                        rows: columns,
-                        b: self.weights,
-                        c,
-                    });
+                    multiply(
+                        S::F32_LANES,
+                        Multiply {
+                            a: &segments[..taps],
+                            step: outputs,
+                            len: 3 * outputs,
+                            rows: columns,
+                            b: self.weights,
+                            c,
+                        },
+                    );
                     let tile = &mut b[(y - start) * columns * width..(y - start + 1) * columns * width];
-                    let products = Rows(c, width);
+                    let products = Rows::new(c, width);
                     match &mut self.sink {
                         Sink::Bottleneck(z, d) => {
-                            let at = (n * picture + y * columns) * inputs;
-                            let z = Rows(&z[at..at + columns * inputs], inputs);
-                            let d = &mut d[at..at + columns * inputs];
-                            pass(simd, self.norm, z, products, tile, d, &mut sums.near);
+                            let row = (n * picture + y * columns) * z_stride;
+                            let row = row..row + columns * z_stride;
+                            let z = Rows::new(&z[row.clone()], z_stride);
+                            pass(simd, self.norm, z, products, tile, &mut d[row], &mut sums.near);
                         }
                         Sink::Block => {
                             let block = y * columns * stride..(y + 1) * columns * stride;
-                            let x = Rows(&x[block.clone()], stride);
+                            let x = Rows::new(&x[block.clone()], stride);
                             activate(simd, self.norm, x, tile, width);
-                            let a = Rows(tile, width);
+                            let a = Rows::new(tile, width);
                             give(
                                 simd,
                                 self.norm,
@@ -240,17 +256,20 @@ impl WithSimd for Backward<'_> {
                     }
                 }
                 for ky in 0..taps {
-                    simd.vectorize(Outer {
-                        a: &frame[(start + ky) * row_len..],
-                        a_step: outputs,
-                        a_row: row_len,
-                        b,
-                        width,
-                        rows,
-                        pixels: columns,
-                        m: 3 * outputs,
-                        c: &mut weight[ky * 3 * outputs * width..],
-                    });
+                    outer(
+                        S::F32_LANES,
+                        Outer {
+                            a: &frame[(start + ky) * row_len..],
+                            a_step: outputs,
+                            a_row: row_len,
+                            b,
+                            width,
+                            rows,
+                            pixels: columns,
+                            m: 3 * outputs,
+                            c: &mut weight[ky * 3 * outputs * width..],
+                        },
+                    );
                 }
                 start += rows;
             }
@@ -272,26 +291,33 @@ fn pass<S: Simd>(
 ) {
     let zero = simd.splat_f32s(0.0);
     let [first, second] = sums;
-    sweep(simd, norm.scale.len(), |span: Span| {
-        let scale = span.load(simd, &norm.scale);
-        let shift = span.load(simd, &norm.shift);
-        let mean = span.load(simd, &norm.mean);
-        let mut sum = span.load(simd, first);
-        let mut product = span.load(simd, second);
-        let rows = z.0.chunks(z.1).zip(products.0.chunks(products.1));
-        for (((z, c), read), d) in rows.zip(read.chunks_mut(products.1)).zip(d.chunks_mut(z.1)) {
-            let z = span.load(simd, z);
-            let y = simd.mul_add_e_f32s(z, scale, shift);
-            span.store(simd, read, simd.max_f32s(y, zero));
-            let on = simd.greater_than_f32s(y, zero);
-            let passed = simd.select_f32s(on, span.load(simd, c), zero);
-            span.store(simd, d, passed);
-            sum = simd.add_f32s(sum, passed);
-            product = simd.mul_add_e_f32s(passed, simd.sub_f32s(z, mean), product);
-        }
-        span.store(simd, first, sum);
-        span.store(simd, second, product);
-    });
+    sweep(
+        simd,
+        norm.channels,
+        #[inline(always)]
+        |span: Span| {
+            let scale = span.load(simd, &norm.scale);
+            let shift = span.load(simd, &norm.shift);
+            let mean = span.load(simd, &norm.mean);
+            let mut sum = span.load(simd, first);
+            let mut product = span.load(simd, second);
+            let written = read
+                .chunks_exact_mut(products.stride)
+                .zip(d.chunks_exact_mut(z.stride));
+            for ((z, c), (read, d)) in z.iter().zip(products.iter()).zip(written) {
+                let z = span.load(simd, z);
+                let y = simd.mul_add_e_f32s(z, scale, shift);
+                span.store(simd, read, simd.max_f32s(y, zero));
+                let on = simd.greater_than_f32s(y, zero);
+                let passed = simd.select_f32s(on, span.load(simd, c), zero);
+                span.store(simd, d, passed);
+                sum = simd.add_f32s(sum, passed);
+                product = simd.mul_add_e_f32s(passed, simd.sub_f32s(z, mean), product);
+            }
+            span.store(simd, first, sum);
+            span.store(simd, second, product);
+        },
+    );
 }
 
 #[cfg(test)]

@@ -11,8 +11,10 @@ use pulp::{Simd, WithSimd};
 pub(super) struct Average<'a> {
     pub(super) x: &'a [f32],
     pub(super) map: Map,
+    /// Channels that mean something.
+    pub(super) channels: usize,
     pub(super) norm: Option<&'a Active>,
-    /// `[picture][c]`.
+    /// `[picture][c]`, padded like the map.
     pub(super) to: &'a mut [f32],
 }
 
@@ -21,27 +23,32 @@ impl WithSimd for Average<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let channels = self.map.channels;
+        let (stride, channels) = (self.map.channels, self.channels);
         let share = simd.splat_f32s(1.0 / self.map.pixels() as f32);
         let zero = simd.splat_f32s(0.0);
-        let pictures = self.x.chunks_exact(self.map.pixels() * channels);
-        for (x, to) in pictures.zip(self.to.chunks_exact_mut(channels)) {
-            sweep(simd, channels, |span: Span| {
-                let mut sum = zero;
-                if let Some(norm) = self.norm {
-                    let scale = span.load(simd, &norm.scale);
-                    let shift = span.load(simd, &norm.shift);
-                    for x in x.chunks_exact(channels) {
-                        let y = simd.mul_add_e_f32s(span.load(simd, x), scale, shift);
-                        sum = simd.add_f32s(sum, simd.max_f32s(y, zero));
+        let pictures = self.x.chunks_exact(self.map.pixels() * stride);
+        for (x, to) in pictures.zip(self.to.chunks_exact_mut(stride)) {
+            sweep(
+                simd,
+                channels,
+                #[inline(always)]
+                |span: Span| {
+                    let mut sum = zero;
+                    if let Some(norm) = self.norm {
+                        let scale = span.load(simd, &norm.scale);
+                        let shift = span.load(simd, &norm.shift);
+                        for x in x.chunks_exact(stride) {
+                            let y = simd.mul_add_e_f32s(span.load(simd, x), scale, shift);
+                            sum = simd.add_f32s(sum, simd.max_f32s(y, zero));
+                        }
+                    } else {
+                        for x in x.chunks_exact(stride) {
+                            sum = simd.add_f32s(sum, span.load(simd, x));
+                        }
                     }
-                } else {
-                    for x in x.chunks_exact(channels) {
-                        sum = simd.add_f32s(sum, span.load(simd, x));
-                    }
-                }
-                span.store(simd, to, simd.mul_f32s(sum, share));
-            });
+                    span.store(simd, to, simd.mul_f32s(sum, share));
+                },
+            );
         }
     }
 }
@@ -51,8 +58,10 @@ pub(super) struct Spread<'a> {
     pub(super) x: &'a [f32],
     pub(super) g: &'a mut [f32],
     pub(super) map: Map,
+    /// Channels that mean something.
+    pub(super) channels: usize,
     pub(super) norm: Option<&'a Active>,
-    /// Gradients of the averages, `[picture][c]`.
+    /// Gradients of the averages, `[picture][c]`, padded like the map.
     pub(super) from: &'a [f32],
     pub(super) scratch: &'a mut Scratch,
 }
@@ -62,49 +71,54 @@ impl WithSimd for Spread<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let channels = self.map.channels;
+        let (stride, channels) = (self.map.channels, self.channels);
         let share = simd.splat_f32s(1.0 / self.map.pixels() as f32);
         let zero = simd.splat_f32s(0.0);
-        let size = self.map.pixels() * channels;
+        let size = self.map.pixels() * stride;
         let sums = &mut self.scratch.sums;
         sums.start(channels);
         let pictures = self.x.chunks_exact(size).zip(self.g.chunks_exact_mut(size));
-        for ((x, g), from) in pictures.zip(self.from.chunks_exact(channels)) {
+        for ((x, g), from) in pictures.zip(self.from.chunks_exact(stride)) {
             let [first, second] = &mut sums.near;
-            sweep(simd, channels, |span: Span| {
-                let from = simd.mul_f32s(span.load(simd, from), share);
-                let pixels = x.chunks_exact(channels).zip(g.chunks_exact_mut(channels));
-                let Some(norm) = self.norm else {
-                    for (_, g) in pixels {
-                        span.store(simd, g, from);
+            sweep(
+                simd,
+                channels,
+                #[inline(always)]
+                |span: Span| {
+                    let from = simd.mul_f32s(span.load(simd, from), share);
+                    let pixels = x.chunks_exact(stride).zip(g.chunks_exact_mut(stride));
+                    let Some(norm) = self.norm else {
+                        for (_, g) in pixels {
+                            span.store(simd, g, from);
+                        }
+                        return;
+                    };
+                    let scale = span.load(simd, &norm.scale);
+                    let shift = span.load(simd, &norm.shift);
+                    let mean = span.load(simd, &norm.mean);
+                    let mut sum = span.load(simd, first);
+                    let mut product = span.load(simd, second);
+                    for (x, g) in pixels {
+                        let x = span.load(simd, x);
+                        let on = simd.greater_than_f32s(simd.mul_add_e_f32s(x, scale, shift), zero);
+                        let d = simd.select_f32s(on, from, zero);
+                        sum = simd.add_f32s(sum, d);
+                        product = simd.mul_add_e_f32s(d, simd.sub_f32s(x, mean), product);
+                        span.store(simd, g, simd.mul_f32s(scale, d));
                     }
-                    return;
-                };
-                let scale = span.load(simd, &norm.scale);
-                let shift = span.load(simd, &norm.shift);
-                let mean = span.load(simd, &norm.mean);
-                let mut sum = span.load(simd, first);
-                let mut product = span.load(simd, second);
-                for (x, g) in pixels {
-                    let x = span.load(simd, x);
-                    let on = simd.greater_than_f32s(simd.mul_add_e_f32s(x, scale, shift), zero);
-                    let d = simd.select_f32s(on, from, zero);
-                    sum = simd.add_f32s(sum, d);
-                    product = simd.mul_add_e_f32s(d, simd.sub_f32s(x, mean), product);
-                    span.store(simd, g, simd.mul_f32s(scale, d));
-                }
-                span.store(simd, first, sum);
-                span.store(simd, second, product);
-            });
+                    span.store(simd, first, sum);
+                    span.store(simd, second, product);
+                },
+            );
             sums.fold();
         }
     }
 }
 
-/// Logits of averages, `[picture][class]`.
-pub(super) fn linear(head: &Linear, averages: &[f32], logits: &mut [f32]) {
+/// Logits of averages that lie `stride` floats apart, `[picture][class]`.
+pub(super) fn linear(head: &Linear, averages: &[f32], stride: usize, logits: &mut [f32]) {
     let pictures = averages
-        .chunks_exact(head.inputs)
+        .chunks_exact(stride)
         .zip(logits.chunks_exact_mut(head.outputs));
     for (averages, logits) in pictures {
         let rows = head.weight.chunks_exact(head.inputs).zip(&head.bias);
@@ -118,15 +132,14 @@ pub(super) fn linear(head: &Linear, averages: &[f32], logits: &mut [f32]) {
 pub(super) fn linear_back(
     head: &Linear,
     averages: &[f32],
+    stride: usize,
     logits: &[f32],
     gradient: &mut Linear,
 ) -> Vec<f32> {
     gradient.weight.fill(0.0);
     gradient.bias.fill(0.0);
     let mut back = vec![0.0; averages.len()];
-    let pictures = averages
-        .chunks_exact(head.inputs)
-        .zip(back.chunks_exact_mut(head.inputs));
+    let pictures = averages.chunks_exact(stride).zip(back.chunks_exact_mut(stride));
     for ((averages, back), logits) in pictures.zip(logits.chunks_exact(head.outputs)) {
         for (o, d) in logits.iter().enumerate() {
             gradient.bias[o] += d;

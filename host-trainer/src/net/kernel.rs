@@ -131,6 +131,18 @@ impl Panels {
     }
 }
 
+/// Runs [`Multiply`]. Never inlined, so that its many tiles are compiled once.
+#[inline(never)]
+pub(super) fn multiply(lanes: usize, op: Multiply<'_>) {
+    dispatch(lanes, op);
+}
+
+/// Runs [`Outer`]. Never inlined, so that its many tiles are compiled once.
+#[inline(never)]
+pub(super) fn outer(lanes: usize, op: Outer<'_>) {
+    dispatch(lanes, op);
+}
+
 /// c[row][n] = sum over segments and k of segment[row * step + k] * b[segment * len + k][n].
 pub(super) struct Multiply<'a> {
     /// Left-hand rows, in segments that start at row 0 each.
@@ -320,54 +332,80 @@ fn outer_tile<S: Simd, const P: usize, const V: usize>(simd: S, args: OuterArgs<
     }
 }
 
-/// A run of channels that fills one vector, or the rest that does not.
+/// Billions of operations per second of products that stay in the first cache level, on all threads, timed for about
+/// `seconds`: what this program could reach at best.
+pub fn product_speed(seconds: f64) -> f64 {
+    let lanes = widest();
+    let (rows, k) = (32, 96);
+    let weights = Panels::new(lanes, k, MOST_VECTORS * lanes, |k, n| (k + n) as f32);
+    let start = std::time::Instant::now();
+    let speeds = rayon::broadcast(|_| {
+        let source = vec![1.0f32; rows * k];
+        let mut c = vec![0.0; rows * weights.width];
+        let mut products = 0u64;
+        while start.elapsed().as_secs_f64() < seconds {
+            for _ in 0..100 {
+                let a = [core::hint::black_box(&source[..])];
+                multiply(
+                    lanes,
+                    Multiply {
+                        a: &a,
+                        step: k,
+                        len: k,
+                        rows,
+                        b: &weights,
+                        c: &mut c,
+                    },
+                );
+                core::hint::black_box(&c);
+                products += 1;
+            }
+        }
+        products as f64 * (2 * rows * k * weights.width) as f64 / start.elapsed().as_secs_f64()
+    });
+    speeds.iter().sum::<f64>() / 1e9
+}
+
+/// Channels are padded to a multiple of this many in every row and every list of factors, so that whole vectors can be
+/// read and written wherever a row begins.
+pub(super) const PAD: usize = 16;
+
+/// One vector of channels.
 #[derive(Clone, Copy)]
 pub(super) struct Span {
     /// First channel.
     pub(super) at: usize,
-    /// Channels, at most one vector.
-    len: usize,
 }
 
 impl Span {
-    /// Its channels of `row`; lanes beyond them are zero.
+    /// Its channels of `row`.
     #[inline(always)]
-    pub(super) fn load<S: Simd>(self, simd: S, row: &[f32]) -> S::f32s {
-        if self.len == S::F32_LANES {
-            let (vectors, _) = S::as_simd_f32s(&row[self.at..self.at + S::F32_LANES]);
-            vectors[0]
-        } else {
-            simd.partial_load_f32s(&row[self.at..self.at + self.len])
-        }
+    pub(super) fn load<S: Simd>(self, _: S, row: &[f32]) -> S::f32s {
+        let (vectors, _) = S::as_simd_f32s(&row[self.at..self.at + S::F32_LANES]);
+        vectors[0]
     }
 
     /// Writes its channels to `row`.
     #[inline(always)]
-    pub(super) fn store<S: Simd>(self, simd: S, row: &mut [f32], value: S::f32s) {
-        if self.len == S::F32_LANES {
-            let (vectors, _) = S::as_mut_simd_f32s(&mut row[self.at..self.at + S::F32_LANES]);
-            vectors[0] = value;
-        } else {
-            simd.partial_store_f32s(&mut row[self.at..self.at + self.len], value);
-        }
+    pub(super) fn store<S: Simd>(self, _: S, row: &mut [f32], value: S::f32s) {
+        let (vectors, _) = S::as_mut_simd_f32s(&mut row[self.at..self.at + S::F32_LANES]);
+        vectors[0] = value;
+    }
+
+    /// The same channels `by` floats further on.
+    #[inline(always)]
+    pub(super) fn moved(self, by: usize) -> Self {
+        Self { at: self.at + by }
     }
 }
 
-/// Calls `body` for every vector of `channels` channels, the incomplete one last.
+/// Calls `body` for every vector of `channels` channels, the last first: where rows lie close together, a vector that
+/// reaches beyond its row is overwritten by those of the next.
 #[inline(always)]
 pub(super) fn sweep<S: Simd>(_: S, channels: usize, mut body: impl FnMut(Span)) {
-    let mut at = 0;
-    while at + S::F32_LANES <= channels {
+    for vector in (0..channels.div_ceil(S::F32_LANES)).rev() {
         body(Span {
-            at,
-            len: S::F32_LANES,
-        });
-        at += S::F32_LANES;
-    }
-    if at < channels {
-        body(Span {
-            at,
-            len: channels - at,
+            at: vector * S::F32_LANES,
         });
     }
 }

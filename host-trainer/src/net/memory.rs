@@ -1,5 +1,6 @@
 //! Buffers of the training pass and what each of its jobs works in; belongs to `net`.
 
+use super::kernel::PAD;
 use core::ops::{Deref, DerefMut};
 
 /// Jobs a batch is cut into. Fixed, so that sums are added in the same order whatever the number of threads.
@@ -84,7 +85,7 @@ impl Room {
 /// Two sums per channel, in single precision for one picture and in double precision for a job.
 #[derive(Debug, Default)]
 pub(super) struct Sums {
-    /// Of the picture at hand.
+    /// Of the picture at hand, padded.
     pub(super) near: [Vec<f32>; 2],
     /// Of the job.
     pub(super) far: [Vec<f64>; 2],
@@ -95,7 +96,7 @@ impl Sums {
     pub(super) fn start(&mut self, channels: usize) {
         for (near, far) in self.near.iter_mut().zip(&mut self.far) {
             near.clear();
-            near.resize(channels, 0.0);
+            near.resize(channels.next_multiple_of(PAD), 0.0);
             far.clear();
             far.resize(channels, 0.0);
         }

@@ -18,6 +18,7 @@ mod transition;
 
 pub use head::Score;
 pub use infer::Site;
+pub use kernel::product_speed;
 pub use pass::{Pass, Step};
 
 use crate::spec::{Layer as LayerSpec, Spec};

@@ -6,7 +6,7 @@
 //! channel's own producer reads its gradient.
 
 use super::BatchNorm;
-use super::kernel::{Span, sweep};
+use super::kernel::{PAD, Span, sweep};
 use super::memory::{Scratch, total};
 use pulp::Simd;
 
@@ -38,9 +38,10 @@ impl Moments {
     }
 }
 
-/// A batch norm as its consumers apply it: y = scale * x + shift.
+/// A batch norm as its consumers apply it: y = scale * x + shift, padded.
 #[derive(Debug)]
 pub(super) struct Active {
+    pub(super) channels: usize,
     pub(super) scale: Vec<f32>,
     pub(super) shift: Vec<f32>,
     /// Means the scale and shift were made from.
@@ -67,20 +68,17 @@ impl Active {
             .gamma
             .iter()
             .zip(&inverse)
-            .map(|(gamma, inverse)| gamma * inverse)
+            .map(|(g, inverse)| g * inverse)
             .collect();
-        let shift = norm
-            .beta
-            .iter()
-            .zip(mean)
-            .zip(&scale)
-            .map(|((beta, mean), scale)| beta - mean * scale)
+        let shift = (norm.beta.iter().zip(mean).zip(&scale))
+            .map(|((beta, mean), s)| beta - mean * s)
             .collect();
         Self {
-            scale,
-            shift,
-            mean: mean.to_vec(),
-            inverse,
+            channels: norm.channels(),
+            scale: padded(scale),
+            shift: padded(shift),
+            mean: padded(mean.to_vec()),
+            inverse: padded(inverse),
         }
     }
 }
@@ -104,9 +102,10 @@ pub(super) struct Pull {
     slope: Vec<f64>,
 }
 
-/// The factors of [`Pull`] for some channels, ready for use.
+/// The factors of [`Pull`] for some channels, ready for use, padded.
 #[derive(Debug)]
 pub(super) struct Owed {
+    pub(super) channels: usize,
     pub(super) mean: Vec<f32>,
     pub(super) constant: Vec<f32>,
     pub(super) slope: Vec<f32>,
@@ -129,7 +128,7 @@ impl Pull {
     pub(super) fn take(&mut self, active: &Active, jobs: &[Scratch], count: usize, gradient: &mut BatchNorm) {
         let firsts = total(jobs, 0);
         let seconds = total(jobs, 1);
-        for c in 0..active.scale.len() {
+        for c in 0..active.channels {
             let (scale, inverse) = (f64::from(active.scale[c]), f64::from(active.inverse[c]));
             gradient.beta[c] = firsts[c] as f32;
             gradient.gamma[c] = (seconds[c] * inverse) as f32;
@@ -141,34 +140,71 @@ impl Pull {
     /// The factors for `channels` channels from `slot` on.
     pub(super) fn owed(&self, moments: &Moments, slot: usize, channels: usize) -> Owed {
         let range = slot..slot + channels;
-        let single = |values: &[f64]| values[range.clone()].iter().map(|v| *v as f32).collect();
+        let single = |values: &[f64]| padded(values[range.clone()].iter().map(|v| *v as f32).collect());
         Owed {
-            mean: moments.mean[range.clone()].to_vec(),
+            channels,
+            mean: padded(moments.mean[range.clone()].to_vec()),
             constant: single(&self.constant),
             slope: single(&self.slope),
         }
     }
 }
 
-/// Rows of channels: where the first starts, and floats from one pixel to the next.
-#[derive(Clone, Copy)]
-pub(super) struct Rows<'a>(pub(super) &'a [f32], pub(super) usize);
+/// `values`, with zeros up to a whole number of vectors.
+pub(super) fn padded(mut values: Vec<f32>) -> Vec<f32> {
+    values.resize(values.len().next_multiple_of(PAD), 0.0);
+    values
+}
 
-/// to[pixel][c] = relu(scale * x + shift); `to` has rows of `width` floats.
+/// Pixels of channels, one row of `stride` floats each, of which those from `at` on are meant.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a> {
+    pub(super) values: &'a [f32],
+    pub(super) stride: usize,
+    pub(super) at: usize,
+}
+
+impl<'a> Rows<'a> {
+    pub(super) fn new(values: &'a [f32], stride: usize) -> Self {
+        Self {
+            values,
+            stride,
+            at: 0,
+        }
+    }
+
+    pub(super) fn from(self, at: usize) -> Self {
+        Self { at, ..self }
+    }
+
+    #[inline(always)]
+    pub(super) fn iter(self) -> core::slice::ChunksExact<'a, f32> {
+        self.values.chunks_exact(self.stride)
+    }
+}
+
+/// to[pixel][c] = relu(scale * x + shift); `to` has a row every `width` floats and room for a vector behind the last.
 #[inline(always)]
 pub(super) fn activate<S: Simd>(simd: S, active: &Active, x: Rows<'_>, to: &mut [f32], width: usize) {
     let zero = simd.splat_f32s(0.0);
-    sweep(simd, active.scale.len(), |span: Span| {
-        let scale = span.load(simd, &active.scale);
-        let shift = span.load(simd, &active.shift);
-        for (x, to) in x.0.chunks(x.1).zip(to.chunks_mut(width)) {
-            let y = simd.mul_add_e_f32s(span.load(simd, x), scale, shift);
-            span.store(simd, to, simd.max_f32s(y, zero));
-        }
-    });
+    sweep(
+        simd,
+        active.channels,
+        #[inline(always)]
+        |span: Span| {
+            let scale = span.load(simd, &active.scale);
+            let shift = span.load(simd, &active.shift);
+            let (from, mut at) = (span.moved(x.at), span);
+            for x in x.iter() {
+                let y = simd.mul_add_e_f32s(from.load(simd, x), scale, shift);
+                at.store(simd, to, simd.max_f32s(y, zero));
+                at = at.moved(width);
+            }
+        },
+    );
 }
 
-/// to[pixel][c] = g - (constant + (x - mean) * slope), times `factor`.
+/// to[pixel][c] = factor * (g - (constant + (x - mean) * slope)); `to` as in [`activate`].
 #[inline(always)]
 pub(super) fn settle<S: Simd>(
     simd: S,
@@ -179,41 +215,54 @@ pub(super) fn settle<S: Simd>(
     to: &mut [f32],
     width: usize,
 ) {
-    sweep(simd, owed.mean.len(), |span: Span| {
-        let mean = span.load(simd, &owed.mean);
-        let constant = span.load(simd, &owed.constant);
-        let slope = span.load(simd, &owed.slope);
-        let factor = factor.map_or(simd.splat_f32s(1.0), |factor| span.load(simd, factor));
-        for ((g, x), to) in g.0.chunks(g.1).zip(x.0.chunks(x.1)).zip(to.chunks_mut(width)) {
-            let centred = simd.sub_f32s(span.load(simd, x), mean);
-            let owed = simd.mul_add_e_f32s(centred, slope, constant);
-            let y = simd.mul_f32s(simd.sub_f32s(span.load(simd, g), owed), factor);
-            span.store(simd, to, y);
-        }
-    });
+    sweep(
+        simd,
+        owed.channels,
+        #[inline(always)]
+        |span: Span| {
+            let mean = span.load(simd, &owed.mean);
+            let constant = span.load(simd, &owed.constant);
+            let slope = span.load(simd, &owed.slope);
+            let factor = factor.map_or(simd.splat_f32s(1.0), |factor| span.load(simd, factor));
+            let (from_g, from_x, mut at) = (span.moved(g.at), span.moved(x.at), span);
+            for (g, x) in g.iter().zip(x.iter()) {
+                let centred = simd.sub_f32s(from_x.load(simd, x), mean);
+                let owed = simd.mul_add_e_f32s(centred, slope, constant);
+                let y = simd.mul_f32s(simd.sub_f32s(from_g.load(simd, g), owed), factor);
+                at.store(simd, to, y);
+                at = at.moved(width);
+            }
+        },
+    );
 }
 
-/// Copies rows of products to their channels and adds them and their squares to the sums.
+/// Copies rows of products to the channels from `slot` on of rows of `width` floats, and adds them and their squares
+/// to the sums. Channels behind them, up to a whole vector, are written too.
 #[inline(always)]
 pub(super) fn deliver<S: Simd>(
     simd: S,
     channels: usize,
     from: Rows<'_>,
-    to: &mut [f32],
-    width: usize,
+    (to, width, slot): (&mut [f32], usize, usize),
     sums: &mut [Vec<f32>; 2],
 ) {
     let [first, second] = sums;
-    sweep(simd, channels, |span: Span| {
-        let mut sum = span.load(simd, first);
-        let mut square = span.load(simd, second);
-        for (from, to) in from.0.chunks(from.1).zip(to.chunks_mut(width)) {
-            let y = span.load(simd, from);
-            span.store(simd, to, y);
-            sum = simd.add_f32s(sum, y);
-            square = simd.mul_add_e_f32s(y, y, square);
-        }
-        span.store(simd, first, sum);
-        span.store(simd, second, square);
-    });
+    sweep(
+        simd,
+        channels,
+        #[inline(always)]
+        |span: Span| {
+            let mut sum = span.load(simd, first);
+            let mut square = span.load(simd, second);
+            let at = span.moved(slot);
+            for (from, to) in from.iter().zip(to.chunks_exact_mut(width)) {
+                let y = span.load(simd, from);
+                at.store(simd, to, y);
+                sum = simd.add_f32s(sum, y);
+                square = simd.mul_add_e_f32s(y, y, square);
+            }
+            span.store(simd, first, sum);
+            span.store(simd, second, square);
+        },
+    );
 }

@@ -5,7 +5,7 @@
 
 use super::dropout::Dropout;
 use super::head::{self, Score};
-use super::kernel::{dispatch, lanes, widest};
+use super::kernel::{PAD, dispatch, lanes, widest};
 use super::memory::{Buffer, JOBS, Scratch, share, total, total_bias, total_weight};
 use super::norm::{Active, Moments, Owed, Pull, follow};
 use super::{BatchNorm, Conv, Network, conv1x1, conv3x3, stem, transition};
@@ -15,6 +15,8 @@ use rayon::prelude::*;
 /// A block buffer and everything its channels share.
 #[derive(Debug)]
 struct Features {
+    channels: usize,
+    /// Its shape, with the floats from one pixel to the next as channels.
     map: Map,
     values: Buffer,
     gradients: Buffer,
@@ -28,6 +30,13 @@ struct Inner {
     channels: usize,
     values: Buffer,
     moments: Moments,
+}
+
+impl Inner {
+    /// Floats from one pixel to the next.
+    fn stride(&self) -> usize {
+        self.channels.next_multiple_of(PAD)
+    }
 }
 
 /// Buffers for batches of up to a given size, and the passes over them.
@@ -78,26 +87,36 @@ impl Pass {
     fn new(spec: &Spec, capacity: usize, training: bool) -> Self {
         let maps = spec.maps();
         let trained = |len: usize| Buffer::new(if training { len } else { 0 });
-        let features = |map: Map| {
+        let features = |map: Map, last: usize| {
+            let channels = map.channels;
+            // A whole vector fits where the last layer's slot begins.
+            let stride = (channels - last + last.next_multiple_of(PAD)).next_multiple_of(PAD);
+            let map = Map {
+                channels: stride,
+                ..map
+            };
             let len = capacity * map.pixels() * map.channels;
             Features {
+                channels,
                 map,
                 values: Buffer::new(len),
                 gradients: trained(len),
-                moments: Moments::new(map.channels),
-                pull: Pull::new(map.channels),
+                moments: Moments::new(channels),
+                pull: Pull::new(channels),
             }
         };
-        let mut buffers: Vec<Features> = maps.blocks.iter().map(|map| features(*map)).collect();
+        let mut buffers: Vec<Features> = (maps.blocks.iter().zip(&spec.blocks))
+            .map(|(map, block)| features(*map, block.layers.last().map_or(0, |layer| layer.growth)))
+            .collect();
         if spec.blocks.last().is_some_and(|block| block.transition.is_some()) {
-            buffers.push(features(maps.head));
+            buffers.push(features(maps.head, 0));
         }
         let mut largest = 0;
         let mut inner = Vec::with_capacity(spec.blocks.len());
         for (block, map) in spec.blocks.iter().zip(&maps.blocks) {
             let made = block.layers.iter().map(|layer| {
                 layer.bottleneck.map(|channels| {
-                    let len = capacity * map.pixels() * channels;
+                    let len = capacity * map.pixels() * channels.next_multiple_of(PAD);
                     largest = largest.max(len);
                     Inner {
                         channels,
@@ -108,8 +127,12 @@ impl Pass {
             });
             inner.push(made.collect());
         }
+        let stem_map = Map {
+            channels: maps.stem.channels.next_multiple_of(PAD),
+            ..maps.stem
+        };
         let stem = spec.stem.norm.then(|| {
-            let len = capacity * maps.stem.pixels() * maps.stem.channels;
+            let len = capacity * stem_map.pixels() * stem_map.channels;
             if training {
                 largest = largest.max(len);
             }
@@ -119,14 +142,15 @@ impl Pass {
                 moments: Moments::new(maps.stem.channels),
             }
         });
+        let averages = buffers.last().map_or(0, |last| capacity * last.map.channels);
         Self {
             capacity,
             features: buffers,
             inner,
             stem,
-            stem_map: maps.stem,
+            stem_map,
             delta: Buffer::new(largest),
-            averages: vec![0.0; capacity * maps.head.channels],
+            averages: vec![0.0; averages],
             logits: vec![0.0; capacity * spec.classes],
             jobs: (0..JOBS).map(|_| Scratch::default()).collect(),
             spec: spec.clone(),
@@ -200,7 +224,7 @@ impl Pass {
             Dropout::new(probability, key, place)
         };
         for (b, block) in network.blocks.iter().enumerate() {
-            let mut slot = self.features[b].map.channels
+            let mut slot = self.features[b].channels
                 - block
                     .layers
                     .iter()
@@ -228,24 +252,30 @@ impl Pass {
             .final_norm
             .as_ref()
             .map(|norm| active(norm, &last.moments, statistics));
-        let channels = last.map.channels;
+        let (channels, stride) = (last.channels, last.map.channels);
         let share = share(n);
-        let averages = &mut self.averages[..n * channels];
-        last.values[..n * last.map.pixels() * channels]
-            .par_chunks(share * last.map.pixels() * channels)
-            .zip(averages.par_chunks_mut(share * channels))
+        let averages = &mut self.averages[..n * stride];
+        last.values[..n * last.map.pixels() * stride]
+            .par_chunks(share * last.map.pixels() * stride)
+            .zip(averages.par_chunks_mut(share * stride))
             .for_each(|(x, to)| {
                 dispatch(
                     widest(),
                     head::Average {
                         x,
                         map: last.map,
+                        channels,
                         norm: norm.as_ref(),
                         to,
                     },
                 );
             });
-        head::linear(&network.head, averages, &mut self.logits[..n * self.spec.classes]);
+        head::linear(
+            &network.head,
+            averages,
+            stride,
+            &mut self.logits[..n * self.spec.classes],
+        );
     }
 
     fn stem_forward(&mut self, network: &Network, images: &[u8], n: usize, statistics: Statistics) {
@@ -319,6 +349,7 @@ impl Pass {
         };
         let features = &self.features[b];
         let (pixels, stride, outputs) = (features.map.pixels(), features.map.channels, inner.channels);
+        let inner_size = pixels * inner.stride();
         let lanes = lanes(outputs);
         let weights = conv1x1::forward_panels(conv, lanes);
         let share = share(n);
@@ -330,7 +361,7 @@ impl Pass {
         };
         features.values[..n * pixels * stride]
             .par_chunks(share * pixels * stride)
-            .zip(z[..n * pixels * outputs].par_chunks_mut(share * pixels * outputs))
+            .zip(z[..n * inner_size].par_chunks_mut(share * inner_size))
             .zip(&mut *jobs)
             .enumerate()
             .with_max_len(1)
@@ -383,7 +414,7 @@ impl Pass {
             } else {
                 &inner.values
             };
-            (values, share * pixels * inner.channels)
+            (values, share * pixels * inner.stride())
         });
         features.values[..n * pixels * stride]
             .par_chunks_mut(share * pixels * stride)
@@ -478,7 +509,7 @@ impl Pass {
                 let drop = drops.next().flatten();
                 self.grow(b, transition, n, drop, &mut gradient.blocks[b]);
             }
-            let mut slot = self.features[b].map.channels;
+            let mut slot = self.features[b].channels;
             for (l, layer) in block.layers.iter().enumerate().rev() {
                 slot -= layer.conv2.outputs;
                 let to = &mut gradient.blocks[b].layers[l];
@@ -499,21 +530,21 @@ impl Pass {
         let Some(last) = self.features.last_mut() else {
             return;
         };
-        let (map, channels) = (last.map, last.map.channels);
-        let averages = &self.averages[..n * channels];
+        let (map, channels, stride) = (last.map, last.channels, last.map.channels);
+        let averages = &self.averages[..n * stride];
         let logits = &self.logits[..n * self.spec.classes];
-        let back = head::linear_back(&network.head, averages, logits, &mut gradient.head);
+        let back = head::linear_back(&network.head, averages, stride, logits, &mut gradient.head);
         let norm = network
             .final_norm
             .as_ref()
             .map(|norm| Active::batch(norm, &last.moments));
         let share = share(n);
         let jobs = &mut self.jobs[..n.div_ceil(share)];
-        let size = map.pixels() * channels;
+        let size = map.pixels() * stride;
         last.values[..n * size]
             .par_chunks(share * size)
             .zip(last.gradients[..n * size].par_chunks_mut(share * size))
-            .zip(back.par_chunks(share * channels))
+            .zip(back.par_chunks(share * stride))
             .zip(&mut *jobs)
             .with_max_len(1)
             .for_each(|(((x, g), from), scratch)| {
@@ -523,6 +554,7 @@ impl Pass {
                         x,
                         g,
                         map,
+                        channels,
                         norm: norm.as_ref(),
                         from,
                         scratch,
@@ -554,7 +586,7 @@ impl Pass {
         let owed = features.pull.owed(&features.moments, slot, conv.outputs);
         let share = share(n);
         let jobs = &mut self.jobs[..n.div_ceil(share)];
-        let inner_size = pixels * conv.inputs;
+        let inner_size = pixels * conv.inputs.next_multiple_of(PAD);
         let sinks: Vec<conv3x3::Sink<'_>> = match inner {
             Some(inner) => inner.values[..n * inner_size]
                 .chunks(share * inner_size)
@@ -635,7 +667,7 @@ impl Pass {
         let weights = conv1x1::backward_panels(conv, lanes);
         let share = share(n);
         let jobs = &mut self.jobs[..n.div_ceil(share)];
-        let (size, inner_size) = (pixels * stride, pixels * outputs);
+        let (size, inner_size) = (pixels * stride, pixels * inner.stride());
         features.values[..n * size]
             .par_chunks(share * size)
             .zip(features.gradients[..n * size].par_chunks_mut(share * size))
@@ -659,7 +691,6 @@ impl Pass {
                         dropout,
                         has_bias: conv.bias.is_some(),
                         weights: &weights,
-                        lanes,
                         first: job * share * pixels,
                         scratch,
                     },
@@ -713,7 +744,6 @@ impl Pass {
                         dropout,
                         has_bias: conv.bias.is_some(),
                         weights: &weights,
-                        lanes,
                         first: job * share * next_map.pixels(),
                         scratch,
                     },
@@ -736,7 +766,7 @@ impl Pass {
         if let (Some(inner), Some(norm), Some(to)) = (&self.stem, &network.stem.norm, &mut gradient.stem.norm)
         {
             let norm = Active::batch(norm, &inner.moments);
-            let size = self.stem_map.pixels() * filters;
+            let size = self.stem_map.pixels() * self.stem_map.channels;
             let pooled = map.pixels() * map.channels;
             inner.values[..n * size]
                 .par_chunks(share * size)
@@ -780,7 +810,6 @@ impl Pass {
                         map,
                         owed: &owed,
                         scale: scale.as_deref(),
-                        lanes,
                         has_bias: to.bias.is_some(),
                         scratch,
                     },

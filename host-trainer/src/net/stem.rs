@@ -1,7 +1,7 @@
 //! The first convolution, over normalised bytes, and the ImageNet form's batch norm, ReLU and max pool; belongs to `net`.
 
 use super::conv1x1::{Finish, add_columns};
-use super::kernel::{Multiply, Outer, Panels};
+use super::kernel::{Multiply, Outer, Panels, multiply, outer};
 use super::memory::Scratch;
 use super::norm::{Active, Owed, Rows, deliver, settle};
 use super::{Conv, Normalisation};
@@ -109,20 +109,29 @@ impl WithSimd for Forward<'_> {
                     *row = &frame[(y * self.walk.vertical() + ky) * row_len..][..row_len];
                 }
                 let c = c.get(columns * width);
-                simd.vectorize(Multiply {
-                    a: &rows[..stem.kernel_height],
-                    step: stem.stride * input.channels,
-                    len: stem.kernel_width * input.channels,
-                    rows: columns,
-                    b: self.weights,
-                    c,
-                });
+                multiply(
+                    S::F32_LANES,
+                    Multiply {
+                        a: &rows[..stem.kernel_height],
+                        step: stem.stride * input.channels,
+                        len: stem.kernel_width * input.channels,
+                        rows: columns,
+                        b: self.weights,
+                        c,
+                    },
+                );
                 Finish {
                     bias: self.bias,
                     dropout: None,
                 }
                 .apply(c, stem.filters, width, 0);
-                deliver(simd, stem.filters, Rows(c, width), to, stride, &mut sums.near);
+                deliver(
+                    simd,
+                    stem.filters,
+                    Rows::new(c, width),
+                    (to, stride, 0),
+                    &mut sums.near,
+                );
             }
             sums.fold();
         }
@@ -141,7 +150,6 @@ pub(super) struct Backward<'a> {
     pub(super) owed: &'a Owed,
     /// Scales of the batch norm right behind, if there is one.
     pub(super) scale: Option<&'a [f32]>,
-    pub(super) lanes: usize,
     pub(super) has_bias: bool,
     pub(super) scratch: &'a mut Scratch,
 }
@@ -158,7 +166,7 @@ impl WithSimd for Backward<'_> {
         } = self.map;
         let Walk { input, stem } = self.walk;
         let row_len = self.walk.row_len();
-        let width = stem.filters.next_multiple_of(self.lanes);
+        let width = stem.filters.next_multiple_of(S::F32_LANES);
         let m = stem.kernel_width * input.channels;
         let Scratch {
             frame,
@@ -171,7 +179,7 @@ impl WithSimd for Backward<'_> {
         bias.resize(stem.filters, 0.0);
         let weight = weight.zeros(stem.kernel_height * m * width);
         let frame = frame.zeros(self.walk.frame_len());
-        let dy = b.zeros(height * columns * width);
+        let dy = b.get(height * columns * width);
         let size = height * columns * stride;
         let pictures = self
             .images
@@ -182,8 +190,8 @@ impl WithSimd for Backward<'_> {
                 simd,
                 self.owed,
                 self.scale,
-                Rows(g, stride),
-                Rows(x, stride),
+                Rows::new(g, stride),
+                Rows::new(x, stride),
                 dy,
                 width,
             );
@@ -191,17 +199,20 @@ impl WithSimd for Backward<'_> {
                 add_columns(dy, width, bias);
             }
             for ky in 0..stem.kernel_height {
-                simd.vectorize(Outer {
-                    a: &frame[ky * row_len..],
-                    a_step: stem.stride * input.channels,
-                    a_row: self.walk.vertical() * row_len,
-                    b: dy,
-                    width,
-                    rows: height,
-                    pixels: columns,
-                    m,
-                    c: &mut weight[ky * m * width..],
-                });
+                outer(
+                    S::F32_LANES,
+                    Outer {
+                        a: &frame[ky * row_len..],
+                        a_step: stem.stride * input.channels,
+                        a_row: self.walk.vertical() * row_len,
+                        b: dy,
+                        width,
+                        rows: height,
+                        pixels: columns,
+                        m,
+                        c: &mut weight[ky * m * width..],
+                    },
+                );
             }
         }
     }
@@ -225,10 +236,10 @@ pub(super) fn pool(
     to_map: Map,
     scratch: &mut Scratch,
 ) {
-    let channels = map.channels;
+    let (channels, stride) = (norm.channels, map.channels);
     scratch.sums.start(channels);
     let pictures = from
-        .chunks_exact(map.pixels() * channels)
+        .chunks_exact(map.pixels() * stride)
         .zip(to.chunks_exact_mut(to_map.pixels() * to_map.channels));
     for (from, to) in pictures {
         for (pixel, to) in to.chunks_exact_mut(to_map.channels).enumerate() {
@@ -236,7 +247,7 @@ pub(super) fn pool(
             to[..channels].fill(0.0);
             for row in window(y, map.height) {
                 for column in window(x, map.width) {
-                    let from = &from[(row * map.width + column) * channels..][..channels];
+                    let from = &from[(row * map.width + column) * stride..][..channels];
                     for (c, (to, from)) in to.iter_mut().zip(from).enumerate() {
                         *to = to.max(from * norm.scale[c] + norm.shift[c]);
                     }
@@ -264,10 +275,10 @@ pub(super) fn unpool(
     owed: &Owed,
     scratch: &mut Scratch,
 ) {
-    let channels = map.channels;
+    let (channels, stride) = (norm.channels, map.channels);
     let sums = &mut scratch.sums;
     sums.start(channels);
-    let size = map.pixels() * channels;
+    let size = map.pixels() * stride;
     let pooled = to_map.pixels() * to_map.channels;
     let pictures = from.chunks_exact(size).zip(d.chunks_exact_mut(size));
     for ((from, d), (x, g)) in pictures.zip(to.0.chunks_exact(pooled).zip(to.1.chunks_exact(pooled))) {
@@ -281,7 +292,7 @@ pub(super) fn unpool(
                 let mut best = (0.0, None);
                 for row in window(y, map.height) {
                     for column in window(column, map.width) {
-                        let at = (row * map.width + column) * channels + c;
+                        let at = (row * map.width + column) * stride + c;
                         let value = from[at] * norm.scale[c] + norm.shift[c];
                         if value > best.0 {
                             best = (value, Some(at));
@@ -294,7 +305,7 @@ pub(super) fn unpool(
             }
         }
         let [first, second] = &mut sums.near;
-        for (from, d) in from.chunks_exact(channels).zip(d.chunks_exact(channels)) {
+        for (from, d) in from.chunks_exact(stride).zip(d.chunks_exact(stride)) {
             for c in 0..channels {
                 first[c] += d[c];
                 second[c] += d[c] * (from[c] - norm.mean[c]);

@@ -5,7 +5,7 @@
 
 use super::conv1x1::{Finish, add_columns};
 use super::dropout::Dropout;
-use super::kernel::{Multiply, Outer, Panels, Span, sweep};
+use super::kernel::{Multiply, Outer, Panels, Span, multiply, outer, sweep};
 use super::memory::{Scratch, runs};
 use super::norm::{Active, Owed, Rows, deliver, settle};
 use crate::spec::Map;
@@ -19,33 +19,45 @@ fn rows(map: Map) -> usize {
     if map.height == 1 { 1 } else { 2 }
 }
 
-/// Averages relu(scale * x + shift) over the neighbourhoods of `len` output pixels from `start` on.
+/// Averages relu(scale * x + shift) over the neighbourhoods of the output pixels from `start` on into rows of `width`.
 #[inline(always)]
-fn average<S: Simd>(simd: S, norm: &Active, x: &[f32], map: Map, start: usize, len: usize, to: &mut [f32]) {
-    let (stride, half, channels) = (map.channels, map.width / 2, norm.scale.len());
+fn average<S: Simd>(
+    simd: S,
+    norm: &Active,
+    x: &[f32],
+    map: Map,
+    start: usize,
+    (to, width): (&mut [f32], usize),
+) {
+    let (stride, half, channels) = (map.channels, map.width / 2, norm.channels);
     let rows = rows(map);
     let share = simd.splat_f32s(1.0 / (2 * rows) as f32);
     let zero = simd.splat_f32s(0.0);
-    sweep(simd, channels, |span: Span| {
-        let scale = span.load(simd, &norm.scale);
-        let shift = span.load(simd, &norm.shift);
-        let (mut y, mut column) = (start / half, start % half);
-        for to in to.chunks_exact_mut(channels).take(len) {
-            let mut sum = zero;
-            for row in 0..rows {
-                let at = ((y * rows + row) * map.width + 2 * column) * stride;
-                for x in x[at..at + 2 * stride].chunks_exact(stride) {
-                    let value = simd.mul_add_e_f32s(span.load(simd, x), scale, shift);
-                    sum = simd.add_f32s(sum, simd.max_f32s(value, zero));
+    sweep(
+        simd,
+        channels,
+        #[inline(always)]
+        |span: Span| {
+            let scale = span.load(simd, &norm.scale);
+            let shift = span.load(simd, &norm.shift);
+            let (mut y, mut column) = (start / half, start % half);
+            for to in to.chunks_exact_mut(width) {
+                let mut sum = zero;
+                for row in 0..rows {
+                    let at = ((y * rows + row) * map.width + 2 * column) * stride;
+                    for x in x[at..at + 2 * stride].chunks_exact(stride) {
+                        let value = simd.mul_add_e_f32s(span.load(simd, x), scale, shift);
+                        sum = simd.add_f32s(sum, simd.max_f32s(value, zero));
+                    }
+                }
+                span.store(simd, to, simd.mul_f32s(sum, share));
+                column += 1;
+                if column == half {
+                    (y, column) = (y + 1, 0);
                 }
             }
-            span.store(simd, to, simd.mul_f32s(sum, share));
-            column += 1;
-            if column == half {
-                (y, column) = (y + 1, 0);
-            }
-        }
-    });
+        },
+    );
 }
 
 /// Fills the first channels of the next block buffer, and sums them and their squares.
@@ -68,7 +80,8 @@ impl WithSimd for Forward<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let inputs = self.norm.scale.len();
+        let inputs = self.norm.channels;
+        let step = inputs.next_multiple_of(S::F32_LANES);
         let (stride, width) = (self.next_map.channels, self.weights.width);
         let picture = self.next_map.pixels();
         let Scratch { a, c, sums, .. } = self.scratch;
@@ -79,21 +92,30 @@ impl WithSimd for Forward<'_> {
             .zip(self.next.chunks_exact_mut(picture * stride));
         for (n, (x, next)) in pictures.enumerate() {
             for (start, len) in runs(picture, TILE) {
-                let a = a.get(len * inputs);
-                average(simd, self.norm, x, self.map, start, len, a);
+                let a = a.get(len * step);
+                average(simd, self.norm, x, self.map, start, (a, step));
                 let c = c.get(len * width);
-                simd.vectorize(Multiply {
-                    a: &[a],
-                    step: inputs,
-                    len: inputs,
-                    rows: len,
-                    b: self.weights,
-                    c,
-                });
+                multiply(
+                    S::F32_LANES,
+                    Multiply {
+                        a: &[a],
+                        step,
+                        len: inputs,
+                        rows: len,
+                        b: self.weights,
+                        c,
+                    },
+                );
                 self.finish
                     .apply(c, self.outputs, width, self.first + n * picture + start);
                 let to = &mut next[start * stride..(start + len) * stride];
-                deliver(simd, self.outputs, Rows(c, width), to, stride, &mut sums.near);
+                deliver(
+                    simd,
+                    self.outputs,
+                    Rows::new(c, width),
+                    (to, stride, 0),
+                    &mut sums.near,
+                );
             }
             sums.fold();
         }
@@ -114,7 +136,6 @@ pub(super) struct Backward<'a> {
     pub(super) dropout: Option<Dropout>,
     pub(super) has_bias: bool,
     pub(super) weights: &'a Panels,
-    pub(super) lanes: usize,
     pub(super) first: usize,
     pub(super) scratch: &'a mut Scratch,
 }
@@ -124,8 +145,9 @@ impl WithSimd for Backward<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let (inputs, outputs) = (self.norm.scale.len(), self.owed.mean.len());
-        let (wide_in, wide_out) = (self.weights.width, outputs.next_multiple_of(self.lanes));
+        let (inputs, outputs) = (self.norm.channels, self.owed.channels);
+        let (wide_in, wide_out) = (self.weights.width, outputs.next_multiple_of(S::F32_LANES));
+        let step = inputs.next_multiple_of(S::F32_LANES);
         let stride = self.next_map.channels;
         let (picture, size) = (self.next_map.pixels(), self.map.pixels() * self.map.channels);
         let Scratch {
@@ -154,17 +176,10 @@ impl WithSimd for Backward<'_> {
             for (start, len) in runs(picture, TILE) {
                 let at = n * picture + start;
                 let block = at * stride..(at + len) * stride;
-                let dy = b.zeros(len * wide_out);
-                let (next_g, next) = (&self.next_g[block.clone()], &self.next[block]);
-                settle(
-                    simd,
-                    self.owed,
-                    None,
-                    Rows(next_g, stride),
-                    Rows(next, stride),
-                    dy,
-                    wide_out,
-                );
+                let dy = b.get(len * wide_out);
+                let next_g = Rows::new(&self.next_g[block.clone()], stride);
+                let next = Rows::new(&self.next[block], stride);
+                settle(simd, self.owed, None, next_g, next, dy, wide_out);
                 if let Some(dropout) = self.dropout {
                     let finish = Finish {
                         bias: None,
@@ -175,35 +190,41 @@ impl WithSimd for Backward<'_> {
                 if self.has_bias {
                     add_columns(dy, wide_out, bias);
                 }
-                let a = a.get(len * inputs);
-                average(simd, self.norm, x, self.map, start, len, a);
-                simd.vectorize(Outer {
-                    a,
-                    a_step: inputs,
-                    a_row: 0,
-                    b: dy,
-                    width: wide_out,
-                    rows: 1,
-                    pixels: len,
-                    m: inputs,
-                    c: weight,
-                });
+                let a = a.get(len * step);
+                average(simd, self.norm, x, self.map, start, (a, step));
+                outer(
+                    S::F32_LANES,
+                    Outer {
+                        a,
+                        a_step: step,
+                        a_row: 0,
+                        b: dy,
+                        width: wide_out,
+                        rows: 1,
+                        pixels: len,
+                        m: inputs,
+                        c: weight,
+                    },
+                );
                 let c = c.get(len * wide_in);
-                simd.vectorize(Multiply {
-                    a: &[dy],
-                    step: wide_out,
-                    len: outputs,
-                    rows: len,
-                    b: self.weights,
-                    c,
-                });
+                multiply(
+                    S::F32_LANES,
+                    Multiply {
+                        a: &[dy],
+                        step: wide_out,
+                        len: outputs,
+                        rows: len,
+                        b: self.weights,
+                        c,
+                    },
+                );
                 spread(
                     simd,
                     self.norm,
                     x,
                     self.map,
-                    (start, len),
-                    Rows(c, wide_in),
+                    start,
+                    Rows::new(c, wide_in),
                     g,
                     &mut sums.near,
                 );
@@ -221,7 +242,7 @@ fn spread<S: Simd>(
     norm: &Active,
     x: &[f32],
     map: Map,
-    (start, len): (usize, usize),
+    start: usize,
     products: Rows<'_>,
     g: &mut [f32],
     sums: &mut [Vec<f32>; 2],
@@ -230,35 +251,40 @@ fn spread<S: Simd>(
     let share = simd.splat_f32s(1.0 / (2 * rows) as f32);
     let zero = simd.splat_f32s(0.0);
     let [first, second] = sums;
-    sweep(simd, norm.scale.len(), |span: Span| {
-        let scale = span.load(simd, &norm.scale);
-        let shift = span.load(simd, &norm.shift);
-        let mean = span.load(simd, &norm.mean);
-        let mut sum = span.load(simd, first);
-        let mut product = span.load(simd, second);
-        let (mut y, mut column) = (start / half, start % half);
-        for c in products.0.chunks(products.1).take(len) {
-            let c = simd.mul_f32s(span.load(simd, c), share);
-            for row in 0..rows {
-                let at = ((y * rows + row) * map.width + 2 * column) * stride;
-                let x = x[at..at + 2 * stride].chunks_exact(stride);
-                for (x, g) in x.zip(g[at..at + 2 * stride].chunks_exact_mut(stride)) {
-                    let x = span.load(simd, x);
-                    let on = simd.greater_than_f32s(simd.mul_add_e_f32s(x, scale, shift), zero);
-                    let d = simd.select_f32s(on, c, zero);
-                    sum = simd.add_f32s(sum, d);
-                    product = simd.mul_add_e_f32s(d, simd.sub_f32s(x, mean), product);
-                    span.store(simd, g, simd.mul_f32s(scale, d));
+    sweep(
+        simd,
+        norm.channels,
+        #[inline(always)]
+        |span: Span| {
+            let scale = span.load(simd, &norm.scale);
+            let shift = span.load(simd, &norm.shift);
+            let mean = span.load(simd, &norm.mean);
+            let mut sum = span.load(simd, first);
+            let mut product = span.load(simd, second);
+            let (mut y, mut column) = (start / half, start % half);
+            for c in products.iter() {
+                let c = simd.mul_f32s(span.load(simd, c), share);
+                for row in 0..rows {
+                    let at = ((y * rows + row) * map.width + 2 * column) * stride;
+                    let x = x[at..at + 2 * stride].chunks_exact(stride);
+                    for (x, g) in x.zip(g[at..at + 2 * stride].chunks_exact_mut(stride)) {
+                        let x = span.load(simd, x);
+                        let on = simd.greater_than_f32s(simd.mul_add_e_f32s(x, scale, shift), zero);
+                        let d = simd.select_f32s(on, c, zero);
+                        sum = simd.add_f32s(sum, d);
+                        product = simd.mul_add_e_f32s(d, simd.sub_f32s(x, mean), product);
+                        span.store(simd, g, simd.mul_f32s(scale, d));
+                    }
+                }
+                column += 1;
+                if column == half {
+                    (y, column) = (y + 1, 0);
                 }
             }
-            column += 1;
-            if column == half {
-                (y, column) = (y + 1, 0);
-            }
-        }
-        span.store(simd, first, sum);
-        span.store(simd, second, product);
-    });
+            span.store(simd, first, sum);
+            span.store(simd, second, product);
+        },
+    );
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Tensors carry their names in the network; the optimiser's momentum lies beside them under `velocity.`. Everything
 //! else is one JSON text in the file's metadata, under `denselet`.
 
-use super::{Epoch, Recipe};
+use super::{Epoch, Momentum, Recipe};
 use crate::net::{Conv, Network, Normalisation, Role};
 use crate::spec::{Spec, SpecError};
 use crate::whole_file;
@@ -93,7 +93,7 @@ pub struct Checkpoint {
     /// The network.
     pub network: Network,
     /// The optimiser's momentum; networks made elsewhere have none.
-    pub velocity: Option<Network>,
+    pub momentum: Option<Momentum>,
     /// Everything else.
     pub meta: Meta,
 }
@@ -176,8 +176,8 @@ impl Checkpoint {
             meta: self.meta.clone(),
         };
         let mut tensors = list(&mut self.network.clone(), "", true);
-        if let Some(velocity) = &self.velocity {
-            tensors.extend(list(&mut velocity.clone(), VELOCITY, false));
+        if let Some(momentum) = &self.momentum {
+            tensors.extend(list(&mut momentum.velocity.clone(), VELOCITY, false));
         }
         let text = serde_json::to_string(&header)
             .map_err(|error| SafeTensorError::IoError(std::io::Error::other(error)))?;
@@ -287,7 +287,7 @@ fn read(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointError> {
     }
     Ok(Checkpoint {
         network,
-        velocity: moves.then_some(velocity),
+        momentum: moves.then_some(Momentum { velocity }),
         meta,
     })
 }
@@ -358,7 +358,9 @@ mod tests {
         let spec = Spec::load("digits").unwrap();
         let mut network = Network::new(&spec, data.normalisation(), 4);
         network.stem.conv.bias = Some(vec![0.5; 8]);
-        let velocity = network.clone();
+        let momentum = Some(Momentum {
+            velocity: network.clone(),
+        });
         let meta = Meta {
             epoch: 2,
             data: data.name.clone(),
@@ -373,7 +375,7 @@ mod tests {
         };
         Checkpoint {
             network,
-            velocity: Some(velocity),
+            momentum,
             meta,
         }
     }
@@ -388,15 +390,18 @@ mod tests {
         let loaded = load(folder.path()).unwrap();
         assert_eq!(loaded.network, saved.network);
         assert_eq!(loaded.meta, saved.meta);
-        let (mut a, mut b) = (loaded.velocity.unwrap(), saved.velocity.clone().unwrap());
+        let (mut a, mut b) = (
+            loaded.momentum.unwrap().velocity,
+            saved.momentum.unwrap().velocity,
+        );
         assert_eq!(list(&mut a, "", false).len(), list(&mut b, "", false).len());
         assert_eq!(a.head, b.head);
-        saved.velocity = None;
+        saved.momentum = None;
         saved.save(&folder.path().join("other")).unwrap();
         assert!(
             load(&folder.path().join("other").join(FILE_NAME))
                 .unwrap()
-                .velocity
+                .momentum
                 .is_none()
         );
     }

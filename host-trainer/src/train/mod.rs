@@ -8,6 +8,7 @@ mod recipe;
 mod sgd;
 
 pub use recipe::Recipe;
+pub use sgd::Momentum;
 
 use crate::data::{Dataset, Split};
 use crate::net::{Network, Pass, Score, Step};
@@ -210,11 +211,11 @@ impl Run {
             recipe: recipe.clone(),
             history: Vec::new(),
         };
-        let velocity = Some(sgd::still(&network));
+        let momentum = Some(Momentum::new(&network));
         Self::from(
             Checkpoint {
                 network,
-                velocity,
+                momentum,
                 meta,
             },
             data,
@@ -278,14 +279,14 @@ impl Run {
     fn epoch(&mut self, data: &Dataset, progress: &mut dyn Progress) -> Result<Option<Epoch>, TrainError> {
         let Checkpoint {
             network,
-            velocity,
+            momentum,
             meta,
         } = &mut self.state;
         let recipe = &meta.recipe;
         if meta.epoch >= recipe.epochs {
             return Ok(None);
         }
-        let velocity = velocity.get_or_insert_with(|| sgd::still(network));
+        let momentum = momentum.get_or_insert_with(|| Momentum::new(network));
         let held_out = recipe.held_out(data.train.len());
         let mut order = shuffled(data.train.len(), recipe.seed, HELD_OUT_STREAM);
         let aside = order.split_off(order.len() - held_out);
@@ -314,7 +315,7 @@ impl Run {
                 });
             }
             let rate = recipe.rate_at(meta.epoch * steps + step, recipe.epochs * steps, steps);
-            sgd::step(network, &mut self.gradient, velocity, recipe, rate);
+            momentum.step(network, &mut self.gradient, recipe, rate);
             sum.loss += score.loss;
             sum.correct += score.correct;
             let seen = ((step + 1) * recipe.batch) as f64;

@@ -2,12 +2,15 @@
 
 #![allow(unsafe_code)]
 
+#[cfg(denselet_dsp)]
+pub mod arm_dsp;
 pub mod cast;
 pub mod portable;
+pub mod reference;
 #[cfg(target_arch = "x86_64")]
 pub mod x86_avx2;
 
-use super::tile::Job;
+use super::tile::{Job, Tile};
 
 /// Runs `job` with the best inner loop of this machine.
 pub fn dispatch<J: Job>(job: J) -> J::Output {
@@ -15,15 +18,27 @@ pub fn dispatch<J: Job>(job: J) -> J::Output {
     if let Some(tile) = x86_avx2::Avx2::detect() {
         return job.run(tile);
     }
+    #[cfg(denselet_dsp)]
+    return job.run(arm_dsp::Dsp);
+    #[cfg(not(denselet_dsp))]
     job.run(portable::Portable)
 }
 
-/// Runs `job` with every inner loop that this machine has, the portable one first: for tests and benchmarks.
-pub fn each<J: Job + Clone>(job: &J, mut done: impl FnMut(J::Output)) {
-    done(job.clone().run(portable::Portable));
+/// Sees inner loops, whichever they are.
+pub trait Visitor {
+    /// One of them.
+    fn visit<T: Tile>(&mut self, tile: T);
+}
+
+/// Shows every inner loop that this machine has, the one that says what is right first: for tests and benchmarks.
+pub fn each(visitor: &mut impl Visitor) {
+    visitor.visit(reference::Reference);
+    visitor.visit(portable::Portable);
+    #[cfg(denselet_dsp)]
+    visitor.visit(arm_dsp::Dsp);
     #[cfg(target_arch = "x86_64")]
     if let Some(tile) = x86_avx2::Avx2::detect() {
-        done(job.clone().run(tile));
+        visitor.visit(tile);
     }
 }
 

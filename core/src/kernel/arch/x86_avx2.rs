@@ -1,11 +1,11 @@
 //! x86-64 with AVX2, for the host: `i16` lines and widened weights through `pmaddwd`, four outputs by four pixels.
 //!
-//! Every order runs here without a detour. In [`Order::Pairs`], which is the best one, a vector of products holds two
-//! filters, so that half as many accumulators, and as many additions at the end, are needed.
+//! Every order runs here without a detour. In [`Order::Pairs`], which is the best one, a vector of products holds four
+//! filters, so that a quarter as many accumulators, and as many additions at the end, are needed.
 
 use super::portable::Portable;
-use crate::kernel::tile::{Clamp, Conv, Lines, Tile};
-use crate::layout::{Order, TILE};
+use crate::kernel::tile::{Clamp, Conv, Lines, Pixels, Tile};
+use crate::layout::{GROUP, Order, TILE, WINDOW};
 use core::arch::x86_64::*;
 
 /// The AVX2 inner loop; a value of this type is the proof that the machine has the instructions.
@@ -34,19 +34,23 @@ impl Tile for Avx2 {
     const NAME: &'static str = "x86-64 AVX2";
     const ORDER: Order = Order::Pairs;
 
-    fn widen(self, source: &[u8], line: &mut [i16]) {
+    fn put(self, line: &mut [i16], depth: usize, i: usize, values: [u8; TILE]) {
+        Portable.put(line, depth, i, values);
+    }
+
+    fn widen_window(self, pixels: &Pixels<'_>, line: &mut [i16]) {
         // SAFETY: `self` exists, so the machine has AVX2.
-        unsafe { widen(source, line) }
+        unsafe { widen_window(pixels, line) }
     }
 
-    fn clamp(self, source: &[u8], clamp: Clamp<'_>, line: &mut [i16]) {
+    fn clamp(self, pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]) {
         // SAFETY: as above.
-        unsafe { clamp_into(source, clamp, line) }
+        unsafe { clamp_into(pixels, clamp, line) }
     }
 
-    fn clamp_add(self, source: &[u8], clamp: Clamp<'_>, line: &mut [i16]) {
+    fn clamp_add(self, pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]) {
         // SAFETY: as above.
-        unsafe { clamp_add(source, clamp, line) }
+        unsafe { clamp_add(pixels, clamp, line) }
     }
 
     fn clamp_bytes(self, source: &[u8], clamp: Clamp<'_>, out: &mut [u8]) {
@@ -64,18 +68,18 @@ impl Tile for Avx2 {
 }
 
 #[target_feature(enable = "avx2")]
-fn widen(source: &[u8], line: &mut [i16]) {
-    Portable.widen(source, line);
+fn widen_window(pixels: &Pixels<'_>, line: &mut [i16]) {
+    Portable.widen_window(pixels, line);
 }
 
 #[target_feature(enable = "avx2")]
-fn clamp_into(source: &[u8], clamp: Clamp<'_>, line: &mut [i16]) {
-    Portable.clamp(source, clamp, line);
+fn clamp_into(pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]) {
+    Portable.clamp(pixels, clamp, line);
 }
 
 #[target_feature(enable = "avx2")]
-fn clamp_add(source: &[u8], clamp: Clamp<'_>, line: &mut [i16]) {
-    Portable.clamp_add(source, clamp, line);
+fn clamp_add(pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]) {
+    Portable.clamp_add(pixels, clamp, line);
 }
 
 #[target_feature(enable = "avx2")]
@@ -89,16 +93,17 @@ fn clamp_bytes(source: &[u8], clamp: Clamp<'_>, out: &mut [u8]) {
 /// * [`Lines::fit`] holds for the arguments.
 #[target_feature(enable = "avx2")]
 unsafe fn multiply(lines: &Lines<'_>, conv: &Conv<'_>, out: &mut [u8], out_stride: usize) {
-    // Pixels behind the last one are computed as the last one again and not stored.
-    let starts: [usize; TILE] = core::array::from_fn(|p| p.min(lines.pixels - 1) * lines.pixel_pitch);
+    // Pixels behind the last one are computed, as the line buffer has columns for them, and not stored.
     let biases: [usize; TILE] = core::array::from_fn(|p| lines.bias[p.min(lines.pixels - 1)]);
     for o in (0..conv.outputs).step_by(QUAD) {
         let stored = QUAD.min(conv.outputs - o);
         let sums = match conv.order {
             // SAFETY: `fit` holds, this is the order, and `o` is an output and a multiple of 4.
-            Order::Plain => unsafe { plain(lines, conv, starts, o) },
+            Order::Plain => unsafe { plain(lines, conv, o) },
             // SAFETY: as above.
-            Order::Pairs => unsafe { pairs(lines, conv, starts, o) },
+            Order::Pairs if conv.depth < conv.length => unsafe { pairs::<WINDOW>(lines, conv, o) },
+            // SAFETY: as above.
+            Order::Pairs => unsafe { pairs::<TILE>(lines, conv, o) },
         };
         let multiplier = four(&conv.multiplier[o..][..stored]);
         let multiplier = _mm256_set_m128i(multiplier, multiplier);
@@ -158,60 +163,77 @@ unsafe fn load_some<V>(at: *const V, len: usize) -> __m256i {
 /// What lies behind the last output is anything.
 ///
 /// # Safety
-/// * [`Lines::fit`] holds, `conv.order` is `Pairs`, `o` is an output and a multiple of 4; `starts` are those of pixels.
+/// * [`Lines::fit`] holds, rows have `COLUMNS` columns, `conv.order` is `Pairs`, `o` is an output and a multiple of 4.
 #[target_feature(enable = "avx2")]
-unsafe fn pairs(lines: &Lines<'_>, conv: &Conv<'_>, starts: [usize; TILE], o: usize) -> [__m256i; 2] {
+unsafe fn pairs<const COLUMNS: usize>(lines: &Lines<'_>, conv: &Conv<'_>, o: usize) -> [__m256i; 2] {
+    let taps = COLUMNS - TILE + 1;
     // Where there is no second pair, the first takes its place.
     let second = if o + 2 < conv.outputs { 2 * conv.length } else { 0 };
     let mut weights: *const i8 = conv.weights[o * conv.length..].as_ptr();
-    let mut acc = [[_mm256_setzero_si256(); 2]; TILE];
-    for r in 0..lines.runs {
-        let run = &lines.values[r * lines.run_pitch..];
-        let mut values = starts.map(|start| run[start..].as_ptr());
-        for _ in 0..lines.run_len / STEP {
-            // SAFETY: a whole step is left of this run of every pixel, and of two filters of each pair.
-            let [near, far] = [weights, weights.wrapping_add(second)].map(|at| unsafe { load(at) });
-            // SAFETY: as above.
-            let pixels = values.map(|at| unsafe { load(at) });
-            add_pairs(&mut acc, near, far, pixels);
-            weights = weights.wrapping_add(2 * STEP);
-            values = values.map(|at| at.wrapping_add(STEP));
-        }
-        let rest = lines.run_len % STEP;
-        if rest > 0 {
-            // SAFETY: `rest` values are left of this run of every pixel, and of two filters of each pair.
-            let [near, far] =
-                [weights, weights.wrapping_add(second)].map(|at| unsafe { load_some(at, 2 * rest) });
-            // SAFETY: as above.
-            let pixels = values.map(|at| unsafe { load_some(at, 2 * rest) });
-            add_pairs(&mut acc, near, far, pixels);
-            weights = weights.wrapping_add(2 * rest);
+    // A pair of outputs in each half, twice: of inputs 0 and 1, and of 2 and 3 of every group.
+    let mut acc = [_mm256_setzero_si256(); TILE];
+    for row in lines.values.chunks_exact(COLUMNS * conv.depth).take(lines.rows) {
+        let mut values = row.as_ptr();
+        for _ in 0..conv.depth / GROUP {
+            // SAFETY: a group of this row is left in two filters of each pair.
+            let filters = unsafe { group::<COLUMNS>(weights, weights.wrapping_add(second)) };
+            let columns: [__m256i; COLUMNS] = core::array::from_fn(|column| {
+                let at: *const i64 = values.wrapping_add(column * conv.depth).cast();
+                // SAFETY: and four values in each column.
+                _mm256_set1_epi64x(unsafe { at.read_unaligned() })
+            });
+            for (p, acc) in acc.iter_mut().enumerate() {
+                for (filters, &column) in filters.iter().zip(&columns[p..]).take(taps) {
+                    *acc = _mm256_add_epi32(*acc, _mm256_madd_epi16(*filters, column));
+                }
+            }
+            weights = weights.wrapping_add(2 * GROUP * taps);
+            values = values.wrapping_add(GROUP);
         }
     }
-    // Neighbours add up to the outputs a b c d, once in each half.
-    let [a, b, c, d] = acc.map(|[near, far]| _mm256_hadd_epi32(near, far));
-    [add_halves(a, b), add_halves(c, d)]
+    // Neighbours add up to a pixel's pair, two pixels in each half; then halves swap, so that each is a pixel.
+    let [a, b, c, d] = acc;
+    [(a, b), (c, d)].map(|(a, b)| _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_hadd_epi32(a, b)))
 }
 
-/// One step of [`pairs`]: `near` and `far` are 16 weights of two filters each, four of one, four of the other in turn.
+/// One group's weights for each tap: four of one filter, four of the other, widened; the pair at `near` in the lower
+/// half, the one at `far` in the upper.
+///
+/// # Safety
+/// * A group of weights, eight bytes or 24 where there are three taps, may be read at `near` and `far`.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn add_pairs(acc: &mut [[__m256i; 2]; TILE], near: __m256i, far: __m256i, pixels: [__m256i; TILE]) {
-    let [near, far] = [near, far].map(|weights| {
-        [
-            _mm256_cvtepi8_epi16(_mm256_castsi256_si128(weights)),
-            _mm256_cvtepi8_epi16(_mm256_extracti128_si256::<1>(weights)),
-        ]
-    });
-    for (acc, pixel) in acc.iter_mut().zip(pixels) {
-        // Groups 0 0 1 1 and 2 2 3 3, as the weights have them.
-        let first = _mm256_permute4x64_epi64::<0b01_01_00_00>(pixel);
-        let last = _mm256_permute4x64_epi64::<0b11_11_10_10>(pixel);
-        for (acc, weights) in acc.iter_mut().zip([near, far]) {
-            *acc = _mm256_add_epi32(*acc, _mm256_madd_epi16(weights[0], first));
-            *acc = _mm256_add_epi32(*acc, _mm256_madd_epi16(weights[1], last));
-        }
+unsafe fn group<const COLUMNS: usize>(near: *const i8, far: *const i8) -> [__m256i; 3] {
+    // A word holds inputs 0 and 2, or 1 and 3, of either filter; a word's bytes become the upper halves of lanes.
+    let (w, v) = (if COLUMNS == WINDOW { 12 } else { 4 }, -1);
+    #[rustfmt::skip]
+    let ends = _mm256_setr_epi8(
+        v, 0, v, w, v, 2, v, w + 2, v, 1, v, w + 1, v, 3, v, w + 3,
+        v, 0, v, w, v, 2, v, w + 2, v, 1, v, w + 1, v, 3, v, w + 3,
+    );
+    let widened = |words, places| _mm256_srai_epi16::<8>(_mm256_shuffle_epi8(words, places));
+    if COLUMNS < WINDOW {
+        // SAFETY: the caller's.
+        let [near, far] = [near, far].map(|at| unsafe { _mm_loadl_epi64(at.cast()) });
+        return [widened(_mm256_set_m128i(far, near), ends); 3];
     }
+    // SAFETY: the caller's.
+    let first = [near, far].map(|at| unsafe { _mm_loadu_si128(at.cast()) });
+    // SAFETY: the caller's.
+    let last = [near, far].map(|at| unsafe { _mm_loadu_si128(at.wrapping_add(8).cast()) });
+    // Words of taps 0 1 2 0, and of 2 0 1 2.
+    let [first, last] = [first, last].map(|[near, far]| _mm256_set_m128i(far, near));
+    let middle = _mm256_blend_epi32::<0b1100_1100>(first, last);
+    #[rustfmt::skip]
+    let middles = _mm256_setr_epi8(
+        v, 4, v, 8, v, 6, v, 10, v, 5, v, 9, v, 7, v, 11,
+        v, 4, v, 8, v, 6, v, 10, v, 5, v, 9, v, 7, v, 11,
+    );
+    [
+        widened(first, ends),
+        widened(middle, middles),
+        widened(last, ends),
+    ]
 }
 
 /// The same as [`pairs`] for filters one behind the other.
@@ -219,17 +241,20 @@ fn add_pairs(acc: &mut [[__m256i; 2]; TILE], near: __m256i, far: __m256i, pixels
 /// # Safety
 /// * As there, but that `conv.order` is `Plain`.
 #[target_feature(enable = "avx2")]
-unsafe fn plain(lines: &Lines<'_>, conv: &Conv<'_>, starts: [usize; TILE], o: usize) -> [__m256i; 2] {
+unsafe fn plain(lines: &Lines<'_>, conv: &Conv<'_>, o: usize) -> [__m256i; 2] {
+    // A pixel's taps of a row lie side by side.
+    let columns = lines.columns(conv);
+    let run_len = (columns - TILE + 1) * conv.depth;
     // Where there is no such output, the last one takes its place.
     let filters: [&[i8]; QUAD] =
         core::array::from_fn(|n| &conv.weights[(o + n).min(conv.outputs - 1) * conv.length..]);
     [0, 2].map(|first| {
         let mut acc = [[_mm256_setzero_si256(); QUAD]; 2];
-        for r in 0..lines.runs {
-            let run = &lines.values[r * lines.run_pitch..];
-            let mut values = [first, first + 1].map(|p| run[starts[p]..].as_ptr());
-            let mut weights = filters.map(|filter| filter[r * lines.run_len..].as_ptr());
-            for _ in 0..lines.run_len / STEP {
+        let rows = lines.values.chunks_exact(columns * conv.depth);
+        for (r, row) in rows.enumerate().take(lines.rows) {
+            let mut values = [first, first + 1].map(|p| row[p * conv.depth..].as_ptr());
+            let mut weights = filters.map(|filter| filter[r * run_len..].as_ptr());
+            for _ in 0..run_len / STEP {
                 // SAFETY: a whole step is left of this run of both pixels.
                 let pixels = values.map(|at| unsafe { load(at) });
                 // SAFETY: and of the filters.
@@ -238,7 +263,7 @@ unsafe fn plain(lines: &Lines<'_>, conv: &Conv<'_>, starts: [usize; TILE], o: us
                 values = values.map(|at| at.wrapping_add(STEP));
                 weights = weights.map(|at| at.wrapping_add(STEP));
             }
-            let rest = lines.run_len % STEP;
+            let rest = run_len % STEP;
             if rest > 0 {
                 // SAFETY: `rest` values are left of this run of both pixels.
                 let pixels = values.map(|at| unsafe { load_some(at, 2 * rest) });

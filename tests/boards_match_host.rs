@@ -1,0 +1,68 @@
+//! Every board gives the golden logits, bit for bit, of whole pictures and of pictures pushed row by row; its inner loops
+//! give the reference's bytes; and it counts instructions to the instruction.
+
+use denselet_tests::boards::{LIMIT, on_every_board, outcome, workspace};
+use denselet_tests::golden::{ALL, Golden, PICTURES};
+use denselet_train::board::{Board, Program, Table, emulate};
+
+/// The golden logits of those models that the board has room for, which must be at least one.
+fn logits_agree(table: &Table, board: &Board, program: Program, goldens: &[Golden]) -> Result<(), String> {
+    let mut models = 0;
+    for golden in goldens {
+        let blob = golden.blob();
+        let Some(outcome) = outcome(table, board, program, &blob, &golden.pictures(&blob))? else {
+            continue;
+        };
+        if outcome.logits != golden.logits() {
+            let (found, expected) = (&outcome.logits, golden.logits());
+            return Err(format!(
+                "{}: logits {found:?}, expected {expected:?}",
+                golden.name
+            ));
+        }
+        if outcome.images_equal != PICTURES || !outcome.matches_host {
+            return Err(format!(
+                "{}: {} of {PICTURES} equal to the host",
+                golden.name, outcome.images_equal
+            ));
+        }
+        models += 1;
+    }
+    if models == 0 {
+        Err("no golden fits".to_owned())
+    } else {
+        Ok(())
+    }
+}
+
+#[test]
+fn whole_pictures_have_the_golden_logits() {
+    on_every_board(|table, board| logits_agree(table, board, Program::Logits, &ALL));
+}
+
+#[test]
+fn pictures_pushed_row_by_row_have_the_golden_logits() {
+    on_every_board(|table, board| logits_agree(table, board, Program::Rows, &ALL[..1]));
+}
+
+/// Builds a program that checks something by itself, and runs it.
+fn passes(table: &Table, board: &Board, program: Program) -> Result<(), String> {
+    let blob = ALL[0].blob();
+    let built = workspace().build(table, board, program, blob.bytes());
+    let built = built.map_err(|error| error.to_string())?;
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let elf = folder.path().join(program.name());
+    built.write(&elf).map_err(|error| error.to_string())?;
+    emulate(table, board, &elf, &[], LIMIT, &mut |_| ()).map_err(|error| error.to_string())?;
+    Ok(())
+}
+
+#[test]
+fn instructions_are_counted_to_the_instruction() {
+    on_every_board(|table, board| passes(table, board, Program::Counter));
+}
+
+#[test]
+fn inner_loops_agree_with_the_reference() {
+    on_every_board(|table, board| passes(table, board, Program::Kernels));
+}

@@ -1,0 +1,254 @@
+//! Reads the sources and holds them to what the layout promises: who may import whom, where unsafe code and target
+//! code may be, how long a file may grow.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Where each module of `core` stands: it may import from lower ranks, and from its own folder.
+const RANKS: [(&str, u32); 13] = [
+    ("error", 0),
+    ("shape", 0),
+    ("tap", 0),
+    ("arithmetic", 1),
+    ("layout", 1),
+    ("format", 2),
+    ("kernel", 2),
+    ("model", 3),
+    ("plan", 4),
+    ("arena", 5),
+    ("logits", 5),
+    ("network", 6),
+    ("lib", 7),
+];
+
+/// Who knows somebody above them all the same: an error's text names the version and the alignment of the format.
+const KNOWS: [(&str, &str); 1] = [("error", "format")];
+
+/// Lines that a file may have, tests included.
+const LONGEST: usize = 500;
+
+/// Files that wait to be split, and the lines they may have until then. This list only gets shorter.
+const TOO_LONG: [(&str, usize); 2] = [
+    ("host-trainer/src/quantise.rs", 572),
+    ("host-trainer/src/net/pass.rs", 840),
+];
+
+/// Where code may ask for an instruction set: one file of the runtime, the boards, one file of the trainer.
+const TARGET_CODE: [&str; 3] = [
+    "core/src/kernel/arch/mod.rs",
+    "firmware/src/board/",
+    "host-trainer/src/net/kernel.rs",
+];
+
+/// One source file of the workspace.
+struct Source {
+    /// Path from the workspace, with `/`.
+    path: String,
+    text: String,
+}
+
+/// Every Rust file and script of the workspace.
+fn sources() -> Vec<Source> {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .canonicalize()
+        .expect("the workspace");
+    let mut sources = Vec::new();
+    let mut folders: Vec<PathBuf> = [
+        "core",
+        "host-trainer",
+        "firmware",
+        "tests",
+        ".ci",
+        ".github",
+        ".cargo",
+    ]
+    .map(|folder| root.join(folder))
+    .into();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten() {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                if path.file_name().is_none_or(|name| name != "target") {
+                    folders.push(path);
+                }
+                continue;
+            }
+            // What is no text has no style.
+            let Ok(text) = fs::read_to_string(&path) else {
+                continue;
+            };
+            let path = path
+                .strip_prefix(&root)
+                .expect("below the root")
+                .to_string_lossy()
+                .replace('\\', "/");
+            sources.push(Source { path, text });
+        }
+    }
+    assert!(sources.len() > 20, "the sources are not where they should be");
+    sources
+}
+
+fn rust() -> impl Iterator<Item = Source> {
+    sources()
+        .into_iter()
+        .filter(|source| source.path.ends_with(".rs"))
+}
+
+/// Lines that are code: no comments, and nothing from the first test module on.
+fn code(source: &Source) -> impl Iterator<Item = (usize, &str)> {
+    let lines = source.text.lines().enumerate();
+    lines
+        .take_while(|(_, line)| line.trim() != "#[cfg(test)]")
+        .filter(|(_, line)| !line.trim_start().starts_with("//"))
+        .map(|(number, line)| (number + 1, line))
+}
+
+fn complain(complaints: &[String]) {
+    assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
+}
+
+#[test]
+fn core_imports_from_lower_ranks_only() {
+    let rank = |module: &str| {
+        RANKS
+            .iter()
+            .find(|(name, _)| *name == module)
+            .map(|(_, rank)| *rank)
+    };
+    let mut complaints = Vec::new();
+    for source in rust() {
+        let Some(path) = source.path.strip_prefix("core/src/") else {
+            continue;
+        };
+        let module = path.split(['/', '.']).next().unwrap_or_default();
+        let Some(own) = rank(module) else {
+            complaints.push(format!(
+                "core/src/{path}: `{module}` has no rank; give it one in tests/tidy.rs"
+            ));
+            continue;
+        };
+        for (number, line) in code(&source) {
+            for import in line.split("crate::").skip(1) {
+                let name = import
+                    .split(|end: char| !end.is_alphanumeric() && end != '_')
+                    .next()
+                    .unwrap_or_default();
+                let knows = name == module || KNOWS.contains(&(module, name));
+                if rank(name).is_some_and(|other| other >= own) && !knows {
+                    complaints.push(format!(
+                        "core/src/{path}:{number}: `{module}` may not know `{name}`"
+                    ));
+                }
+            }
+        }
+    }
+    complain(&complaints);
+}
+
+#[test]
+fn unsafe_code_has_its_places() {
+    let allowed =
+        |path: &str| path.starts_with("core/src/kernel/arch/") || path.starts_with("firmware/src/board/");
+    let mut complaints = Vec::new();
+    for source in rust().filter(|source| !allowed(&source.path)) {
+        for (number, line) in code(&source) {
+            let is_code = [
+                "unsafe {",
+                "unsafe fn",
+                "unsafe impl",
+                "unsafe extern",
+                "#[unsafe(",
+                "asm!(",
+            ]
+            .iter()
+            .any(|word| line.contains(word) && !line.contains(&format!("\"{word}")));
+            if is_code {
+                complaints.push(format!("{}:{number}: {}", source.path, line.trim()));
+            }
+        }
+    }
+    complain(&complaints);
+}
+
+#[test]
+fn target_code_has_its_places() {
+    let allowed = |path: &str| TARGET_CODE.iter().any(|place| path.starts_with(place));
+    let word = ["target_", "arch"].concat();
+    let mut complaints = Vec::new();
+    for source in rust().filter(|source| !allowed(&source.path)) {
+        for (number, line) in code(&source) {
+            if line.contains("cfg") && line.contains(&word) {
+                complaints.push(format!("{}:{number}: {}", source.path, line.trim()));
+            }
+        }
+    }
+    complain(&complaints);
+}
+
+#[test]
+fn files_are_short_and_say_what_they_are() {
+    let mut complaints = Vec::new();
+    for source in rust() {
+        let lines = source.text.lines().count();
+        let longest = TOO_LONG
+            .iter()
+            .find(|(path, _)| *path == source.path)
+            .map_or(LONGEST, |(_, lines)| *lines);
+        if lines > longest {
+            complaints.push(format!("{}: {lines} lines, {longest} at most", source.path));
+        }
+        let starts = source.text.starts_with("//!") || source.text.starts_with("#![doc");
+        if !starts {
+            complaints.push(format!(
+                "{}: the first line does not say what the file is",
+                source.path
+            ));
+        }
+    }
+    complain(&complaints);
+}
+
+#[test]
+fn what_is_left_to_do_says_what() {
+    let word = ["TO", "DO"].concat();
+    let mut complaints = Vec::new();
+    for source in sources() {
+        for (number, line) in source.text.lines().enumerate() {
+            let Some((_, rest)) = line.split_once(&word) else {
+                continue;
+            };
+            if rest.trim_matches([':', ' ', '*', '/']).len() < 10 {
+                complaints.push(format!("{}:{}: {}", source.path, number + 1, line.trim()));
+            }
+        }
+    }
+    complain(&complaints);
+}
+
+#[test]
+fn no_path_is_of_one_machine() {
+    let machines =
+        [["/ho", "me/"], ["/ro", "ot/"], ["/wo", "rk/"], ["/Us", "ers/"]].map(|halves| halves.concat());
+    let mut complaints = Vec::new();
+    for source in sources() {
+        for (number, line) in source.text.lines().enumerate() {
+            if machines.iter().any(|path| line.contains(path.as_str())) {
+                complaints.push(format!("{}:{}: {}", source.path, number + 1, line.trim()));
+            }
+        }
+    }
+    complain(&complaints);
+}
+
+#[test]
+fn every_test_file_is_run() {
+    let manifest =
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).expect("a manifest");
+    let complaints: Vec<String> = rust()
+        .filter_map(|source| source.path.strip_prefix("tests/").map(str::to_owned))
+        .filter(|path| !path.contains('/') && !manifest.contains(&format!("path = \"{path}\"")))
+        .map(|path| format!("tests/{path} is not in tests/Cargo.toml"))
+        .collect();
+    complain(&complaints);
+}

@@ -13,6 +13,7 @@ pub mod fold;
 pub mod import;
 pub mod inspect;
 pub mod net;
+pub mod onnx_export;
 pub mod pack;
 pub mod picture;
 pub mod quantise;

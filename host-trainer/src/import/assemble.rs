@@ -21,7 +21,9 @@ pub(super) fn assemble(
         graph,
         epsilon: epsilon(graph),
     };
-    let (input, signs) = normalisation(&preprocess.then(&found.input))?;
+    let own = found.input.clone();
+    let own = own.unwrap_or_else(|| Affine::identity(graph.nodes[0].map.channels));
+    let (input, signs) = normalisation(&preprocess.then(&own))?;
     let (stem, window) = parts.stem(found, &signs)?;
     let mut blocks = Vec::with_capacity(found.blocks.len());
     for block in &found.blocks {
@@ -62,7 +64,7 @@ pub(super) fn assemble(
         shift: vec![0.0; signs.len()],
         scale: signs,
     };
-    Ok((network, found.input.then(&signs)))
+    Ok((network, own.then(&signs)))
 }
 
 /// The smallest epsilon of the file's batch norms, so that every other goes into its variances.

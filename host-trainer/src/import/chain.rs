@@ -72,14 +72,14 @@ impl<'g> Chain<'g> {
     }
 
     /// What scales the picture, and the first convolution.
-    pub(super) fn input(&self) -> Result<(Affine, usize), Problem> {
-        let channels = self.node(0).map.channels;
-        let mut affine = Affine::identity(channels);
+    pub(super) fn input(&self) -> Result<(Option<Affine>, usize), Problem> {
+        self.see(0);
+        let mut affine: Option<Affine> = None;
         let mut at = self.next(0)?;
         loop {
-            match &self.node(at).op {
-                Op::Affine(next) => affine = affine.then(next),
-                Op::Norm(norm) => affine = affine.then(&Affine::of(norm)),
+            let next = match &self.node(at).op {
+                Op::Affine(next) => next.clone(),
+                Op::Norm(norm) => Affine::of(norm),
                 Op::Conv(..) => return Ok((affine, at)),
                 _ => {
                     return Err(self.refuse(
@@ -88,7 +88,8 @@ impl<'g> Chain<'g> {
                         "the first layer must be a convolution, with nothing but scaling in front of it",
                     ));
                 }
-            }
+            };
+            affine = Some(affine.map_or(next.clone(), |before| before.then(&next)));
             at = self.next(at)?;
         }
     }

@@ -18,6 +18,7 @@ mod onnx;
 mod preprocess;
 mod simplify;
 mod structure;
+mod summary;
 mod tensor;
 mod torch;
 
@@ -26,6 +27,7 @@ pub use graph::{Affine, Axes, Graph, Node, Op, Pads, Window};
 pub(crate) use onnx::proto;
 pub use preprocess::Preprocess;
 pub use structure::Ending;
+pub use summary::{Part, summary};
 
 use crate::net::Network;
 use crate::spec::Input;
@@ -129,7 +131,7 @@ pub fn import_bytes(
     let simple = simplify::simplify(&graph)?;
     let found = structure::find(&simple)?;
     let channels = graph.nodes[0].map.channels;
-    let scales = found.input != Affine::identity(channels);
+    let scales = found.input.is_some();
     let preprocess = options.preprocess.clone().unwrap_or_else(|| {
         if scales {
             Preprocess::bytes()

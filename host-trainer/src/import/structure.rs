@@ -17,8 +17,8 @@ pub(super) type Gate = Option<usize>;
 /// The parts of a network, by node.
 #[derive(Debug)]
 pub(super) struct Found {
-    /// What happens to a picture in front of the stem's convolution.
-    pub(super) input: Affine,
+    /// What happens to a picture in front of the stem's convolution; `None`: nothing.
+    pub(super) input: Option<Affine>,
     /// The first convolution.
     pub(super) stem: usize,
     /// In front of the ReLU behind it, where there is one.

@@ -120,6 +120,19 @@ fn unusual_ways_of_writing_come_in() {
         assert!(spec.final_norm, "{name}: a bare ReLU in front of the average");
         assert!(imported.network.blocks[0].layers[1].conv2.bias.is_some(), "{name}");
     }
-    agrees("nested.keras", "nested.npz", None);
+}
+
+#[test]
+fn models_in_models_come_in() {
+    let imported = agrees("nested.keras", "nested.npz", None);
+    assert_eq!(imported.network.input.std, [60.0], "Normalization is in the file");
     agrees("nested.h5", "nested.npz", None);
+    agrees("legacy-nested.h5", "legacy-nested.npz", None);
+}
+
+#[test]
+fn keras_2_comes_in() {
+    for name in ["legacy.keras", "legacy.h5"] {
+        assert_eq!(widths(&agrees(name, "legacy.npz", None)), [vec![3, 3], vec![3]], "{name}");
+    }
 }

@@ -244,7 +244,7 @@ impl<'g> Chain<'g> {
         if *window != Window::PIXEL {
             return Err(self.refuse(
                 conv,
-                &format!("it is a 1x1 convolution of {}", described(window)),
+                &format!("it is a convolution of {}", described(window)),
                 "bottlenecks and transitions have stride 1 and no padding; a transition shrinks by its average pool",
             ));
         }

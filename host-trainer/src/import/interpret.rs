@@ -10,15 +10,15 @@ impl Graph {
     /// Answers for `n` pictures of `inputs`, floats as the network takes them but channels last: `[n][outputs]`.
     pub fn run(&self, inputs: &[f32], n: usize) -> Vec<f32> {
         let size = inputs.len() / n.max(1);
-        let outputs = self.nodes[self.output].map.channels;
+        let map = self.nodes[self.output].map;
+        let outputs = map.pixels() * map.channels;
         let last_use = self.last_use();
         let mut answers = vec![0.0; n * outputs];
         inputs
             .par_chunks(size.max(1))
             .zip(answers.par_chunks_mut(outputs))
             .for_each(|(picture, answer)| {
-                let found = self.run_one(picture, &last_use);
-                answer.copy_from_slice(&found[..answer.len()]);
+                answer.copy_from_slice(&self.run_one(picture, &last_use));
             });
         answers
     }

@@ -121,7 +121,21 @@ pub fn import_bytes(
     beside: &dyn Fn(&str) -> io::Result<Vec<u8>>,
     options: &Options,
 ) -> Result<Imported, Problem> {
-    let format = format_of(bytes)?;
+    import_as(format_of(bytes)?, bytes, name, beside, options)
+}
+
+/// Imports the bytes of a file that is known to be of one kind.
+///
+/// # Errors
+///
+/// As [`import`].
+pub fn import_as(
+    format: Format,
+    bytes: &[u8],
+    name: &str,
+    beside: &dyn Fn(&str) -> io::Result<Vec<u8>>,
+    options: &Options,
+) -> Result<Imported, Problem> {
     let graph = match format {
         Format::Keras => keras::read_archive(bytes, options.input)?,
         Format::KerasH5 => keras::read_h5(bytes, options.input)?,

@@ -220,8 +220,15 @@ impl Simple<'_> {
             let mean = self.push(node, Op::GlobalAverage, before.inputs.clone())?;
             return self.push(&before, Op::Affine(affine), vec![mean]);
         }
+        let is_pooled = |inputs: &[usize]| matches!(self.op(inputs[0]), Op::AveragePool(..));
         match &before.op {
-            Op::Conv(conv, window) if conv.taps() == 1 && *window == Window::PIXEL && self.is_private(at) => {
+            // A classifier that runs before the average; behind an average pool it is a transition's.
+            Op::Conv(conv, window)
+                if conv.taps() == 1
+                    && *window == Window::PIXEL
+                    && self.is_private(at)
+                    && !is_pooled(&before.inputs) =>
+            {
                 let mean = self.push(node, Op::GlobalAverage, before.inputs.clone())?;
                 self.push(&before, Op::Linear(as_linear(conv)), vec![mean])
             }

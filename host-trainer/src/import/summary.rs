@@ -66,7 +66,7 @@ pub fn summary(network: &Network) -> Vec<Part> {
         if let Some(outputs) = block.transition {
             parts.push(Part {
                 name: format!("transition {}", b + 1),
-                what: format!("1x1 to {outputs} channels, 2x2 average"),
+                what: format!("conv 1x1 to {outputs} channels, average 2x2"),
                 leaves: leaves(map.halved(outputs)),
                 params: named(&format!("blocks.{b}.transition.")),
                 macs: product(&[map.pixels(), channels, outputs]),
@@ -101,7 +101,7 @@ fn params(network: &Network) -> Vec<(String, usize)> {
 
 fn stem_text(network: &Network) -> String {
     let stem = &network.spec.stem;
-    let mut text = format!("{}x{}, {} filters", stem.kernel_height, stem.kernel_width, stem.filters);
+    let mut text = format!("conv {}x{}, {} filters", stem.kernel_height, stem.kernel_width, stem.filters);
     if stem.stride != 1 {
         text += &format!(", stride {}", stem.stride);
     }
@@ -115,7 +115,7 @@ fn stem_text(network: &Network) -> String {
         text += ", norm, ReLU";
     }
     if stem.pool {
-        text += ", 3x3 max pool";
+        text += ", max pool 3x3";
     }
     text
 }
@@ -123,17 +123,17 @@ fn stem_text(network: &Network) -> String {
 fn block_text(block: &Block) -> String {
     let widths: Vec<usize> = block.layers.iter().map(|layer| layer.growth).collect();
     let bottlenecks: Vec<usize> = block.layers.iter().map(|layer| layer.bottleneck.unwrap_or(0)).collect();
-    let mut text = format!("{} layers of {}", widths.len(), listed(&widths));
+    let mut text = format!("layers of {}", listed(&widths));
     if bottlenecks.iter().any(|width| *width > 0) {
         text += &format!(", bottleneck {}", listed(&bottlenecks));
     }
     text
 }
 
-/// `32` where all are, else every one.
+/// `6 x 32` where all are, else every one.
 fn listed(values: &[usize]) -> String {
     if values.windows(2).all(|pair| pair[0] == pair[1]) {
-        return values.first().map_or_else(|| "nothing".into(), ToString::to_string);
+        return values.first().map_or_else(|| "nothing".into(), |value| format!("{} x {value}", values.len()));
     }
     let texts: Vec<String> = values.iter().map(ToString::to_string).collect();
     texts.join(", ")
@@ -163,8 +163,8 @@ mod tests {
     #[test]
     fn widths_are_told_as_they_grow() {
         let spec = Spec::load("article").unwrap();
-        assert_eq!(block_text(&spec.blocks[0]), "4 layers of 16, 32, 48, 64");
+        assert_eq!(block_text(&spec.blocks[0]), "layers of 16, 32, 48, 64");
         let spec = Spec::load("densenet-121").unwrap();
-        assert_eq!(block_text(&spec.blocks[0]), "6 layers of 32, bottleneck 128");
+        assert_eq!(block_text(&spec.blocks[0]), "layers of 6 x 32, bottleneck 6 x 128");
     }
 }

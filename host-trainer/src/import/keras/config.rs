@@ -3,6 +3,7 @@
 
 use super::super::error::Problem;
 use serde_json::Value;
+use std::collections::HashMap;
 
 /// How deep models may lie in models.
 const DEEPEST: usize = 8;
@@ -90,11 +91,32 @@ fn model(value: &Value, depth: usize) -> Result<Model, Problem> {
         return Ok(sequential(layers));
     }
     let inputs = references(settings.get("input_layers"));
+    let outputs = references(settings.get("output_layers"));
+    count_own_calls(&mut layers, &outputs);
     Ok(Model {
         layers,
         inputs: inputs.into_iter().map(|input| input.layer).collect(),
-        outputs: references(settings.get("output_layers")),
+        outputs,
     })
+}
+
+/// Keras 2 counts the making of a model as its first call but does not write it down.
+fn count_own_calls(layers: &mut [Layer], outputs: &[Reference]) {
+    let mut last: HashMap<String, usize> = HashMap::new();
+    let reads = layers.iter().flat_map(|layer| layer.calls.iter().flat_map(|call| &call.reads));
+    for read in reads.chain(outputs) {
+        let most = last.entry(read.layer.clone()).or_default();
+        *most = read.call.max(*most);
+    }
+    for layer in layers.iter_mut().filter(|layer| layer.model.is_some()) {
+        if last.get(&layer.name) == Some(&layer.calls.len()) {
+            let made = Call {
+                reads: Vec::new(),
+                trains: false,
+            };
+            layer.calls.insert(0, made);
+        }
+    }
 }
 
 fn is_model(class: &str) -> bool {

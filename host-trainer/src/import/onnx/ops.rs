@@ -72,6 +72,12 @@ impl<'m> Reader<'m> {
                 let op = if node.what() == "Softmax" { Op::Softmax } else { Op::LogSoftmax };
                 self.push(node, op, vec![at], axes)
             }
+            "Sigmoid" | "LeakyRelu" | "Elu" | "Selu" | "Gelu" | "PRelu" | "HardSwish" | "HardSigmoid" | "Tanh" => {
+                Err(node.bad(
+                    "it is another activation than ReLU",
+                    "a DenseNet's only activation is ReLU; it ends in logits or a softmax",
+                ))
+            }
             _ => Err(node.bad("no network of the family has such an operation", ADVICE)),
         }
     }

@@ -25,7 +25,12 @@ pub fn to_onnx(network: &Network) -> Vec<u8> {
     writer.tensor("input.mean", &[1, channels, 1, 1], &network.input.mean);
     writer.tensor("input.std", &[1, channels, 1, 1], &network.input.std);
     writer.node("Sub", "input.centred", &["picture", "input.mean"], Vec::new());
-    writer.node("Div", "input.normalised", &["input.centred", "input.std"], Vec::new());
+    writer.node(
+        "Div",
+        "input.normalised",
+        &["input.centred", "input.std"],
+        Vec::new(),
+    );
     let mut at = writer.stem(network);
     let maps = spec.maps();
     for (b, (block, map)) in network.blocks.iter().zip(&maps.blocks).enumerate() {
@@ -37,7 +42,13 @@ pub fn to_onnx(network: &Network) -> Vec<u8> {
                 made = writer.active(&format!("{name}.norm2"), &made, norm);
             }
             let rows = layer.conv2.kernel_height / 2;
-            made = writer.conv(&format!("{name}.conv2"), &made, &layer.conv2, [1, 1], [rows, 1, rows, 1]);
+            made = writer.conv(
+                &format!("{name}.conv2"),
+                &made,
+                &layer.conv2,
+                [1, 1],
+                [rows, 1, rows, 1],
+            );
             let joined = format!("{name}.joined");
             writer.node("Concat", &joined, &[&at, &made], vec![int("axis", 1)]);
             at = joined;
@@ -176,7 +187,12 @@ impl Writer {
             r#type: attribute_type::FLOAT,
             ..Attribute::default()
         };
-        self.node("BatchNormalization", name, &[from, gamma, beta, mean, var], vec![epsilon]);
+        self.node(
+            "BatchNormalization",
+            name,
+            &[from, gamma, beta, mean, var],
+            vec![epsilon],
+        );
         let active = format!("{name}.relu");
         self.node("Relu", &active, &[name], Vec::new());
         active
@@ -196,7 +212,10 @@ fn channels_first(conv: &Conv) -> Vec<f32> {
 }
 
 fn signed(sides: &[usize]) -> Vec<i64> {
-    sides.iter().filter_map(|&side| i64::try_from(side).ok()).collect()
+    sides
+        .iter()
+        .filter_map(|&side| i64::try_from(side).ok())
+        .collect()
 }
 
 fn int(name: &str, value: i64) -> Attribute {
@@ -259,7 +278,13 @@ pub enum StateError {
 /// Where those names do not tell the network.
 pub fn to_state_dict(network: &Network) -> Result<Vec<u8>, StateError> {
     let stem = network.spec.stem;
-    let kernel = (stem.kernel_height, stem.kernel_width, stem.stride, stem.norm, stem.pool);
+    let kernel = (
+        stem.kernel_height,
+        stem.kernel_width,
+        stem.stride,
+        stem.norm,
+        stem.pool,
+    );
     let pads = [stem.pad_top, stem.pad_left, stem.pad_bottom, stem.pad_right];
     let known = match kernel {
         (3, 3, 1, false, false) => pads == [1; 4],
@@ -325,7 +350,11 @@ impl State {
     fn norm(&mut self, name: &str, norm: &BatchNorm) {
         // PyTorch's epsilon is not in a state dict: the difference goes into the variances.
         let more = f64::from(norm.epsilon) - 1e-5;
-        let var: Vec<f32> = norm.var.iter().map(|var| (f64::from(*var) + more) as f32).collect();
+        let var: Vec<f32> = norm
+            .var
+            .iter()
+            .map(|var| (f64::from(*var) + more) as f32)
+            .collect();
         let var = if norm.epsilon == 1e-5 { &norm.var } else { &var };
         for (part, values) in [
             ("weight", &norm.gamma),
@@ -366,7 +395,10 @@ mod tests {
             std: (0..channels).map(|c| 61.7 + c as f32).collect(),
         };
         let mut network = Network::new(spec, input, 7);
-        let others = network.tensors().into_iter().filter(|tensor| tensor.role != Role::Weight);
+        let others = network
+            .tensors()
+            .into_iter()
+            .filter(|tensor| tensor.role != Role::Weight);
         for (index, tensor) in others.enumerate() {
             for (at, value) in tensor.values.iter_mut().enumerate() {
                 *value += ((index * 31 + at * 17) % 23) as f32 / 91.0;

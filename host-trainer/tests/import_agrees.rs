@@ -6,7 +6,9 @@ use denselet_train::spec::Input;
 use std::path::PathBuf;
 
 fn fixture(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/import").join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures/import")
+        .join(name)
 }
 
 fn picture(height: usize, width: usize, channels: usize) -> Option<Input> {
@@ -35,7 +37,9 @@ fn agrees(name: &str, vectors: &str, input: Option<Input>) -> Imported {
 
 fn widths(imported: &Imported) -> Vec<Vec<usize>> {
     let blocks = imported.network.spec.blocks.iter();
-    blocks.map(|block| block.layers.iter().map(|layer| layer.growth).collect()).collect()
+    blocks
+        .map(|block| block.layers.iter().map(|layer| layer.growth).collect())
+        .collect()
 }
 
 #[test]
@@ -50,7 +54,10 @@ fn article_model_comes_in_from_every_format_that_holds_it() {
         assert_eq!(imported.ending, Ending::Softmax);
         assert_eq!(widths(&imported), [[4, 6], [8, 10], [12, 14]], "{name}");
         let spec = &imported.network.spec;
-        assert!(spec.blocks.iter().all(|block| block.transition == Some(12)), "{name}");
+        assert!(
+            spec.blocks.iter().all(|block| block.transition == Some(12)),
+            "{name}"
+        );
         assert!(!spec.final_norm && !spec.stem.norm, "{name}");
         assert_eq!(spec.stem.pad_top + spec.stem.pad_right, 0, "{name}");
         if format != Format::Onnx {
@@ -65,7 +72,11 @@ fn bc_network_comes_in_from_keras() {
     for name in ["bc.keras", "bc.h5", "bc-tf2onnx.onnx"] {
         let imported = agrees(name, "bc-keras.npz", None);
         assert_eq!(widths(&imported), [[4; 4]; 3], "{name}");
-        assert_eq!(imported.network.spec.blocks[0].layers[0].bottleneck, Some(16), "{name}");
+        assert_eq!(
+            imported.network.spec.blocks[0].layers[0].bottleneck,
+            Some(16),
+            "{name}"
+        );
         assert_eq!(imported.network.spec.blocks[0].transition, Some(12), "{name}");
         assert!(imported.network.spec.final_norm, "{name}");
         // Rescaling(1/127.5, -1) is in the file.
@@ -92,7 +103,10 @@ fn plain_network_with_weights_beside_it_comes_in() {
     for name in ["plain-dynamo.onnx", "plain-legacy.onnx"] {
         let imported = agrees(name, "plain.npz", None);
         assert_eq!(widths(&imported), [vec![4, 4], vec![4, 4, 4]], "{name}");
-        assert_eq!(imported.network.spec.blocks[0].layers[0].bottleneck, None, "{name}");
+        assert_eq!(
+            imported.network.spec.blocks[0].layers[0].bottleneck, None,
+            "{name}"
+        );
     }
 }
 
@@ -105,7 +119,11 @@ fn imagenet_form_comes_in() {
     ] {
         let imported = agrees(name, "imagenet.npz", input);
         let stem = imported.network.spec.stem;
-        assert_eq!((stem.kernel_height, stem.stride, stem.pad_left), (7, 2, 3), "{name}");
+        assert_eq!(
+            (stem.kernel_height, stem.stride, stem.pad_left),
+            (7, 2, 3),
+            "{name}"
+        );
         assert!(stem.norm && stem.pool, "{name}");
     }
 }
@@ -118,7 +136,10 @@ fn unusual_ways_of_writing_come_in() {
         let spec = &imported.network.spec;
         assert_eq!((spec.stem.stride, spec.stem.pad_top), (2, 1), "{name}");
         assert!(spec.final_norm, "{name}: a bare ReLU in front of the average");
-        assert!(imported.network.blocks[0].layers[1].conv2.bias.is_some(), "{name}");
+        assert!(
+            imported.network.blocks[0].layers[1].conv2.bias.is_some(),
+            "{name}"
+        );
     }
 }
 
@@ -133,6 +154,10 @@ fn models_in_models_come_in() {
 #[test]
 fn keras_2_comes_in() {
     for name in ["legacy.keras", "legacy.h5"] {
-        assert_eq!(widths(&agrees(name, "legacy.npz", None)), [vec![3, 3], vec![3]], "{name}");
+        assert_eq!(
+            widths(&agrees(name, "legacy.npz", None)),
+            [vec![3, 3], vec![3]],
+            "{name}"
+        );
     }
 }

@@ -8,7 +8,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 fn fixture(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/import").join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures/import")
+        .join(name)
 }
 
 fn message_of(path: &Path, input: Option<Input>) -> String {
@@ -31,31 +33,58 @@ const SMALL: Option<Input> = Some(Input {
 #[test]
 fn other_families_are_refused_by_name() {
     for (name, cause) in [
-        ("resnet.onnx", "node `/layer1/Add` is Add: it adds two feature maps, as residual networks do"),
-        ("resnet.keras", "node `add` is Add: it adds feature maps, as residual networks do"),
-        ("resnet.safetensors", "`features.conv0.weight`: expected the first tensor of a DenseNet"),
+        (
+            "resnet.onnx",
+            "node `/layer1/Add` is Add: it adds two feature maps, as residual networks do",
+        ),
+        (
+            "resnet.keras",
+            "node `add` is Add: it adds feature maps, as residual networks do",
+        ),
+        (
+            "resnet.safetensors",
+            "`features.conv0.weight`: expected the first tensor of a DenseNet",
+        ),
         ("transformer.onnx", "flattens or regroups a map of 2x2x8"),
         ("residual.onnx", "node `/Add` is Add"),
         ("post.onnx", "activations belong in front of convolutions"),
         ("depthwise.keras", "node `depthwise_conv2d` is DepthwiseConv2D"),
         ("grouped.onnx", "a convolution of 2 groups"),
-        ("wide.onnx", "5x5, padding 2 2 2 2 (top, left, bottom, right); a dense layer ends in a 3x3"),
+        (
+            "wide.onnx",
+            "5x5, padding 2 2 2 2 (top, left, bottom, right); a dense layer ends in a 3x3",
+        ),
         ("strided.onnx", "stride 2x2"),
-        ("flat.onnx", "flattens or regroups a map of 4x4x4; a network of the family ends in a global average"),
+        (
+            "flat.onnx",
+            "flattens or regroups a map of 4x4x4; a network of the family ends in a global average",
+        ),
         ("max.onnx", "node `/MaxPool` is MaxPool"),
         ("three.onnx", "it averages 3x3, stride 3x3"),
-        ("leaky.onnx", "node `/LeakyRelu` is LeakyRelu: it is another activation than ReLU"),
+        (
+            "leaky.onnx",
+            "node `/LeakyRelu` is LeakyRelu: it is another activation than ReLU",
+        ),
         ("relu6.onnx", "it bounds values between 0 and 6; use ReLU"),
         ("sigmoid.onnx", "node `/Sigmoid` is Sigmoid"),
         ("two-inputs.onnx", "`inputs`: expected one, the picture"),
         ("two-outputs.onnx", "`outputs`: expected one"),
         ("opset11.onnx", "expected operator set 13 or later"),
         ("own.keras", "found `Own`"),
-        ("alone.weights.h5", "save the whole model with model.save, not its weights alone"),
-        ("pickle.pt", "a PyTorch pickle: save with safetensors.torch.save_file"),
+        (
+            "alone.weights.h5",
+            "save the whole model with model.save, not its weights alone",
+        ),
+        (
+            "pickle.pt",
+            "a PyTorch pickle: save with safetensors.torch.save_file",
+        ),
     ] {
         let message = message_of(&fixture(&format!("foreign/{name}")), SMALL);
-        assert!(message.contains(cause) && message.contains(name), "{name}: {message}");
+        assert!(
+            message.contains(cause) && message.contains(name),
+            "{name}: {message}"
+        );
     }
 }
 
@@ -71,7 +100,11 @@ fn other_files_are_told_apart() {
     safetensors.extend(b"{}");
     for (name, bytes, cause) in [
         ("empty.onnx", &b""[..], "an empty file"),
-        ("text.keras", b"hello, this is text", "something else, or a damaged file"),
+        (
+            "text.keras",
+            b"hello, this is text",
+            "something else, or a damaged file",
+        ),
         ("net.tflite", b"\x1c\0\0\0TFL3\0\0\0\0", "a TensorFlow Lite file"),
         ("blob.dlt", b"DLET\x01\0\0\0", "a denselet blob"),
         ("old.pth", b"\x80\x02\x8a\x0a", "an old PyTorch pickle"),
@@ -88,7 +121,10 @@ fn other_files_are_told_apart() {
     assert!(message_of(&saved, None).contains("SavedModel"));
     assert!(message_of(&folder.path().join("nothing.onnx"), None).contains("nothing.onnx"));
     // Weights beside the file that are not there.
-    let lonely = written("plain-dynamo.onnx", &std::fs::read(fixture("plain-dynamo.onnx")).unwrap());
+    let lonely = written(
+        "plain-dynamo.onnx",
+        &std::fs::read(fixture("plain-dynamo.onnx")).unwrap(),
+    );
     assert!(message_of(&lonely, None).contains("plain-dynamo.onnx.data"));
     assert!(message_of(&fixture("article.npz"), None).contains("reference vectors go to --check"));
 }
@@ -96,14 +132,23 @@ fn other_files_are_told_apart() {
 #[test]
 fn shapes_that_do_not_fit_are_named() {
     let imported = import(&fixture("bc.keras"), &Options::default()).unwrap();
-    let message = imported.against_file(&fixture("article.npz")).unwrap_err().to_string();
-    assert!(message.contains("article.npz: `x`: expected [N, 12, 12, 1], found [64, 18, 18, 3]"), "{message}");
+    let message = imported
+        .against_file(&fixture("article.npz"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.contains("article.npz: `x`: expected [N, 12, 12, 1], found [64, 18, 18, 3]"),
+        "{message}"
+    );
     let wrong = Some(Input {
         height: 9,
         width: 12,
         channels: 1,
     });
-    assert!(message_of(&fixture("bc.keras"), wrong).contains("--input's height`: expected the file's 12, found 9"));
+    assert!(
+        message_of(&fixture("bc.keras"), wrong)
+            .contains("--input's height`: expected the file's 12, found 9")
+    );
     assert!(message_of(&fixture("bc.safetensors"), None).contains("`--input`"));
     let colour = Some(Input {
         height: 12,
@@ -124,7 +169,10 @@ fn shapes_that_do_not_fit_are_named() {
         channels: 1,
     });
     let message = message_of(&path, grey);
-    assert!(message.contains("denselayer2.conv1") && message.contains("channels"), "{message}");
+    assert!(
+        message.contains("denselayer2.conv1") && message.contains("channels"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -134,7 +182,10 @@ fn preprocessing_must_fit_the_channels() {
         ..Options::default()
     };
     let message = import(&fixture("bc.keras"), &options).unwrap_err().to_string();
-    assert!(message.contains("`imagenet` is for 3 channels, the network takes 1"), "{message}");
+    assert!(
+        message.contains("`imagenet` is for 3 channels, the network takes 1"),
+        "{message}"
+    );
 }
 
 fn try_bytes(bytes: &[u8]) {

@@ -63,7 +63,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         onnx,
         onnx_bytes,
         state_dict: args.state_dict.clone(),
-        preprocess: format!("mean={};std={}", listed(&network.input.mean), listed(&network.input.std)),
+        preprocess: format!(
+            "mean={};std={}",
+            listed(&network.input.mean),
+            listed(&network.input.std)
+        ),
     };
     if args.json {
         return print_json(&report);

@@ -124,7 +124,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     if !args.json {
         print_found(&report);
     }
-    let data = args.data.as_ref().map(|name| eval::load(name, spec.input, spec.classes));
+    let data = args
+        .data
+        .as_ref()
+        .map(|name| eval::load(name, spec.input, spec.classes));
     let data = data.transpose()?;
     report.checks = checks(args, &imported, data.as_ref())?;
     if !args.json {
@@ -170,7 +173,11 @@ fn read(args: &Args) -> anyhow::Result<Imported> {
             }),
             Some(data),
         ) if field == "--input" && args.input.is_none() => {
-            options.input = Some(Dataset::load(data, None).with_context(|| format!("data set `{data}`"))?.shape());
+            options.input = Some(
+                Dataset::load(data, None)
+                    .with_context(|| format!("data set `{data}`"))?
+                    .shape(),
+            );
             Ok(import(&args.file, &options)?)
         }
         (found, _) => Ok(found?),
@@ -186,7 +193,10 @@ fn checks(args: &Args, imported: &Imported, data: Option<&Dataset>) -> anyhow::R
     let mut checks = Vec::new();
     if let Some(path) = &args.check {
         let comparison = imported.against_file(path)?;
-        checks.push(check(format!("{} (reference answers)", path.display()), comparison));
+        checks.push(check(
+            format!("{} (reference answers)", path.display()),
+            comparison,
+        ));
     }
     let most = MOST_MACS / imported.network.spec.macs().max(1);
     let count = usize::try_from(most).unwrap_or(COMPARED).clamp(1, COMPARED);
@@ -195,7 +205,10 @@ fn checks(args: &Args, imported: &Imported, data: Option<&Dataset>) -> anyhow::R
         _ => (imported.noise(count, 1), "random inputs"),
     };
     let comparison = imported.against_graph(&images);
-    checks.push(check(format!("the file's graph, node by node, on {what}"), comparison));
+    checks.push(check(
+        format!("the file's graph, node by node, on {what}"),
+        comparison,
+    ));
     Ok(checks)
 }
 
@@ -247,7 +260,10 @@ fn print_found(report: &Report) {
     });
     say(table(&["part", "made of", "leaves", "parameters", "MACs"], rows));
     let (parameters, macs) = (grouped(report.parameters as u64), grouped(report.macs));
-    say(format_args!("  input       {height}x{width}x{channels}, {}", preprocess_text(report)));
+    say(format_args!(
+        "  input       {height}x{width}x{channels}, {}",
+        preprocess_text(report)
+    ));
     say(format_args!("  parameters  {parameters}"));
     say(format_args!("  MACs        {macs}"));
     if report.ending != Ending::Logits {
@@ -256,7 +272,9 @@ fn print_found(report: &Report) {
 }
 
 fn preprocess_text(report: &Report) -> String {
-    let known = Preprocess::NAMES.iter().find(|(name, _)| *name == report.preprocess);
+    let known = Preprocess::NAMES
+        .iter()
+        .find(|(name, _)| *name == report.preprocess);
     let text = known.map_or(report.preprocess.as_str(), |(_, meaning)| meaning);
     if report.preprocess_is_known {
         text.to_owned()
@@ -280,14 +298,17 @@ fn print_check(check: &Check) {
 }
 
 fn print_end(args: &Args, report: &Report) {
-    if let (Some(accuracy), Some(images), Some(data)) = (report.test_accuracy, report.test_images, &args.data) {
+    if let (Some(accuracy), Some(images), Some(data)) = (report.test_accuracy, report.test_images, &args.data)
+    {
         say(format_args!(
             "  accuracy    {:.2} % of {images} test images of {data} (float)",
             100.0 * accuracy
         ));
     }
     let out = args.out.display();
-    say(format_args!("{out}: go on with `denselet export {out} --data ...`"));
+    say(format_args!(
+        "{out}: go on with `denselet export {out} --data ...`"
+    ));
 }
 
 #[cfg(test)]

@@ -127,7 +127,10 @@ impl Parts<'_> {
                 "report it",
             ));
         };
-        let is_flat = node.inputs.iter().any(|&input| self.graph.nodes[input].map.height == 1);
+        let is_flat = node
+            .inputs
+            .iter()
+            .any(|&input| self.graph.nodes[input].map.height == 1);
         let conv = if is_flat {
             one_row(conv, window.pads.top)
         } else {
@@ -291,7 +294,10 @@ fn block_spec(block: &net::Block) -> spec::Block {
                 bottleneck: layer.conv1.as_ref().map(|conv| conv.outputs),
             })
             .collect(),
-        transition: block.transition.as_ref().map(|transition| transition.conv.outputs),
+        transition: block
+            .transition
+            .as_ref()
+            .map(|transition| transition.conv.outputs),
     }
 }
 

@@ -158,7 +158,11 @@ impl<'g> Chain<'g> {
             format!("its strides are {down} and {across}")
         } else if pads.top.max(pads.bottom) >= window.kernel[0] || pads.left.max(pads.right) >= columns {
             "its padding is as large as its kernel".to_owned()
-        } else if height == 1 && window.over(self.graph.nodes[0].map).is_none_or(|(rows, _)| rows != 1) {
+        } else if height == 1
+            && window
+                .over(self.graph.nodes[0].map)
+                .is_none_or(|(rows, _)| rows != 1)
+        {
             "it makes several rows of one".to_owned()
         } else {
             return Ok(());
@@ -222,7 +226,11 @@ impl<'g> Chain<'g> {
                 let conv = self.next(next)?;
                 match &self.node(conv).op {
                     Op::Conv(kernel, window) if kernel.taps() == 1 && *window == Window::PIXEL => {
-                        Ok(Stage::Transition { gate, conv, end: conv })
+                        Ok(Stage::Transition {
+                            gate,
+                            conv,
+                            end: conv,
+                        })
                     }
                     _ => Err(self.refuse(
                         conv,
@@ -288,7 +296,11 @@ impl<'g> Chain<'g> {
         let map = self.graph.nodes[node.inputs[0]].map;
         let advice = "a dense layer ends in a 3x3 convolution with stride 1 that keeps the map's size";
         let Op::Conv(_, window) = &node.op else {
-            return Err(self.refuse(number, "it stands where a dense layer's convolution should", advice));
+            return Err(self.refuse(
+                number,
+                "it stands where a dense layer's convolution should",
+                advice,
+            ));
         };
         let side = Pads {
             top: 0,
@@ -306,7 +318,11 @@ impl<'g> Chain<'g> {
         if (is_flat || is_square) && window.stride == [1, 1] {
             return Ok(());
         }
-        Err(self.refuse(number, &format!("it is a convolution of {}", described(window)), advice))
+        Err(self.refuse(
+            number,
+            &format!("it is a convolution of {}", described(window)),
+            advice,
+        ))
     }
 
     /// A transition's average pool.
@@ -369,7 +385,11 @@ impl<'g> Chain<'g> {
         if last == self.graph.output {
             return Ok((ending, last));
         }
-        Err(self.refuse(last, "the network goes on behind it", "a softmax ends the network"))
+        Err(self.refuse(
+            last,
+            "the network goes on behind it",
+            "a softmax ends the network",
+        ))
     }
 
     /// Every node the answer depends on must be a part that was found.

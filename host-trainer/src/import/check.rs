@@ -115,12 +115,20 @@ impl Imported {
         let x = &vectors.x;
         let n = x.shape.first().copied().unwrap_or(0);
         if n == 0 || x.shape[1..] != shape {
-            return Err(Problem::field("x", format!("[N, {}, {}, {}]", shape[0], shape[1], shape[2]), format!("{:?}", x.shape)));
+            return Err(Problem::field(
+                "x",
+                format!("[N, {}, {}, {}]", shape[0], shape[1], shape[2]),
+                format!("{:?}", x.shape),
+            ));
         }
         let classes = self.network.spec.classes;
         let y = &vectors.y;
         if y.shape.first() != Some(&n) || y.values.len() != n * classes {
-            return Err(Problem::field("y", format!("[{n}, {classes}]"), format!("{:?}", y.shape)));
+            return Err(Problem::field(
+                "y",
+                format!("[{n}, {classes}]"),
+                format!("{:?}", y.shape),
+            ));
         }
         let pixels = height * width;
         let mut normalised = Vec::with_capacity(x.values.len());

@@ -275,7 +275,11 @@ impl Graph {
             }
         };
         let slide = |window: &Window| {
-            let over = if window.is_sane() { window.over(first) } else { None };
+            let over = if window.is_sane() {
+                window.over(first)
+            } else {
+                None
+            };
             over.ok_or_else(|| {
                 bad(
                     format!(
@@ -316,9 +320,10 @@ impl Graph {
             }
             Op::Relu | Op::Softmax | Op::LogSoftmax => first,
             Op::Concat => {
-                if let Some(other) = maps.iter().find(|map| {
-                    (map.height, map.width) != (first.height, first.width)
-                }) {
+                if let Some(other) = maps
+                    .iter()
+                    .find(|map| (map.height, map.width) != (first.height, first.width))
+                {
                     return Err(bad(
                         format!("maps of one size, {}x{}", first.height, first.width),
                         format!("{}x{}", other.height, other.width),
@@ -457,7 +462,12 @@ mod tests {
     fn sizes_that_do_not_fit_name_the_node() {
         let mut graph = Graph::new("x", map(4, 4, 2), Axes::Nhwc).unwrap();
         let error = graph
-            .push("bn", "BatchNormalization", Op::Affine(Affine::identity(3)), vec![0])
+            .push(
+                "bn",
+                "BatchNormalization",
+                Op::Affine(Affine::identity(3)),
+                vec![0],
+            )
             .unwrap_err();
         assert_eq!(
             error.to_string(),

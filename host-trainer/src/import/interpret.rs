@@ -74,10 +74,12 @@ impl Node {
                 out
             }
             Op::Pad(pads) => padded(first, map, *pads, self.map),
-            Op::AveragePool(window, counts_padding) => pooled(first, map, window, self.map, |values, area| {
-                let count = if *counts_padding { area } else { values.len() };
-                (values.iter().sum::<f64>() / count.max(1) as f64) as f32
-            }),
+            Op::AveragePool(window, counts_padding) => {
+                pooled(first, map, window, self.map, |values, area| {
+                    let count = if *counts_padding { area } else { values.len() };
+                    (values.iter().sum::<f64>() / count.max(1) as f64) as f32
+                })
+            }
             Op::MaxPool(window) => pooled(first, map, window, self.map, |values, _| {
                 values.iter().copied().fold(f64::NEG_INFINITY, f64::max) as f32
             }),
@@ -234,7 +236,10 @@ mod tests {
         };
         assert_eq!(one(Op::MaxPool(window), 1, 4, 1, &row), [1.0, 3.0, 4.0]);
         assert_eq!(one(Op::AveragePool(window, true), 1, 4, 1, &row), [0.5, 0.5, 2.0]);
-        assert_eq!(one(Op::AveragePool(window, false), 1, 4, 1, &row), [1.0, 0.5, 4.0]);
+        assert_eq!(
+            one(Op::AveragePool(window, false), 1, 4, 1, &row),
+            [1.0, 0.5, 4.0]
+        );
         let shares = one(Op::Softmax, 1, 1, 4, &row);
         assert!((shares.iter().sum::<f32>() - 1.0).abs() < 1e-6 && shares[3] > shares[2]);
         let pads = Pads {

@@ -219,8 +219,15 @@ fn format_of(bytes: &[u8]) -> Result<Format, Problem> {
     {
         let own = crate::train::checkpoint::FILE_NAME;
         return match safetensors::SafeTensors::read_metadata(bytes) {
-            Ok((_, metadata)) if metadata.metadata().as_ref().is_some_and(|map| map.contains_key("denselet")) => {
-                refuse(&format!("a checkpoint of denselet ({own}), which needs no import"))
+            Ok((_, metadata))
+                if metadata
+                    .metadata()
+                    .as_ref()
+                    .is_some_and(|map| map.contains_key("denselet")) =>
+            {
+                refuse(&format!(
+                    "a checkpoint of denselet ({own}), which needs no import"
+                ))
             }
             _ => Ok(Format::Safetensors),
         };

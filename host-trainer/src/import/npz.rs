@@ -29,7 +29,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vectors, Problem> {
 }
 
 fn array(archive: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<Tensor, Problem> {
-    let names: Vec<String> = archive.file_names().filter_map(Result::ok).map(Cow::into_owned).collect();
+    let names: Vec<String> = archive
+        .file_names()
+        .filter_map(Result::ok)
+        .map(Cow::into_owned)
+        .collect();
     let file = archive.by_name(&format!("{name}.npy")).map_err(|error| {
         let found = match error {
             zip::result::ZipError::FileNotFound => names.join(", "),
@@ -50,7 +54,9 @@ fn array(archive: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<Tensor, 
 /// One `.npy` file.
 fn parse(name: &str, bytes: &[u8]) -> Result<Tensor, Problem> {
     let bad = |found: String| Problem::field(name, "a NumPy array of floats or bytes in C order", found);
-    let rest = bytes.strip_prefix(MAGIC).ok_or_else(|| bad("something else".into()))?;
+    let rest = bytes
+        .strip_prefix(MAGIC)
+        .ok_or_else(|| bad("something else".into()))?;
     let (header_len, start) = match rest {
         [1, _, low, high, ..] => (usize::from(u16::from_le_bytes([*low, *high])), 4),
         [2 | 3, _, a, b, c, d, ..] => (u32::from_le_bytes([*a, *b, *c, *d]) as usize, 6),

@@ -25,7 +25,10 @@ impl Preprocess {
         ("bytes", "x = byte"),
         ("0..1", "x = byte / 255"),
         ("-1..1", "x = byte / 127.5 - 1"),
-        ("imagenet", "x = (byte / 255 - mean) / std of ImageNet, per channel"),
+        (
+            "imagenet",
+            "x = (byte / 255 - mean) / std of ImageNet, per channel",
+        ),
     ];
 
     /// Bytes as they are.
@@ -137,7 +140,8 @@ mod tests {
     fn ends(text: &str, channels: usize) -> Vec<(f64, f64)> {
         let affine = text.parse::<Preprocess>().unwrap().affine(channels).unwrap();
         let ends = affine.scale.iter().zip(&affine.shift);
-        ends.map(|(scale, shift)| (*shift, 255.0 * scale + shift)).collect()
+        ends.map(|(scale, shift)| (*shift, 255.0 * scale + shift))
+            .collect()
     }
 
     #[test]

@@ -202,7 +202,10 @@ impl Simple<'_> {
                 Ok(from)
             }
             Op::Linear(linear) if is_private => {
-                let rows = linear.weight.chunks_exact_mut(linear.inputs).zip(&mut linear.bias);
+                let rows = linear
+                    .weight
+                    .chunks_exact_mut(linear.inputs)
+                    .zip(&mut linear.bias);
                 scale_rows(rows, &all);
                 Ok(from)
             }
@@ -309,7 +312,10 @@ fn scale_rows<'r>(rows: impl Iterator<Item = (&'r mut [f32], &'r mut f32)>, affi
 /// `linear` of what `affine` makes.
 fn behind_affine(linear: &Linear, affine: &Affine) -> Linear {
     let mut folded = linear.clone();
-    let rows = folded.weight.chunks_exact_mut(linear.inputs).zip(&mut folded.bias);
+    let rows = folded
+        .weight
+        .chunks_exact_mut(linear.inputs)
+        .zip(&mut folded.bias);
     for (row, bias) in rows {
         let mut sum = f64::from(*bias);
         for (weight, (scale, shift)) in row.iter_mut().zip(affine.scale.iter().zip(&affine.shift)) {

@@ -231,7 +231,10 @@ impl<'g> Joins<'g> {
             [] => Err(self.nobody(chain, newest, sources)),
             [(first, _), (second, _), ..] => Err(chain.refuse(
                 *second,
-                &format!("it reads the same feature map as `{}`", self.graph.nodes[*first].name),
+                &format!(
+                    "it reads the same feature map as `{}`",
+                    self.graph.nodes[*first].name
+                ),
                 "a block's feature map is read by one layer at a time: remove the second branch",
             )),
         }
@@ -265,7 +268,11 @@ impl<'g> Joins<'g> {
     /// Our channel `c` is channel `order[c]` of `value`.
     fn order(&self, value: usize, sources: &[usize]) -> Vec<usize> {
         let own = [value];
-        let pieces: &[usize] = if self.is_join(value) { &self.pieces[value] } else { &own };
+        let pieces: &[usize] = if self.is_join(value) {
+            &self.pieces[value]
+        } else {
+            &own
+        };
         let mut starts = HashMap::new();
         let mut start = 0;
         for &piece in pieces {
@@ -284,7 +291,10 @@ impl<'g> Joins<'g> {
         if let Some(&other) = self.readers[conv].iter().find(|&&reader| !self.is_join(reader)) {
             return Err(chain.refuse(
                 other,
-                &format!("it reads what layer `{}` made, alone", self.graph.nodes[conv].name),
+                &format!(
+                    "it reads what layer `{}` made, alone",
+                    self.graph.nodes[conv].name
+                ),
                 "a dense layer's output is only ever read joined with its block",
             ));
         }

@@ -101,14 +101,19 @@ fn params(network: &Network) -> Vec<(String, usize)> {
 
 fn stem_text(network: &Network) -> String {
     let stem = &network.spec.stem;
-    let mut text = format!("conv {}x{}, {} filters", stem.kernel_height, stem.kernel_width, stem.filters);
+    let mut text = format!(
+        "conv {}x{}, {} filters",
+        stem.kernel_height, stem.kernel_width, stem.filters
+    );
     if stem.stride != 1 {
         text += &format!(", stride {}", stem.stride);
     }
     let pads = [stem.pad_top, stem.pad_left, stem.pad_bottom, stem.pad_right];
     text += &match pads {
         [0, 0, 0, 0] => ", no padding".to_owned(),
-        [top, left, bottom, right] if top == left && top == bottom && top == right => format!(", padding {top}"),
+        [top, left, bottom, right] if top == left && top == bottom && top == right => {
+            format!(", padding {top}")
+        }
         [top, left, bottom, right] => format!(", padding {top} {left} {bottom} {right}"),
     };
     if stem.norm {
@@ -122,7 +127,11 @@ fn stem_text(network: &Network) -> String {
 
 fn block_text(block: &Block) -> String {
     let widths: Vec<usize> = block.layers.iter().map(|layer| layer.growth).collect();
-    let bottlenecks: Vec<usize> = block.layers.iter().map(|layer| layer.bottleneck.unwrap_or(0)).collect();
+    let bottlenecks: Vec<usize> = block
+        .layers
+        .iter()
+        .map(|layer| layer.bottleneck.unwrap_or(0))
+        .collect();
     let mut text = format!("layers of {}", listed(&widths));
     if bottlenecks.iter().any(|width| *width > 0) {
         text += &format!(", bottleneck {}", listed(&bottlenecks));
@@ -133,7 +142,9 @@ fn block_text(block: &Block) -> String {
 /// `6 x 32` where all are, else every one.
 fn listed(values: &[usize]) -> String {
     if values.windows(2).all(|pair| pair[0] == pair[1]) {
-        return values.first().map_or_else(|| "nothing".into(), |value| format!("{} x {value}", values.len()));
+        return values
+            .first()
+            .map_or_else(|| "nothing".into(), |value| format!("{} x {value}", values.len()));
     }
     let texts: Vec<String> = values.iter().map(ToString::to_string).collect();
     texts.join(", ")
@@ -155,8 +166,16 @@ mod tests {
                 std: vec![1.0; channels],
             };
             let parts = summary(&Network::new(&spec, input, 1));
-            assert_eq!(parts.iter().map(|part| part.params).sum::<usize>(), spec.parameters(), "{name}");
-            assert_eq!(parts.iter().map(|part| part.macs).sum::<u64>(), spec.macs(), "{name}");
+            assert_eq!(
+                parts.iter().map(|part| part.params).sum::<usize>(),
+                spec.parameters(),
+                "{name}"
+            );
+            assert_eq!(
+                parts.iter().map(|part| part.macs).sum::<u64>(),
+                spec.macs(),
+                "{name}"
+            );
         }
     }
 
@@ -165,6 +184,9 @@ mod tests {
         let spec = Spec::load("article").unwrap();
         assert_eq!(block_text(&spec.blocks[0]), "layers of 16, 32, 48, 64");
         let spec = Spec::load("densenet-121").unwrap();
-        assert_eq!(block_text(&spec.blocks[0]), "layers of 6 x 32, bottleneck 6 x 128");
+        assert_eq!(
+            block_text(&spec.blocks[0]),
+            "layers of 6 x 32, bottleneck 6 x 128"
+        );
     }
 }

@@ -57,14 +57,20 @@ impl Number {
 
 /// Values a tensor of this shape has; `None` where nobody could hold them.
 pub(super) fn count(shape: &[usize]) -> Option<usize> {
-    shape.iter().try_fold(1usize, |product, &side| product.checked_mul(side))
+    shape
+        .iter()
+        .try_fold(1usize, |product, &side| product.checked_mul(side))
 }
 
 impl Tensor {
     /// The sides, where there are exactly `N`.
     pub(super) fn sides<const N: usize>(&self, name: &str) -> Result<[usize; N], Problem> {
         self.shape.as_slice().try_into().map_err(|_| {
-            Problem::field(name, format!("a tensor of {N} axes"), format!("shape {:?}", self.shape))
+            Problem::field(
+                name,
+                format!("a tensor of {N} axes"),
+                format!("shape {:?}", self.shape),
+            )
         })
     }
 
@@ -167,7 +173,10 @@ mod tests {
     #[test]
     fn numbers_are_read_in_every_width() {
         assert_eq!(Number::F16.read(&half::f16::from_f32(1.5).to_le_bytes()), [1.5]);
-        assert_eq!(Number::Bf16.read(&half::bf16::from_f32(-2.0).to_le_bytes()), [-2.0]);
+        assert_eq!(
+            Number::Bf16.read(&half::bf16::from_f32(-2.0).to_le_bytes()),
+            [-2.0]
+        );
         assert_eq!(Number::F64.read(&0.25f64.to_le_bytes()), [0.25]);
         assert_eq!(Number::F32.read(&[0, 0, 128, 63, 9]), [1.0]);
         assert_eq!(Number::U8.read(&[7]), [7.0]);

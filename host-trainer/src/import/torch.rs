@@ -25,7 +25,10 @@ pub(super) fn read(bytes: &[u8], input: Option<Input>) -> Result<Graph, Problem>
     let Some(input) = input else {
         return Err(Problem::field(
             "--input",
-            format!("the shape HxWx{} of a picture: a state dict does not hold it", stem.0.inputs),
+            format!(
+                "the shape HxWx{} of a picture: a state dict does not hold it",
+                stem.0.inputs
+            ),
             "nothing",
         ));
     };
@@ -121,7 +124,10 @@ impl State {
         let weight_name = format!("{name}.weight");
         let weight = self.take(&weight_name)?;
         let bias_name = format!("{name}.bias");
-        let bias = self.tensors.remove(&bias_name).map(|bias| bias.vector(&bias_name));
+        let bias = self
+            .tensors
+            .remove(&bias_name)
+            .map(|bias| bias.vector(&bias_name));
         let conv = weight.conv_oihw(&weight_name, bias.transpose()?)?;
         let kernel = [conv.kernel_height, conv.kernel_width];
         Ok((conv, kernel))
@@ -143,7 +149,10 @@ impl State {
 
     /// Everything must have been part of the network.
     fn check_empty(&self) -> Result<(), Problem> {
-        self.tensors.keys().next().map_or(Ok(()), |name| Err(unknown(name)))
+        self.tensors
+            .keys()
+            .next()
+            .map_or(Ok(()), |name| Err(unknown(name)))
     }
 }
 
@@ -203,7 +212,9 @@ impl Builder {
                 let with = if has_norm { "with" } else { "without" };
                 return Err(Problem::field(
                     "features.conv0.weight",
-                    format!("7x7 with features.norm0, or 3x3 without: a state dict holds no strides ({ADVICE})"),
+                    format!(
+                        "7x7 with features.norm0, or 3x3 without: a state dict holds no strides ({ADVICE})"
+                    ),
                     format!("{}x{} {with} features.norm0", kernel[0], kernel[1]),
                 ));
             }
@@ -231,7 +242,9 @@ impl Builder {
                 let active = self.active(&format!("{name}.norm2"), made)?;
                 made = self.conv(&format!("{name}.conv2"), active)?;
             }
-            at = self.graph.push(&format!("{name} (cat)"), "cat", Op::Concat, vec![at, made])?;
+            at = self
+                .graph
+                .push(&format!("{name} (cat)"), "cat", Op::Concat, vec![at, made])?;
             layer += 1;
         }
     }
@@ -245,7 +258,12 @@ impl Builder {
             pads: Pads::default(),
             round_up: false,
         };
-        self.push(&format!("{name}.pool"), "AvgPool2d", Op::AveragePool(window, true), at)
+        self.push(
+            &format!("{name}.pool"),
+            "AvgPool2d",
+            Op::AveragePool(window, true),
+            at,
+        )
     }
 
     fn head(&mut self, from: usize) -> Result<usize, Problem> {
@@ -262,7 +280,12 @@ impl Builder {
             ));
         };
         let at = self.active(&norm, from)?;
-        let at = self.push("adaptive_avg_pool2d", "adaptive_avg_pool2d", Op::GlobalAverage, at)?;
+        let at = self.push(
+            "adaptive_avg_pool2d",
+            "adaptive_avg_pool2d",
+            Op::GlobalAverage,
+            at,
+        )?;
         let name = "classifier.weight";
         let weight = self.state.take(name)?;
         let [outputs, inputs] = weight.sides(name)?;
@@ -307,6 +330,9 @@ mod tests {
             "features.denseblock1.denselayer2.norm1.weight"
         );
         assert_eq!(newer("features.conv0.weight"), "features.conv0.weight");
-        assert_eq!(newer("features.transition1.norm.weight"), "features.transition1.norm.weight");
+        assert_eq!(
+            newer("features.transition1.norm.weight"),
+            "features.transition1.norm.weight"
+        );
     }
 }

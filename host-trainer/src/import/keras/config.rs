@@ -54,11 +54,18 @@ pub(super) fn parse(text: &str) -> Result<Model, Problem> {
 }
 
 fn text(value: &Value, key: &str) -> String {
-    value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+    value
+        .get(key)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn list<'v>(value: &'v Value, key: &str) -> &'v [Value] {
-    value.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    value
+        .get(key)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
 }
 
 fn model(value: &Value, depth: usize) -> Result<Model, Problem> {
@@ -103,7 +110,9 @@ fn model(value: &Value, depth: usize) -> Result<Model, Problem> {
 /// Keras 2 counts the making of a model as its first call but does not write it down.
 fn count_own_calls(layers: &mut [Layer], outputs: &[Reference]) {
     let mut last: HashMap<String, usize> = HashMap::new();
-    let reads = layers.iter().flat_map(|layer| layer.calls.iter().flat_map(|call| &call.reads));
+    let reads = layers
+        .iter()
+        .flat_map(|layer| layer.calls.iter().flat_map(|call| &call.reads));
     for read in reads.chain(outputs) {
         let most = last.entry(read.layer.clone()).or_default();
         *most = read.call.max(*most);
@@ -126,7 +135,11 @@ fn is_model(class: &str) -> bool {
 fn layer(value: &Value, depth: usize) -> Result<Layer, Problem> {
     let class = text(value, "class_name");
     let settings = value.get("config").cloned().unwrap_or(Value::Null);
-    let inner = if is_model(&class) { Some(model(value, depth)?) } else { None };
+    let inner = if is_model(&class) {
+        Some(model(value, depth)?)
+    } else {
+        None
+    };
     let name = match (text(value, "name"), text(&settings, "name")) {
         (outer, inner) if outer.is_empty() => inner,
         (outer, _) => outer,
@@ -221,7 +234,11 @@ fn sequential(mut layers: Vec<Layer>) -> Model {
         });
     }
     Model {
-        inputs: layers.first().map(|first| first.name.clone()).into_iter().collect(),
+        inputs: layers
+            .first()
+            .map(|first| first.name.clone())
+            .into_iter()
+            .collect(),
         outputs: before.into_iter().collect(),
         layers,
     }
@@ -248,10 +265,16 @@ mod tests {
     fn deep_nesting_ends() {
         let mut text = r#"{"class_name": "Sequential", "config": {"name": "m", "layers": []}}"#.to_owned();
         for _ in 0..20 {
-            text = format!(r#"{{"class_name": "Sequential", "config": {{"name": "m", "layers": [{text}]}}}}"#);
+            text =
+                format!(r#"{{"class_name": "Sequential", "config": {{"name": "m", "layers": [{text}]}}}}"#);
         }
         assert!(parse(&text).unwrap_err().to_string().contains("models in models"));
         assert!(parse("{").unwrap_err().to_string().contains("damaged JSON"));
-        assert!(parse(r#"{"class_name": "MyModel"}"#).unwrap_err().to_string().contains("MyModel"));
+        assert!(
+            parse(r#"{"class_name": "MyModel"}"#)
+                .unwrap_err()
+                .to_string()
+                .contains("MyModel")
+        );
     }
 }

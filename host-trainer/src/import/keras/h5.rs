@@ -86,7 +86,10 @@ impl H5 {
         }
         let values = number.read(&bytes);
         if super::super::tensor::count(&shape) != Some(values.len()) {
-            return Err(bad(&format!("values of shape {shape:?}"), values.len().to_string()));
+            return Err(bad(
+                &format!("values of shape {shape:?}"),
+                values.len().to_string(),
+            ));
         }
         Ok(Some(Tensor { shape, values }))
     }

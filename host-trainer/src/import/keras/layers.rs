@@ -17,7 +17,13 @@ const ADVICE: &str = "a DenseNet is made of Conv2D, BatchNormalization, ReLU, Co
 pub(super) fn read(model: &Model, weights: &Weights, input: Option<Input>) -> Result<Graph, Problem> {
     let name = match model.inputs.as_slice() {
         [one] => one,
-        others => return Err(Problem::field("input_layers", "one input, the picture", others.len())),
+        others => {
+            return Err(Problem::field(
+                "input_layers",
+                "one input, the picture",
+                others.len(),
+            ));
+        }
     };
     let layer = find(model, name)?;
     let map = picture(layer, input)?;
@@ -86,7 +92,11 @@ impl Reader<'_> {
             .map(|(index, layer)| (layer.name.as_str(), index))
             .collect();
         let [output] = model.outputs.as_slice() else {
-            return Err(Problem::field("output_layers", "one output, the classes", model.outputs.len()));
+            return Err(Problem::field(
+                "output_layers",
+                "one output, the classes",
+                model.outputs.len(),
+            ));
         };
         let [input_name] = model.inputs.as_slice() else {
             return Err(Problem::field("input_layers", "one input", model.inputs.len()));
@@ -117,7 +127,11 @@ impl Reader<'_> {
                 .cloned()
                 .collect();
             if missing.is_empty() {
-                let inputs: Vec<usize> = call.reads.iter().filter_map(|read| done.get(read).copied()).collect();
+                let inputs: Vec<usize> = call
+                    .reads
+                    .iter()
+                    .filter_map(|read| done.get(read).copied())
+                    .collect();
                 let made = self.layer(layer, slot, call, &inputs)?;
                 done.insert(at, made);
             } else if was_opened {
@@ -139,7 +153,11 @@ impl Reader<'_> {
 
     fn layer(&mut self, layer: &Layer, slot: &Slot, call: &Call, inputs: &[usize]) -> Result<usize, Problem> {
         let Some(&at) = inputs.first() else {
-            return Err(refuse(layer, "it reads nothing", "every layer but the input reads another"));
+            return Err(refuse(
+                layer,
+                "it reads nothing",
+                "every layer but the input reads another",
+            ));
         };
         if let Some(model) = &layer.model {
             let place = self.weights.inside(slot);
@@ -147,7 +165,9 @@ impl Reader<'_> {
         }
         match layer.class.as_str() {
             "InputLayer" | "Identity" | "ActivityRegularization" | "GaussianNoise" => Ok(at),
-            "Dropout" | "SpatialDropout2D" | "GaussianDropout" | "AlphaDropout" => self.dropout(layer, call, at),
+            "Dropout" | "SpatialDropout2D" | "GaussianDropout" | "AlphaDropout" => {
+                self.dropout(layer, call, at)
+            }
             class if class.starts_with("Random") && class != "RandomCrop" => Ok(at),
             "Conv2D" => self.conv(layer, slot, at),
             "BatchNormalization" => self.norm(layer, slot, at),
@@ -157,7 +177,11 @@ impl Reader<'_> {
             "Concatenate" => {
                 let axis = layer.settings.get("axis").and_then(Value::as_i64).unwrap_or(-1);
                 if !matches!(axis, -1 | 3) {
-                    return Err(refuse(layer, &format!("it joins along axis {axis}"), "a DenseNet joins channels"));
+                    return Err(refuse(
+                        layer,
+                        &format!("it joins along axis {axis}"),
+                        "a DenseNet joins channels",
+                    ));
                 }
                 self.push(layer, Op::Concat, inputs.to_vec())
             }
@@ -179,7 +203,10 @@ impl Reader<'_> {
                 }
                 Err(refuse(
                     layer,
-                    &format!("it flattens a map of {}x{}x{}", map.height, map.width, map.channels),
+                    &format!(
+                        "it flattens a map of {}x{}x{}",
+                        map.height, map.width, map.channels
+                    ),
                     "a network of the family ends in GlobalAveragePooling2D",
                 ))
             }
@@ -233,8 +260,15 @@ impl Reader<'_> {
             let value = layer.settings.get(key);
             value.is_some_and(|value| !value.is_null() && value.as_f64() != Some(0.0))
         };
-        if let Some(key) = ["max_value", "negative_slope", "threshold"].iter().find(|key| is_set(key)) {
-            return Err(refuse(layer, &format!("it has a {key}"), "use ReLU without settings"));
+        if let Some(key) = ["max_value", "negative_slope", "threshold"]
+            .iter()
+            .find(|key| is_set(key))
+        {
+            return Err(refuse(
+                layer,
+                &format!("it has a {key}"),
+                "use ReLU without settings",
+            ));
         }
         self.push(layer, Op::Relu, vec![at])
     }
@@ -249,7 +283,11 @@ impl Reader<'_> {
             ));
         }
         if pair(layer, "dilation_rate")?.unwrap_or([1, 1]) != [1, 1] {
-            return Err(refuse(layer, "it is dilated", "only kernels without gaps are known"));
+            return Err(refuse(
+                layer,
+                "it is dilated",
+                "only kernels without gaps are known",
+            ));
         }
         let has_bias = flag(layer, "use_bias");
         let mut tensors = if has_bias {
@@ -265,7 +303,11 @@ impl Reader<'_> {
         let conv = kernel.conv_hwio(&format!("kernel of layer `{}`", layer.name), bias.transpose()?)?;
         let kernel = [conv.kernel_height, conv.kernel_width];
         if pair(layer, "kernel_size")?.is_some_and(|own| own != kernel) {
-            return Err(refuse(layer, &format!("its weights are {}x{}", kernel[0], kernel[1]), "save the model again"));
+            return Err(refuse(
+                layer,
+                &format!("its weights are {}x{}", kernel[0], kernel[1]),
+                "save the model again",
+            ));
         }
         let stride = pair(layer, "strides")?.unwrap_or([1, 1]);
         let window = self.window(layer, at, kernel, stride)?;
@@ -282,7 +324,12 @@ impl Reader<'_> {
         stride: [usize; 2],
     ) -> Result<Window, Problem> {
         let map = self.graph.nodes[at].map;
-        let pads = match layer.settings.get("padding").and_then(Value::as_str).unwrap_or("valid") {
+        let pads = match layer
+            .settings
+            .get("padding")
+            .and_then(Value::as_str)
+            .unwrap_or("valid")
+        {
             "valid" => Pads::default(),
             "same" => {
                 let (rows, columns) = (
@@ -296,7 +343,13 @@ impl Reader<'_> {
                     right: columns.1,
                 }
             }
-            other => return Err(refuse(layer, &format!("its padding is `{other}`"), "use `same` or `valid`")),
+            other => {
+                return Err(refuse(
+                    layer,
+                    &format!("its padding is `{other}`"),
+                    "use `same` or `valid`",
+                ));
+            }
         };
         Ok(Window {
             kernel,
@@ -308,7 +361,11 @@ impl Reader<'_> {
 
     fn norm(&mut self, layer: &Layer, slot: &Slot, at: usize) -> Result<usize, Problem> {
         channel_axis(layer)?;
-        let epsilon = layer.settings.get("epsilon").and_then(Value::as_f64).unwrap_or(1e-3) as f32;
+        let epsilon = layer
+            .settings
+            .get("epsilon")
+            .and_then(Value::as_f64)
+            .unwrap_or(1e-3) as f32;
         if !(epsilon > 0.0 && epsilon <= 1.0) {
             return Err(refuse(
                 layer,
@@ -318,9 +375,15 @@ impl Reader<'_> {
         }
         let (scales, centres) = (flag(layer, "scale"), flag(layer, "center"));
         let mut tensors = match (scales, centres) {
-            (true, true) => self.weights.take(slot, ["gamma", "beta", "moving_mean", "moving_variance"])?,
-            (true, false) => self.weights.take(slot, ["gamma", "moving_mean", "moving_variance"])?,
-            (false, true) => self.weights.take(slot, ["beta", "moving_mean", "moving_variance"])?,
+            (true, true) => self
+                .weights
+                .take(slot, ["gamma", "beta", "moving_mean", "moving_variance"])?,
+            (true, false) => self
+                .weights
+                .take(slot, ["gamma", "moving_mean", "moving_variance"])?,
+            (false, true) => self
+                .weights
+                .take(slot, ["beta", "moving_mean", "moving_variance"])?,
             (false, false) => self.weights.take(slot, ["moving_mean", "moving_variance"])?,
         }
         .into_iter();
@@ -355,7 +418,11 @@ impl Reader<'_> {
             None => side(padding.get(0)).zip(side(padding.get(1))),
         };
         let Some(((top, bottom), (left, right))) = sides else {
-            return Err(refuse(layer, &format!("its padding is {padding}"), "numbers of at least zero are expected"));
+            return Err(refuse(
+                layer,
+                &format!("its padding is {padding}"),
+                "numbers of at least zero are expected",
+            ));
         };
         let pads = Pads {
             top,
@@ -416,7 +483,11 @@ impl Reader<'_> {
     fn normalization(&mut self, layer: &Layer, slot: &Slot, at: usize) -> Result<usize, Problem> {
         channel_axis(layer)?;
         if layer.settings.get("invert").and_then(Value::as_bool) == Some(true) {
-            return Err(refuse(layer, "it is inverted", "only ordinary normalisation is known"));
+            return Err(refuse(
+                layer,
+                "it is inverted",
+                "only ordinary normalisation is known",
+            ));
         }
         let channels = self.channels(at);
         let is_given = layer.settings.get("mean").is_some_and(|mean| !mean.is_null());
@@ -431,11 +502,21 @@ impl Reader<'_> {
                 let values = tensor.values.into_iter().map(f64::from);
                 values.collect::<Vec<f64>>()
             });
-            (values.next().unwrap_or_default(), values.next().unwrap_or_default())
+            (
+                values.next().unwrap_or_default(),
+                values.next().unwrap_or_default(),
+            )
         };
-        let scale: Vec<f64> = variance.iter().map(|variance| 1.0 / variance.sqrt().max(1e-7)).collect();
+        let scale: Vec<f64> = variance
+            .iter()
+            .map(|variance| 1.0 / variance.sqrt().max(1e-7))
+            .collect();
         let affine = Affine {
-            shift: mean.iter().zip(&scale).map(|(mean, scale)| -mean * scale).collect(),
+            shift: mean
+                .iter()
+                .zip(&scale)
+                .map(|(mean, scale)| -mean * scale)
+                .collect(),
             scale,
         };
         self.push(layer, Op::Affine(affine), vec![at])
@@ -496,7 +577,11 @@ fn channel_axis(layer: &Layer) -> Result<(), Problem> {
     if is_absent || matches!(one.as_i64(), Some(-1 | 3)) {
         return Ok(());
     }
-    Err(refuse(layer, &format!("it normalises axis {axis}"), "normalise the channels, the last axis"))
+    Err(refuse(
+        layer,
+        &format!("it normalises axis {axis}"),
+        "normalise the channels, the last axis",
+    ))
 }
 
 /// One number or two.
@@ -512,8 +597,13 @@ fn pair(layer: &Layer, key: &str) -> Result<Option<[usize; 2]>, Problem> {
             numbers?.try_into().ok()
         }),
     };
-    pair.map(Some)
-        .ok_or_else(|| refuse(layer, &format!("its {key} is {value}"), "two whole numbers are expected"))
+    pair.map(Some).ok_or_else(|| {
+        refuse(
+            layer,
+            &format!("its {key} is {value}"),
+            "two whole numbers are expected",
+        )
+    })
 }
 
 /// One number for all channels or one for each, however deep in lists.
@@ -521,7 +611,10 @@ fn spread(layer: &Layer, key: &str, default: f64, channels: usize) -> Result<Vec
     fn collect(value: &Value, found: &mut Vec<f64>) {
         match value {
             Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
-            Value::Object(map) => map.get("config").into_iter().for_each(|inner| collect(inner, found)),
+            Value::Object(map) => map
+                .get("config")
+                .into_iter()
+                .for_each(|inner| collect(inner, found)),
             other => found.extend(other.as_f64()),
         }
     }

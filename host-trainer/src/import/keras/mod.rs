@@ -41,7 +41,8 @@ pub(super) fn format_of_archive(bytes: &[u8]) -> Result<Format, Problem> {
 pub(super) fn read_archive(bytes: &[u8], input: Option<Input>) -> Result<Graph, Problem> {
     let mut archive = open(bytes)?;
     let config = entry(&mut archive, "config.json", LARGEST_CONFIG)?;
-    let config = String::from_utf8(config).map_err(|_| Problem::kind("UTF-8 in config.json", "other bytes"))?;
+    let config =
+        String::from_utf8(config).map_err(|_| Problem::kind("UTF-8 in config.json", "other bytes"))?;
     let model = config::parse(&config)?;
     let weights = Weights::numbered(entry(&mut archive, "model.weights.h5", LARGEST_WEIGHTS)?)?;
     layers::read(&model, &weights, input)

@@ -56,12 +56,20 @@ impl Weights {
         let slot = |layer: &Layer| {
             let path = if !self.is_numbered {
                 // Everything below the outermost model lies in the group of its outermost layer.
-                if place.path.is_empty() { layer.name.clone() } else { place.path.clone() }
+                if place.path.is_empty() {
+                    layer.name.clone()
+                } else {
+                    place.path.clone()
+                }
             } else if layer.is_layer {
                 let class = snake(&layer.class);
                 let count = counts.entry(class.clone()).or_default();
                 *count += 1;
-                let name = if *count == 1 { class } else { format!("{class}_{}", *count - 1) };
+                let name = if *count == 1 {
+                    class
+                } else {
+                    format!("{class}_{}", *count - 1)
+                };
                 self.child(&place.path, &name)
             } else {
                 String::new()
@@ -84,7 +92,11 @@ impl Weights {
             }
         };
         let older = join("_layer_checkpoint_dependencies");
-        if self.file.has_group(&older) { older } else { join("layers") }
+        if self.file.has_group(&older) {
+            older
+        } else {
+            join("layers")
+        }
     }
 
     /// The place of a model that stands where a layer would.
@@ -143,7 +155,10 @@ fn missing(slot: &Slot, name: &str, path: &str) -> Problem {
 
 /// `BatchNormalization` as `batch_normalization`, by Keras's own rule.
 fn snake(class: &str) -> String {
-    let letters: Vec<char> = class.chars().filter(|c| c.is_alphanumeric() || *c == '_').collect();
+    let letters: Vec<char> = class
+        .chars()
+        .filter(|c| c.is_alphanumeric() || *c == '_')
+        .collect();
     let mut out = String::new();
     for (index, letter) in letters.iter().enumerate() {
         let before = index.checked_sub(1).map(|before| letters[before]);

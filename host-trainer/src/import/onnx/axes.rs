@@ -44,7 +44,9 @@ pub(super) fn agree(axes: &[Axis], wanted: &[Axis], map: Map) -> bool {
 /// longer than one would be torn apart or run together.
 pub(super) fn reshaped(axes: &[Axis], map: Map, target: &[Option<usize>]) -> Option<Vec<Axis>> {
     let mut long = axes.iter().copied().filter(|axis| axis.len(map) > 1);
-    let mut short = [Row, Column, Channel].into_iter().filter(|axis| axis.len(map) == 1);
+    let mut short = [Row, Column, Channel]
+        .into_iter()
+        .filter(|axis| axis.len(map) == 1);
     let mut found = Vec::with_capacity(target.len());
     for side in target {
         found.push(match side {
@@ -58,11 +60,7 @@ pub(super) fn reshaped(axes: &[Axis], map: Map, target: &[Option<usize>]) -> Opt
 }
 
 /// The sides a Reshape asks for, of a value with `total` values per picture and the sides `own` behind the batch.
-pub(super) fn asked(
-    target: &[Option<i64>],
-    own: &[usize],
-    zero_copies: bool,
-) -> Option<Vec<Option<usize>>> {
+pub(super) fn asked(target: &[Option<i64>], own: &[usize], zero_copies: bool) -> Option<Vec<Option<usize>>> {
     let total: usize = own.iter().product();
     let (first, rest) = target.split_first()?;
     let mut sides = Vec::with_capacity(rest.len());
@@ -77,11 +75,15 @@ pub(super) fn asked(
             side => usize::try_from(side).ok().filter(|side| *side > 0)?,
         });
     }
-    let known = sides.iter().try_fold(1usize, |product, side| product.checked_mul(*side))?;
+    let known = sides
+        .iter()
+        .try_fold(1usize, |product, side| product.checked_mul(*side))?;
     if let Some(open) = open {
         sides[open] = total.checked_div(known)?;
     }
-    let product = sides.iter().try_fold(1usize, |product, side| product.checked_mul(*side))?;
+    let product = sides
+        .iter()
+        .try_fold(1usize, |product, side| product.checked_mul(*side))?;
     // The batch itself: unknown, copied, inferred, or the size the file was made with.
     let is_batch = first.is_none_or(|side| side >= -1);
     (product == total && is_batch).then(|| {
@@ -122,7 +124,11 @@ mod tests {
             vec![Some(1), Some(-1)],
         ] {
             let sides = asked(&target, &[20, 1, 1], true).unwrap();
-            assert_eq!(reshaped(&NCHW, averaged, &sides), Some(vec![Batch, Channel]), "{target:?}");
+            assert_eq!(
+                reshaped(&NCHW, averaged, &sides),
+                Some(vec![Batch, Channel]),
+                "{target:?}"
+            );
         }
     }
 

@@ -61,7 +61,8 @@ impl<'f> Tensors<'f> {
                 return self.ints(&field, tensor, shape.is_empty(), wanted);
             }
             other => {
-                let expected = "floats, or whole numbers of 32 or 64 bits (quantised networks are not imported)";
+                let expected =
+                    "floats, or whole numbers of 32 or 64 bits (quantised networks are not imported)";
                 return Err(Problem::field(field, expected, format!("data type {other}")));
             }
         };
@@ -72,7 +73,10 @@ impl<'f> Tensors<'f> {
                 Number::F32 => tensor.float_data.clone(),
                 Number::F64 => tensor.double_data.iter().map(|value| *value as f32).collect(),
                 _ => {
-                    let bits = tensor.int32_data.iter().filter_map(|&bits| u16::try_from(bits).ok());
+                    let bits = tensor
+                        .int32_data
+                        .iter()
+                        .filter_map(|&bits| u16::try_from(bits).ok());
                     let bytes: Vec<u8> = bits.flat_map(u16::to_le_bytes).collect();
                     number.read(&bytes)
                 }
@@ -105,7 +109,11 @@ impl<'f> Tensors<'f> {
                 let words = self.bytes(field, tensor, wanted, 4)?.as_chunks::<4>().0.iter();
                 words.map(|word| i64::from(i32::from_le_bytes(*word))).collect()
             }
-            (_, true) => self.bytes(field, tensor, wanted, 1)?.iter().map(|&b| i64::from(b)).collect(),
+            (_, true) => self
+                .bytes(field, tensor, wanted, 1)?
+                .iter()
+                .map(|&b| i64::from(b))
+                .collect(),
             (data_type::INT64, false) => tensor.int64_data.clone(),
             (_, false) => tensor.int32_data.iter().map(|&value| i64::from(value)).collect(),
         };
@@ -168,7 +176,11 @@ impl<'f> Tensors<'f> {
             bytes.get(start..end)
         });
         found.ok_or_else(|| {
-            let found = format!("a file of {} bytes, offset {}", bytes.len(), entry("offset").unwrap_or("0"));
+            let found = format!(
+                "a file of {} bytes, offset {}",
+                bytes.len(),
+                entry("offset").unwrap_or("0")
+            );
             Problem::field(field, format!("its values in `{name}`"), found)
         })
     }

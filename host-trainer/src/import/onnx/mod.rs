@@ -48,7 +48,10 @@ pub(super) fn read(
         .graph
         .as_ref()
         .ok_or_else(|| Problem::field("graph", "a network", "none"))?;
-    let version = model.opset_import.iter().find(|set| set.domain.is_empty() || set.domain == "ai.onnx");
+    let version = model
+        .opset_import
+        .iter()
+        .find(|set| set.domain.is_empty() || set.domain == "ai.onnx");
     match version {
         Some(set) if set.version >= OLDEST => {}
         found => {
@@ -66,9 +69,11 @@ pub(super) fn read(
         Ok(graph) => return Ok(graph),
         Err(failed) => failed,
     };
-    Reader::run(graph, beside, input, Axes::Nhwc).map_err(|(other_done, other)| {
-        if other_done > done { other } else { problem }
-    })
+    Reader::run(graph, beside, input, Axes::Nhwc).map_err(
+        |(other_done, other)| {
+            if other_done > done { other } else { problem }
+        },
+    )
 }
 
 struct Reader<'m> {
@@ -143,9 +148,22 @@ impl<'m> Reader<'m> {
     /// Numbers of the nodes the output depends on.
     fn needed(&self) -> Result<HashSet<usize>, Problem> {
         let [output] = self.file.output.as_slice() else {
-            let names: Vec<&str> = self.file.output.iter().map(|output| output.name.as_str()).collect();
-            let found = if names.is_empty() { "none".into() } else { names.join(", ") };
-            return Err(Problem::field("outputs", "one, the classes' logits or shares", found));
+            let names: Vec<&str> = self
+                .file
+                .output
+                .iter()
+                .map(|output| output.name.as_str())
+                .collect();
+            let found = if names.is_empty() {
+                "none".into()
+            } else {
+                names.join(", ")
+            };
+            return Err(Problem::field(
+                "outputs",
+                "one, the classes' logits or shares",
+                found,
+            ));
         };
         let mut makers = HashMap::new();
         for (index, node) in self.file.node.iter().enumerate() {
@@ -176,7 +194,11 @@ impl<'m> Reader<'m> {
         let map = self.graph.nodes[*at].map;
         if map.pixels() != 1 || axes.first() != Some(&Axis::Batch) {
             let found = format!("a map of {}x{}x{}", map.height, map.width, map.channels);
-            return Err(Problem::field(format!("output `{name}`"), "one number per class", found));
+            return Err(Problem::field(
+                format!("output `{name}`"),
+                "one number per class",
+                found,
+            ));
         }
         self.graph.output = *at;
         Ok(self.graph)
@@ -204,14 +226,21 @@ fn picture<'m>(
     input: Option<Input>,
     axes: Axes,
 ) -> Result<(&'m str, Map), Problem> {
-    let mut inputs = file.input.iter().filter(|input| !initialisers.contains_key(input.name.as_str()));
+    let mut inputs = file
+        .input
+        .iter()
+        .filter(|input| !initialisers.contains_key(input.name.as_str()));
     let (Some(info), None) = (inputs.next(), inputs.next()) else {
         let names = file.input.iter().map(|input| input.name.as_str());
         let names: Vec<&str> = names.filter(|name| !initialisers.contains_key(name)).collect();
         return Err(Problem::field(
             "inputs",
             "one, the picture",
-            if names.is_empty() { "none".into() } else { names.join(", ") },
+            if names.is_empty() {
+                "none".into()
+            } else {
+                names.join(", ")
+            },
         ));
     };
     let field = format!("input `{}`", info.name);
@@ -223,7 +252,11 @@ fn picture<'m>(
         .collect();
     let &[_, first, second, third] = sides.as_slice() else {
         let found = format!("{} axes", sides.len());
-        return Err(Problem::field(field, "4 axes: batch, channels, rows and columns", found));
+        return Err(Problem::field(
+            field,
+            "4 axes: batch, channels, rows and columns",
+            found,
+        ));
     };
     let [height, width, channels] = match axes {
         Axes::Nchw => [second, third, first],

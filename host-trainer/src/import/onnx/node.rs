@@ -38,7 +38,10 @@ impl<'m> View<'m> {
     }
 
     fn attribute(&self, name: &str) -> Option<&'m proto::Attribute> {
-        self.node.attribute.iter().find(|attribute| attribute.name == name)
+        self.node
+            .attribute
+            .iter()
+            .find(|attribute| attribute.name == name)
     }
 
     pub(super) fn int(&self, name: &str, default: i64) -> i64 {
@@ -90,7 +93,9 @@ impl<'m> View<'m> {
             return Err(self.bad("it is dilated", "only kernels without gaps are known"));
         }
         let stride = self.pair("strides", 1)?;
-        let mode = self.attribute("auto_pad").map_or(b"" as &[u8], |attribute| &attribute.s);
+        let mode = self
+            .attribute("auto_pad")
+            .map_or(b"" as &[u8], |attribute| &attribute.s);
         let pads = match mode {
             b"" | b"NOTSET" => self.pads(self.ints("pads").unwrap_or(&[0; 4]))?,
             b"VALID" => Pads::default(),

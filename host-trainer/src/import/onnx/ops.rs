@@ -37,7 +37,8 @@ impl<'m> Reader<'m> {
         }
         if !constants.is_empty() {
             let folded = self.folded(node, &constants)?;
-            let folded = folded.ok_or_else(|| node.bad("it computes a constant in a way that is not known", ADVICE));
+            let folded =
+                folded.ok_or_else(|| node.bad("it computes a constant in a way that is not known", ADVICE));
             return Ok(Value::Constant(folded?));
         }
         let Some(Value::Map(at, axes)) = self.value(node, 0)?.cloned() else {
@@ -67,22 +68,34 @@ impl<'m> Reader<'m> {
                 let axis = node.int("axis", -1);
                 let axis = usize::try_from(if axis < 0 { axis.saturating_add(rank) } else { axis });
                 if axis.ok().and_then(|axis| axes.get(axis)) != Some(&Axis::Channel) {
-                    return Err(node.bad("it does not run over the classes", "the softmax runs over the classes"));
+                    return Err(node.bad(
+                        "it does not run over the classes",
+                        "the softmax runs over the classes",
+                    ));
                 }
-                let op = if node.what() == "Softmax" { Op::Softmax } else { Op::LogSoftmax };
+                let op = if node.what() == "Softmax" {
+                    Op::Softmax
+                } else {
+                    Op::LogSoftmax
+                };
                 self.push(node, op, vec![at], axes)
             }
-            "Sigmoid" | "LeakyRelu" | "Elu" | "Selu" | "Gelu" | "PRelu" | "HardSwish" | "HardSigmoid" | "Tanh" => {
-                Err(node.bad(
-                    "it is another activation than ReLU",
-                    "a DenseNet's only activation is ReLU; it ends in logits or a softmax",
-                ))
-            }
+            "Sigmoid" | "LeakyRelu" | "Elu" | "Selu" | "Gelu" | "PRelu" | "HardSwish" | "HardSigmoid"
+            | "Tanh" => Err(node.bad(
+                "it is another activation than ReLU",
+                "a DenseNet's only activation is ReLU; it ends in logits or a softmax",
+            )),
             _ => Err(node.bad("no network of the family has such an operation", ADVICE)),
         }
     }
 
-    fn push(&mut self, node: &View<'m>, op: Op, inputs: Vec<usize>, axes: Vec<Axis>) -> Result<Value, Problem> {
+    fn push(
+        &mut self,
+        node: &View<'m>,
+        op: Op,
+        inputs: Vec<usize>,
+        axes: Vec<Axis>,
+    ) -> Result<Value, Problem> {
         let at = self.graph.push(node.name(), node.what(), op, inputs)?;
         Ok(Value::Map(at, axes))
     }
@@ -104,7 +117,10 @@ impl<'m> Reader<'m> {
             None => Ok(None),
             Some(Value::Constant(Constant::Floats(tensor))) => Ok(Some(Rc::clone(tensor))),
             Some(_) => Err(node.bad(
-                &format!("its input `{}` is not a constant", node.input(index).unwrap_or_default()),
+                &format!(
+                    "its input `{}` is not a constant",
+                    node.input(index).unwrap_or_default()
+                ),
                 "weights must be constants of the file",
             )),
         }
@@ -112,14 +128,22 @@ impl<'m> Reader<'m> {
 
     fn needed_floats(&self, node: &View<'m>, index: usize) -> Result<Rc<Tensor>, Problem> {
         let tensor = self.floats(node, index)?;
-        tensor.ok_or_else(|| node.bad(&format!("its input {index} is left out"), "check the file with onnx.checker"))
+        tensor.ok_or_else(|| {
+            node.bad(
+                &format!("its input {index} is left out"),
+                "check the file with onnx.checker",
+            )
+        })
     }
 
     fn dropout(&mut self, node: &View<'m>, at: usize, axes: Vec<Axis>) -> Result<Value, Problem> {
         if let Some(Value::Constant(Constant::Ints(ints))) = self.value(node, 2)?
             && ints.values.iter().any(|value| *value != Some(0))
         {
-            return Err(node.bad("it drops values in inference", "export the network in evaluation mode"));
+            return Err(node.bad(
+                "it drops values in inference",
+                "export the network in evaluation mode",
+            ));
         }
         Ok(Value::Map(at, axes))
     }
@@ -216,7 +240,10 @@ impl<'m> Reader<'m> {
             [one] if sides.is_empty() => Ok(vec![f64::from(*one); channels]),
             values if fits && values.len() == channels => Ok(values.iter().map(|v| f64::from(*v)).collect()),
             _ => Err(node.bad(
-                &format!("its constant of shape {:?} differs from pixel to pixel", constant.shape),
+                &format!(
+                    "its constant of shape {:?} differs from pixel to pixel",
+                    constant.shape
+                ),
                 "scales and shifts must be one number per channel",
             )),
         }
@@ -231,7 +258,10 @@ impl<'m> Reader<'m> {
         }
         let epsilon = node.float("epsilon", 1e-5);
         if !(epsilon > 0.0 && epsilon <= 1.0) {
-            return Err(node.bad(&format!("its epsilon is {epsilon}"), "it lies above 0 and is at most 1"));
+            return Err(node.bad(
+                &format!("its epsilon is {epsilon}"),
+                "it lies above 0 and is at most 1",
+            ));
         }
         let part = |index| {
             let tensor = self.needed_floats(node, index)?;
@@ -266,23 +296,38 @@ impl<'m> Reader<'m> {
     }
 
     fn pad(&mut self, node: &View<'m>, at: usize, axes: Vec<Axis>) -> Result<Value, Problem> {
-        let value = self.floats(node, 2)?.and_then(|tensor| tensor.values.first().copied());
+        let value = self
+            .floats(node, 2)?
+            .and_then(|tensor| tensor.values.first().copied());
         let is_zero = value.is_none_or(|value| value == 0.0);
-        let mode = node.node.attribute.iter().find(|attribute| attribute.name == "mode");
+        let mode = node
+            .node
+            .attribute
+            .iter()
+            .find(|attribute| attribute.name == "mode");
         if !is_zero || mode.is_some_and(|mode| mode.s != b"constant") {
             return Err(node.bad("it pads with other values than zero", "only zeros are padded"));
         }
         let ints = self.ints_at(node, 1)?.unwrap_or_default();
         let all: Vec<i64> = (0..i64::try_from(axes.len()).unwrap_or(0)).collect();
         let of = self.ints_at(node, 3)?.unwrap_or(all);
-        let bad = || node.bad(&format!("its pads are {ints:?}"), "rows and columns may be padded, nothing else");
+        let bad = || {
+            node.bad(
+                &format!("its pads are {ints:?}"),
+                "rows and columns may be padded, nothing else",
+            )
+        };
         if ints.len() != 2 * of.len() {
             return Err(bad());
         }
         let mut pads = [0i64; 4];
         let rank = i64::try_from(axes.len()).unwrap_or(0);
         for (index, axis) in of.iter().enumerate() {
-            let axis = usize::try_from(if *axis < 0 { axis.saturating_add(rank) } else { *axis });
+            let axis = usize::try_from(if *axis < 0 {
+                axis.saturating_add(rank)
+            } else {
+                *axis
+            });
             let (before, after) = (ints[index], ints[index + of.len()]);
             match axis.ok().and_then(|axis| axes.get(axis)) {
                 Some(Axis::Row) => (pads[0], pads[2]) = (before, after),
@@ -323,7 +368,9 @@ impl<'m> Reader<'m> {
         let covers = [Axis::Row, Axis::Column]
             .iter()
             .all(|axis| reduced.contains(axis) || axis.len(map) == 1);
-        let others = [Axis::Batch, Axis::Channel].iter().any(|axis| reduced.contains(axis));
+        let others = [Axis::Batch, Axis::Channel]
+            .iter()
+            .any(|axis| reduced.contains(axis));
         if !covers || others || reduced.is_empty() {
             return Err(node.bad(
                 &format!("it averages over {reduced:?}"),
@@ -345,7 +392,10 @@ impl<'m> Reader<'m> {
             match self.value(node, index)? {
                 Some(Value::Map(at, axes)) => {
                     let map = self.graph.nodes[*at].map;
-                    if order.as_ref().is_some_and(|order| order != axes && !agree(axes, order, map)) {
+                    if order
+                        .as_ref()
+                        .is_some_and(|order| order != axes && !agree(axes, order, map))
+                    {
                         return Err(node.bad("it joins maps of different axes", ADVICE));
                     }
                     order.get_or_insert_with(|| axes.clone());
@@ -407,4 +457,3 @@ impl<'m> Reader<'m> {
         self.push(node, Op::Linear(linear), vec![at], axes)
     }
 }
-

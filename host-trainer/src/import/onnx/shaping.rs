@@ -43,7 +43,10 @@ impl<'m> Reader<'m> {
         if let Some(values) = node.ints("value_ints") {
             return Ok(ints(values, false));
         }
-        Err(node.bad("it holds no numbers", "only constants of floats and whole numbers are known"))
+        Err(node.bad(
+            "it holds no numbers",
+            "only constants of floats and whole numbers are known",
+        ))
     }
 
     /// An operation on constants alone; `None` where it is none that is known.
@@ -104,17 +107,27 @@ impl<'m> Reader<'m> {
                     })
                 })
             }
-            ("Slice", [Constant::Ints(from), Constant::Ints(starts), Constant::Ints(ends), ..]) => {
+            (
+                "Slice",
+                [
+                    Constant::Ints(from),
+                    Constant::Ints(starts),
+                    Constant::Ints(ends),
+                    ..,
+                ],
+            ) => {
                 let bound = |ints: &Ints| {
                     let [Some(at)] = ints.values[..] else { return None };
                     let length = i64::try_from(from.values.len()).ok()?;
                     let at = if at < 0 { at.checked_add(length)? } else { at };
                     usize::try_from(at.clamp(0, length)).ok()
                 };
-                let steps = inputs.get(4).is_none_or(|steps| {
-                    matches!(steps, Constant::Ints(Ints { values, .. }) if values[..] == [Some(1)])
-                });
-                let range = bound(starts).zip(bound(ends)).filter(|(start, end)| steps && start <= end);
+                let steps = inputs.get(4).is_none_or(
+                    |steps| matches!(steps, Constant::Ints(Ints { values, .. }) if values[..] == [Some(1)]),
+                );
+                let range = bound(starts)
+                    .zip(bound(ends))
+                    .filter(|(start, end)| steps && start <= end);
                 range.map(|(start, end)| {
                     Constant::Ints(Ints {
                         is_scalar: false,
@@ -175,7 +188,10 @@ impl<'m> Reader<'m> {
             None => Ok(None),
             Some(Value::Constant(Constant::Ints(ints))) if ints.known().is_some() => Ok(ints.known()),
             Some(_) => Err(node.bad(
-                &format!("its input `{}` is not a constant", node.input(index).unwrap_or_default()),
+                &format!(
+                    "its input `{}` is not a constant",
+                    node.input(index).unwrap_or_default()
+                ),
                 SHAPES,
             )),
         }
@@ -215,8 +231,13 @@ impl<'m> Reader<'m> {
                 let order = node.ints("perm").unwrap_or(&reversed);
                 let mut sorted = order.to_vec();
                 sorted.sort_unstable();
-                let is_order = sorted.iter().enumerate().all(|(index, at)| usize::try_from(*at) == Ok(index));
-                let picked = order.iter().filter_map(|&at| axes.get(usize::try_from(at).ok()?).copied());
+                let is_order = sorted
+                    .iter()
+                    .enumerate()
+                    .all(|(index, at)| usize::try_from(*at) == Ok(index));
+                let picked = order
+                    .iter()
+                    .filter_map(|&at| axes.get(usize::try_from(at).ok()?).copied());
                 let picked: Vec<Axis> = picked.collect();
                 (is_order && picked.len() == axes.len()).then_some(picked)
             }
@@ -268,9 +289,12 @@ impl<'m> Reader<'m> {
                 return self.reshape(node, at, axes, all.as_deref());
             }
         };
-        found
-            .map(|axes| Value::Map(at, axes))
-            .ok_or_else(|| node.bad("its perm is no order of the axes", "check the file with onnx.checker"))
+        found.map(|axes| Value::Map(at, axes)).ok_or_else(|| {
+            node.bad(
+                "its perm is no order of the axes",
+                "check the file with onnx.checker",
+            )
+        })
     }
 
     fn reshape(

@@ -37,9 +37,6 @@ pub struct Args {
     /// Weight decay of convolutions and head [default: depends on the data]
     #[arg(long, value_name = "RATE")]
     decay: Option<f32>,
-    /// Weight decay [default: depends on the data]
-    #[arg(long, value_name = "SHARE")]
-    decay: Option<f32>,
     /// Decides every random number of the run
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -95,7 +92,6 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     recipe.epochs = args.epochs.unwrap_or(recipe.epochs);
     recipe.batch = args.batch.unwrap_or(recipe.batch);
     recipe.rate = args.lr.unwrap_or(recipe.rate);
-    recipe.decay = args.decay.unwrap_or(recipe.decay);
     recipe.decay = args.decay.unwrap_or(recipe.decay);
     recipe.augment.shift = args.shift.unwrap_or(recipe.augment.shift);
     recipe.augment.flip = args.flip.unwrap_or(recipe.augment.flip);

@@ -1,4 +1,4 @@
-//! Says which instruction sets the target has, where stable Rust has no `target_feature` for them.
+//! Says which instruction set a Cortex-M has, where stable Rust has no `target_feature` for it.
 
 use std::env;
 
@@ -9,32 +9,33 @@ const WITH_MVE: [&str; 3] = ["cortex-m52", "cortex-m55", "cortex-m85"];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rustc-check-cfg=cfg(denselet_dsp)");
-    println!("cargo::rustc-check-cfg=cfg(denselet_mve)");
-    println!("cargo::rustc-check-cfg=cfg(denselet_narrow)");
+    println!("cargo::rustc-check-cfg=cfg(denselet_arm, values(none(), \"v6m\", \"v7m\", \"dsp\", \"mve\"))");
     let target = env::var("TARGET").unwrap_or_default();
-    // A multiplication gives 32 bits on these.
-    if target.starts_with("thumbv6m") || target.starts_with("thumbv8m.base") {
-        println!("cargo::rustc-cfg=denselet_narrow");
-    }
     // Every Armv7E-M core has the DSP extension; for an Armv8-M core, somebody has to say so. The same goes for Helium.
     let is_said =
         |feature, cores: [&str; 3]| env::var_os(feature).is_some() || cores.contains(&&*target_cpu());
-    let is_v8m = target.starts_with("thumbv8m.main");
-    if is_v8m && is_said("CARGO_FEATURE_MVE", WITH_MVE) {
-        println!("cargo::rustc-cfg=denselet_mve");
-        return;
-    }
-    let cpu = if target.starts_with("thumbv7em") {
-        "cortex-m4"
-    } else if is_v8m && is_said("CARGO_FEATURE_DSP", WITH_DSP) {
-        "cortex-m33"
+    let starts_with = |start| target.starts_with(start);
+    let (set, cpu) = if starts_with("thumbv6m") {
+        ("v6m", "cortex-m0")
+    } else if starts_with("thumbv8m.base") {
+        ("v6m", "cortex-m23")
+    } else if starts_with("thumbv7m") {
+        ("v7m", "cortex-m3")
+    } else if starts_with("thumbv7em") {
+        ("dsp", "cortex-m4")
+    } else if starts_with("thumbv8m.main") && is_said("CARGO_FEATURE_MVE", WITH_MVE) {
+        ("mve", "cortex-m55")
+    } else if starts_with("thumbv8m.main") && is_said("CARGO_FEATURE_DSP", WITH_DSP) {
+        ("dsp", "cortex-m33")
+    } else if starts_with("thumbv8m.main") {
+        ("v7m", "cortex-m33")
     } else {
         return;
     };
-    println!("cargo::rustc-cfg=denselet_dsp");
+    println!("cargo::rustc-cfg=denselet_arm");
+    println!("cargo::rustc-cfg=denselet_arm=\"{set}\"");
     // The assembler does not look at the compiler's flags.
-    println!("cargo::rustc-env=DENSELET_DSP_CPU={cpu}");
+    println!("cargo::rustc-env=DENSELET_CPU={cpu}");
 }
 
 /// What `-C target-cpu` says.

@@ -55,9 +55,8 @@ impl Board {
     /// The order of weights that its kernels were made for.
     pub fn order(&self) -> Order {
         match self.kernels.as_str() {
-            "arm-dsp" => Order::Pairs,
             "arm-mve" => Order::Quads,
-            _ => Order::Plain,
+            _ => Order::Pairs,
         }
     }
 }

@@ -7,15 +7,16 @@
 //! A row of the line buffer is `[i / 4][i % 2][column][i / 2 % 2]`: a word holds two inputs of a column as UXTB16 gives
 //! them, and neighbouring columns' words are neighbours, so that one address serves a tile.
 
-use super::reference;
+use super::{place, starts_at_word};
 use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Ready, Tile};
 use crate::layout::{GROUP, Order, TILE, WINDOW};
 use core::arch::{asm, global_asm};
 
 global_asm!(
-    concat!(".cpu ", env!("DENSELET_DSP_CPU")),
-    include_str!("multiply.s"),
-    include_str!("pack.s"),
+    concat!(".cpu ", env!("DENSELET_CPU")),
+    include_str!("frame.s"),
+    include_str!("dsp.s"),
+    include_str!("dsp_pack.s"),
     options(raw)
 );
 
@@ -23,38 +24,7 @@ global_asm!(
 #[derive(Clone, Copy, Debug)]
 pub struct Dsp;
 
-/// What a multiplying function works on. The assembly knows this layout.
-#[repr(C)]
-struct Work {
-    /// One for each pixel; with one tap, only the first counts.
-    bias: [*const i32; TILE],
-    multiplier: *const i32,
-    out: *mut u8,
-    /// Bytes from a pixel's output to the next one's.
-    out_stride: usize,
-    /// Bytes from the first pixel's output to the last one's.
-    last: usize,
-    /// Behind the first pixel's last output.
-    out_end: *mut u8,
-    line: *const i16,
-    weights: *const i8,
-    /// Twos of inputs in a tap, of all rows together.
-    units: usize,
-}
-
 unsafe extern "C" {
-    // Each multiplies one tile with pairs of filters and writes two bytes per pixel and pair. Obligations:
-    // * there is at least one pair of filters, and one for every two bytes from `out` to `out_end`;
-    // * a filter has 2 * `units` weights, three times as many in a window, and at least two units;
-    // * `line`, aligned to 4, holds as many values of every column;
-    // * `multiplier` and each bias that counts have a value for every filter;
-    // * as many bytes as from `out` to `out_end` may be written at `out`, `last` behind it and, by four, one and two
-    //   strides behind it.
-    fn denselet_pixels_by_two(work: &Work);
-    fn denselet_pixels_by_four(work: &Work);
-    fn denselet_window_by_two(work: &Work);
-    fn denselet_window_by_four(work: &Work);
-
     // Each packs `groups` groups, at least one. Obligations:
     // * as many bytes may be read at `source`, at each offset from it, at `mask` and at `threshold`;
     // * `line`, aligned to 4, has a place for every column of every group.
@@ -178,69 +148,8 @@ impl Tile for Dsp {
     }
 
     fn multiply(self, lines: &Lines<'_>, conv: &Ready<'_, Self>, out: &mut [u8], out_stride: usize) {
-        if conv.order != Order::Pairs || !starts_at_word(lines.values) {
-            let columns = conv.columns();
-            reference::multiply_from(lines, conv, out, out_stride, |column, i| {
-                place(columns, column, i)
-            });
-            return;
-        }
-        if !lines.fit(conv, out, out_stride) {
-            return;
-        }
-        let even = conv.outputs & !1;
-        let bias = |p: usize, o: usize| conv.bias.as_ptr().wrapping_add(lines.bias[p] + o);
-        let mut work = Work {
-            bias: [bias(0, 0), bias(1, 0), bias(2, 0), bias(3, 0)],
-            multiplier: conv.multiplier.as_ptr(),
-            out: out.as_mut_ptr(),
-            out_stride,
-            last: (lines.pixels - 1) * out_stride,
-            out_end: out.as_mut_ptr().wrapping_add(even),
-            line: lines.values.as_ptr(),
-            weights: conv.weights.as_ptr(),
-            units: lines.rows * conv.depth / 2,
-        };
-        let run = match (lines.pixels > 2, conv.depth < conv.length) {
-            (false, false) => denselet_pixels_by_two,
-            (true, false) => denselet_pixels_by_four,
-            (false, true) => denselet_window_by_two,
-            (true, true) => denselet_window_by_four,
-        };
-        if even > 0 {
-            // SAFETY: `fit` says that every filter has its weights, biases and multiplier, every column its values, and
-            // every pixel its outputs; of four pixels, a third is there. A depth is at least 4. The line's alignment
-            // was checked.
-            unsafe { run(&work) };
-        }
-        if even < conv.outputs {
-            // The last output has a filter of zeros beside it, but neither bias nor multiplier nor room.
-            let two = |bias: *const i32| {
-                // SAFETY: the last output has a bias for each pixel, as `fit` says.
-                [unsafe { bias.wrapping_add(even).read() }; 2]
-            };
-            let biases = work.bias.map(two);
-            let multiplier = [conv.multiplier[even]; 2];
-            let mut outs = [0; 2 * TILE];
-            work.bias = [&biases[0], &biases[1], &biases[2], &biases[3]].map(|two| two.as_ptr());
-            work.multiplier = multiplier.as_ptr();
-            work.out = outs.as_mut_ptr();
-            work.out_stride = 2;
-            work.last = 2 * (lines.pixels - 1);
-            work.out_end = outs.as_mut_ptr().wrapping_add(2);
-            work.weights = conv.weights[even * conv.length..].as_ptr();
-            // SAFETY: the filters are there in pairs, as `fit` says; of everything else there are two.
-            unsafe { run(&work) };
-            for (p, two) in outs.chunks_exact(2).enumerate().take(lines.pixels) {
-                out[p * out_stride + even] = two[0];
-            }
-        }
+        super::multiply(lines, conv, out, out_stride);
     }
-}
-
-/// Where value `i` of a column lies in a row of the line buffer.
-fn place(columns: usize, column: usize, i: usize) -> usize {
-    (i / GROUP * 2 + i % 2) * 2 * columns + 2 * column + i / 2 % 2
 }
 
 /// Packs one row of a window.
@@ -293,10 +202,6 @@ fn clamped<'c>(source: &'c [u8], clamp: Clamp<'c>) -> impl Iterator<Item = u32> 
             }
             clamped
         })
-}
-
-fn starts_at_word(line: &[i16]) -> bool {
-    line.as_ptr().addr().is_multiple_of(4)
 }
 
 /// Whether everything that the clamping functions touch is there.

@@ -527,6 +527,7 @@ impl Pass {
         let places: usize = network.blocks.iter().map(count).sum();
         let probability = self.spec.dropout;
         let mut drops = (1..=places)
+            .rev()
             .map(|place| Dropout::new(probability, key, place));
         for (b, block) in network.blocks.iter().enumerate().rev() {
             if let Some(transition) = &block.transition {

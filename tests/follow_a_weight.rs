@@ -46,7 +46,7 @@ fn start_of(blob: &Blob, stage: usize, section: Section) -> usize {
 
 #[test]
 fn a_weight_is_one_byte_of_the_blob_where_the_layout_says() {
-    for order in [Order::Plain, Order::Pairs] {
+    for order in [Order::Plain, Order::Pairs, Order::Quads] {
         let before = quantised();
         let mut after = before.clone();
         let QuantisedStage::Layer { conv, .. } = &mut after.stages[STAGE] else {

@@ -9,6 +9,10 @@ pub const GROUP: usize = 4;
 /// Pixels that one call of the inner loop computes at most.
 pub const TILE: usize = 4;
 
+/// Values of a vector of [`Order::Quads`], and filters that lie side by side there.
+const VECTOR: usize = 16;
+const QUAD: usize = 4;
+
 /// Columns of a dense layer's convolution.
 pub const TAPS: usize = 3;
 
@@ -35,14 +39,27 @@ pub enum Order {
     /// (`i` and `i + 2`, as the same widening of four activations pairs them) of two outputs, and a row's taps
     /// lie side by side, so that an activation can be kept from one tap to the next.
     Pairs,
+    /// `[o / 4][q / 16][o % 4][q % 16]`: vectors of four filters in turn, for kernels with 16 lanes. `q` is the position
+    /// `[kx][ky][i]` along the filter, so that a window's columns lie one behind the other, counted from where zeros
+    /// in front fill the filter up to whole vectors.
+    Quads,
 }
 
 impl Order {
-    /// Filters stored for `outputs` of them: `Pairs` fills up with a filter of zeros.
-    pub const fn filters(self, outputs: usize) -> usize {
-        match self {
-            Self::Plain => outputs,
-            Self::Pairs => outputs.next_multiple_of(2),
+    /// Weights stored for `outputs` filters of `length`: `Pairs` fills up with a filter of zeros, `Quads` with filters and,
+    /// in front of each, with weights; `None` where the number passes `usize`.
+    pub const fn weights_len(self, outputs: usize, length: usize) -> Option<usize> {
+        let (filters, length) = match self {
+            Self::Plain => (Some(outputs), Some(length)),
+            Self::Pairs => (outputs.checked_next_multiple_of(2), Some(length)),
+            Self::Quads => (
+                outputs.checked_next_multiple_of(QUAD),
+                length.checked_next_multiple_of(VECTOR),
+            ),
+        };
+        match (filters, length) {
+            (Some(filters), Some(length)) => filters.checked_mul(length),
+            _ => None,
         }
     }
 
@@ -57,13 +74,31 @@ impl Order {
                 let word = row * taps * depth / 2 + (i / GROUP * 2 + i % 2) * taps + kx;
                 o / 2 * 2 * length + word * 4 + i / 2 % 2 * 2 + o % 2
             }
+            Self::Quads => {
+                let taps = taps(length, depth);
+                let rows = length / (taps * depth);
+                let (ky, kx, i) = (k / (taps * depth), k / depth % taps, k % depth);
+                let whole = length.next_multiple_of(VECTOR);
+                let q = whole - length + (kx * rows + ky) * depth + i;
+                o / QUAD * QUAD * whole + q / VECTOR * QUAD * VECTOR + o % QUAD * VECTOR + q % VECTOR
+            }
+        }
+    }
+
+    /// [`weight_offset`](Self::weight_offset) of the next [`GROUP`] of a tap, where that of one is `at`.
+    pub const fn next_group(self, length: usize, depth: usize, at: usize) -> usize {
+        match self {
+            Self::Plain => at + GROUP,
+            Self::Pairs => at + 2 * GROUP * taps(length, depth),
+            Self::Quads if at % VECTOR + GROUP < VECTOR => at + GROUP,
+            Self::Quads => at + GROUP + (QUAD - 1) * VECTOR,
         }
     }
 
     /// What [`weight_offset`](Self::weight_offset) grows by from the first weight of a [`GROUP`] to each of it.
     pub const fn steps(self, length: usize, depth: usize) -> [usize; GROUP] {
         match self {
-            Self::Plain => [0, 1, 2, 3],
+            Self::Plain | Self::Quads => [0, 1, 2, 3],
             Self::Pairs => {
                 let next = 4 * taps(length, depth);
                 [0, next, 2, next + 2]
@@ -115,19 +150,23 @@ mod tests {
 
     #[test]
     fn every_order_is_a_bijection_and_a_group_is_its_steps() {
-        for order in [Order::Plain, Order::Pairs] {
+        for order in [Order::Plain, Order::Pairs, Order::Quads] {
             for outputs in 1..7 {
                 for (length, depth) in [(4, 4), (8, 8), (36, 4), (24, 8), (72, 8), (36, 12)] {
-                    let mut seen = vec![false; order.filters(outputs) * length];
-                    for o in 0..order.filters(outputs) {
+                    let mut seen = vec![false; order.weights_len(outputs, length).unwrap()];
+                    for o in 0..outputs {
                         for k in 0..length {
                             let at = order.weight_offset(length, depth, o, k);
                             assert!(!core::mem::replace(&mut seen[at], true));
                             let group = order.weight_offset(length, depth, o, k - k % GROUP);
                             assert_eq!(at, group + order.steps(length, depth)[k % GROUP]);
+                            if k % depth + GROUP < depth {
+                                let next = order.weight_offset(length, depth, o, k - k % GROUP + GROUP);
+                                assert_eq!(order.next_group(length, depth, group), next);
+                            }
                         }
                     }
-                    assert!(seen.iter().all(|&s| s));
+                    assert_eq!(seen.iter().filter(|&&s| s).count(), outputs * length);
                 }
             }
         }

@@ -6,7 +6,7 @@ use crate::arena::{Arena, cut};
 use crate::error::{Error, FormatError};
 use crate::format::Shapes;
 use crate::kernel::arch::{self, cast};
-use crate::kernel::{Job, Tile, conv1x1, conv3x3, head, pool, stem, transition};
+use crate::kernel::{Content, Job, Ready, Tile, conv1x1, conv3x3, head, pool, stem, transition};
 use crate::layout::{self, TILE, stride};
 use crate::logits::Logits;
 use crate::model::{Head, Layer, Model, Stage, Stem, Transition};
@@ -236,6 +236,7 @@ fn feed<T: Tile>(
     };
     let feed = Feed {
         stem,
+        conv: Ready::new(tile, &stem.conv, Content::Bytes),
         input,
         to,
         line,
@@ -299,8 +300,9 @@ fn report(tap: &mut impl Tap, index: usize, step: &Step, memory: &[u8]) {
 }
 
 /// The stem, row by row.
-struct Feed<'f, 'b> {
+struct Feed<'f, 'b, T: Tile> {
     stem: &'f Stem<'b>,
+    conv: Ready<'f, T>,
     input: Shape,
     to: &'f Buffer,
     line: &'f Range<usize>,
@@ -308,9 +310,9 @@ struct Feed<'f, 'b> {
     ring: &'f Range<usize>,
 }
 
-impl Feed<'_, '_> {
+impl<T: Tile> Feed<'_, '_, T> {
     /// Takes input row `y` and computes what it completes. Rows of padding come with the first and the last row.
-    fn push<T: Tile>(&self, tile: T, memory: &mut [u8], y: usize, row: &[u8]) {
+    fn push(&self, tile: T, memory: &mut [u8], y: usize, row: &[u8]) {
         let shape = &self.stem.shape;
         if y == 0 {
             for above in 0..shape.pad_top {
@@ -326,10 +328,9 @@ impl Feed<'_, '_> {
     }
 
     /// Puts padded row `r` into the ring and computes the output row that ends with it, if any.
-    fn place<T: Tile>(&self, tile: T, memory: &mut [u8], r: usize, row: Option<&[u8]>) {
-        let Stem {
-            shape, padding, conv, ..
-        } = self.stem;
+    fn place(&self, tile: T, memory: &mut [u8], r: usize, row: Option<&[u8]>) {
+        let Stem { shape, padding, .. } = self.stem;
+        let conv = &self.conv;
         let ranges = [self.line.clone(), self.pool.clone(), self.ring.clone()];
         let (below, [line, pool_ring, ring]) = cut(memory, self.to.end(), ranges);
         let row_len = ring.len() / shape.kernel_height;
@@ -397,6 +398,9 @@ fn dense_layer<T: Tile>(
     ring: &mut [u8],
 ) {
     let line = cast::as_i16s_mut(line);
+    let bottleneck = layer.bottleneck.as_ref();
+    let bottleneck = bottleneck.map(|(conv, _)| Ready::new(tile, conv, Content::Bytes));
+    let conv = Ready::new(tile, &layer.conv, Content::Bytes);
     let shape = Shape {
         height: buffer.height,
         width: buffer.width,
@@ -413,8 +417,8 @@ fn dense_layer<T: Tile>(
         let slot = &mut ring[(y % tap_rows) * ring_row_len..][..ring_row_len];
         if y < buffer.height {
             let source = &map[y * row_len..][..row_len];
-            match &layer.bottleneck {
-                Some((conv, _)) => {
+            match &bottleneck {
+                Some(conv) => {
                     conv1x1::row(tile, source, buffer.stride, layer.clamp, conv, line, slot);
                 }
                 None => conv1x1::clamp_row(tile, source, buffer.stride, layer.clamp, slot),
@@ -433,7 +437,7 @@ fn dense_layer<T: Tile>(
             width: buffer.width,
         };
         let out = &mut map[out_y * row_len..][..row_len][channels..];
-        conv3x3::row(tile, &window, out_y, &layer.conv, line, out, buffer.stride);
+        conv3x3::row(tile, &window, out_y, &conv, line, out, buffer.stride);
     }
 }
 
@@ -449,6 +453,7 @@ fn pooled<T: Tile>(
 ) {
     let (below, [line]) = cut(memory, line.start, [line.clone()]);
     let line = cast::as_i16s_mut(line);
+    let conv = Ready::new(tile, &transition.conv, Content::Sums);
     let pool_rows = Shape {
         height: from.height,
         width: from.width,
@@ -473,7 +478,7 @@ fn pooled<T: Tile>(
             );
             let start = to.offset + layout::pixel_offset(to.height, to.width, to.stride, y, x);
             let out = &mut below[start..start + pixels * to.stride];
-            transition::multiply(tile, line, pixels, &transition.conv, out, to.stride);
+            transition::multiply(tile, line, pixels, &conv, out, to.stride);
         }
     }
 }

@@ -321,7 +321,7 @@ proptest! {
         let _ = Blob::read(&bytes);
         if bytes.len() >= HEADER_LEN {
             bytes[..4].copy_from_slice(&format::MAGIC);
-            let order = bytes[6] & 1;
+            let order = bytes[6] % 3;
             bytes[4..8].copy_from_slice(&[1, 0, order, 0]);
             reseal(&mut bytes);
             let _ = Blob::read(&bytes);

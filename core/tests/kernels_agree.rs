@@ -14,7 +14,7 @@ const MEMORY: usize = 1 << 18;
 
 fn cases(work: impl Strategy<Value = Work>) -> impl Strategy<Value = Case> {
     let values = prop_oneof![3 => Just(Values::Random), 1 => Just(Values::Extreme)];
-    let order = prop_oneof![Just(Order::Plain), Just(Order::Pairs)];
+    let order = prop_oneof![Just(Order::Plain), Just(Order::Pairs), Just(Order::Quads)];
     (work, values, order, any::<u32>()).prop_map(|(work, values, order, seed)| Case {
         work,
         values,

@@ -75,6 +75,7 @@ pub fn blob(name: &str, blob: &Blob) -> Option<Report> {
     let (order, label) = match header.order {
         Order::Plain => (Order::Plain, "plain"),
         Order::Pairs => (Order::Pairs, "pairs"),
+        Order::Quads => (Order::Quads, "quads"),
     };
     let params = geometry
         .walk()

@@ -14,7 +14,7 @@ pub enum Taps {
 
 /// The filters of `conv` in `order`, `length` values each; what is padding is zero.
 pub fn pack(conv: &QuantisedConv, taps: Taps, order: Order, length: usize) -> Vec<u8> {
-    let mut packed = vec![0; order.filters(conv.outputs) * length];
+    let mut packed = vec![0; order.weights_len(conv.outputs, length).unwrap_or(0)];
     let depth = match taps {
         Taps::Close => length,
         Taps::Strided => stride(conv.inputs),
@@ -52,7 +52,7 @@ mod tests {
             multiplier: vec![0; 3],
             scales: Vec::new(),
         };
-        for order in [Order::Plain, Order::Pairs] {
+        for order in [Order::Plain, Order::Pairs, Order::Quads] {
             for (taps, length) in [(Taps::Close, 48), (Taps::Strided, 72)] {
                 let mut packed: Vec<u8> = pack(&conv, taps, order, length)
                     .into_iter()

@@ -181,10 +181,10 @@ pub fn section_len(section: Section, order: Order, kind: Kind, input: Shape) -> 
     match section {
         Section::Padding => Some(if is_stem { input.channels } else { 0 }),
         Section::Mask | Section::Threshold => Some(if is_stem { 0 } else { stride(input.channels) }),
-        Section::BottleneckWeights => order.filters(bottleneck).checked_mul(stride(input.channels)),
+        Section::BottleneckWeights => order.weights_len(bottleneck, stride(input.channels)),
         Section::BottleneckBias | Section::BottleneckMultiplier => bottleneck.checked_mul(4),
         Section::BottleneckScale => Some(if bottleneck == 0 { 0 } else { 2 }),
-        Section::Weights => order.filters(outputs).checked_mul(filter_len(kind, input)?),
+        Section::Weights => order.weights_len(outputs, filter_len(kind, input)?),
         Section::Bias => outputs
             .checked_mul(4)?
             .checked_mul(if is_plain { BORDERS } else { 1 }),

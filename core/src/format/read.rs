@@ -303,6 +303,7 @@ fn order_of(byte: u8) -> Option<Order> {
     match byte {
         0 => Some(Order::Plain),
         1 => Some(Order::Pairs),
+        2 => Some(Order::Quads),
         _ => None,
     }
 }

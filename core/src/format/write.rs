@@ -153,6 +153,7 @@ fn write_header(header: &Header, len: usize, out: &mut [u8]) -> Result<(), Write
     let order = match header.order {
         Order::Plain => 0,
         Order::Pairs => 1,
+        Order::Quads => 2,
     };
     let stem = &header.stem;
     let geometry = [

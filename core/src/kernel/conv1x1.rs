@@ -2,7 +2,7 @@
 //!
 //! A ring row is `[x][channel]` with one pixel of padding, all zero, at either end.
 
-use super::tile::{Clamp, Conv, Lines, Pixels, Tile};
+use super::tile::{Clamp, Lines, Pixels, Ready, Tile};
 use crate::layout::{TILE, stride};
 
 /// Bytes of line buffer that [`row`] needs: [`TILE`] packed pixels of `i16`.
@@ -16,18 +16,18 @@ pub fn row<T: Tile>(
     source: &[u8],
     source_stride: usize,
     clamp: Clamp<'_>,
-    conv: &Conv<'_>,
+    conv: &Ready<'_, T>,
     line: &mut [i16],
     ring_row: &mut [u8],
 ) {
     let out_stride = stride(conv.outputs);
     clear_ends(ring_row, out_stride);
     let width = source.len() / source_stride;
-    for x in (0..width).step_by(TILE) {
+    for x in (0..width).step_by(T::PIXELS) {
         let pixels = Pixels {
             bytes: &source[x * source_stride..],
             pitch: source_stride,
-            count: TILE.min(width - x),
+            count: T::PIXELS.min(width - x),
             depth: conv.depth,
         };
         tile.clamp(&pixels, clamp, line);
@@ -35,7 +35,7 @@ pub fn row<T: Tile>(
             values: line,
             pixels: pixels.count,
             rows: 1,
-            bias: [0; TILE],
+            bias: [0; 2 * TILE],
         };
         tile.multiply(&lines, conv, &mut ring_row[(x + 1) * out_stride..], out_stride);
     }

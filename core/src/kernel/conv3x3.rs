@@ -3,7 +3,7 @@
 //! A window of [`WINDOW`] ring pixels is widened into the line buffer once and serves every output: the taps
 //! of neighbouring pixels overlap there, so nothing is gathered per pixel.
 
-use super::tile::{Conv, Lines, Pixels, Tile};
+use super::tile::{Lines, Pixels, Ready, Tile};
 use crate::layout::{BORDERS, TAPS, TILE, WINDOW, border};
 
 /// Bytes of line buffer that [`row`] needs: a window of `i16`, `[ky][x][channel]`.
@@ -32,32 +32,32 @@ pub fn row<T: Tile>(
     tile: T,
     ring: &Ring<'_>,
     y: usize,
-    conv: &Conv<'_>,
+    conv: &Ready<'_, T>,
     line: &mut [i16],
     out: &mut [u8],
     out_stride: usize,
 ) {
     let stride = ring.stride;
     let row_len = (ring.width + TAPS - 1) * stride;
-    let window = WINDOW * stride;
     let has_borders = conv.bias.len() >= BORDERS * conv.outputs;
     // Row y - 1, kept non-negative; with one row of taps, row y itself.
     let top = (y + ring.tap_rows - ring.tap_rows / 2) % ring.tap_rows;
-    for x in (0..ring.width).step_by(TILE) {
-        let pixels = TILE.min(ring.width - x);
-        let count = pixels + TAPS - 1;
+    for x in (0..ring.width).step_by(T::PIXELS) {
+        let pixels = T::PIXELS.min(ring.width - x);
         let mut slot = top;
-        for ky in 0..ring.tap_rows {
-            let columns = Pixels {
-                bytes: &ring.bytes[slot * row_len + x * stride..],
-                pitch: stride,
-                count,
-                depth: stride,
-            };
-            tile.widen_window(&columns, &mut line[ky * window..]);
+        let mut rows = [Pixels {
+            bytes: &[],
+            pitch: stride,
+            count: pixels + TAPS - 1,
+            depth: stride,
+        }; TAPS];
+        let rows = &mut rows[..ring.tap_rows];
+        for row in &mut *rows {
+            row.bytes = &ring.bytes[slot * row_len + x * stride..];
             slot = if slot + 1 < ring.tap_rows { slot + 1 } else { 0 };
         }
-        let mut bias = [0; TILE];
+        tile.widen_window(rows, line);
+        let mut bias = [0; 2 * TILE];
         if has_borders {
             for (p, start) in bias.iter_mut().enumerate().take(pixels) {
                 *start = border(ring.height, ring.width, y, x + p) * conv.outputs;

@@ -3,7 +3,7 @@
 //! Input rows lie in a ring, padded left and right with the byte that stands for zero. The bytes under a filter are
 //! gathered for each output pixel, a few pixels at once.
 
-use super::tile::{Conv, Lines, Tile};
+use super::tile::{Lines, Ready, Tile};
 use crate::layout::TILE;
 use crate::shape::StemShape;
 
@@ -42,7 +42,7 @@ pub fn row<T: Tile>(
     channels: usize,
     ring: &[u8],
     top: usize,
-    conv: &Conv<'_>,
+    conv: &Ready<'_, T>,
     line: &mut [i16],
     out: &mut [u8],
     out_stride: usize,
@@ -80,7 +80,7 @@ pub fn row<T: Tile>(
             values: line,
             pixels,
             rows: 1,
-            bias: [0; TILE],
+            bias: [0; 2 * TILE],
         };
         tile.multiply(&lines, conv, &mut out[x * out_stride..], out_stride);
     }

@@ -5,7 +5,9 @@
 //! row of the line buffer is the architecture's own business; it alone reads what it has written.
 
 use crate::arithmetic;
-use crate::layout::{GROUP, Order, TAPS, TILE, WINDOW};
+use crate::layout::{GROUP, Order, TAPS, TILE};
+use core::fmt;
+use core::ops::Deref;
 
 /// More than any number of values that a network of the format can have, and little enough to be multiplied by a few.
 const MUCH: usize = 1 << 24;
@@ -60,6 +62,11 @@ impl<'a> Pixels<'a> {
     /// Whether every byte that is packed is there, and its place in `line`: the one check at the entry, which
     /// architectures rely on.
     pub fn fit(&self, columns: usize, line: &[i16]) -> bool {
+        self.fit_values(columns, line.len())
+    }
+
+    /// The same where the line has room for `values` values.
+    pub fn fit_values(&self, columns: usize, values: usize) -> bool {
         let last = self.count.wrapping_sub(1);
         last < columns
             && self.depth > 0
@@ -69,41 +76,100 @@ impl<'a> Pixels<'a> {
             && self.depth < MUCH
             && self.pitch < MUCH
             && last * self.pitch + self.depth <= self.bytes.len()
-            && columns * self.depth <= line.len()
+            && columns * self.depth <= values
     }
 }
 
-/// Up to [`TILE`] pixels' inputs to a convolution, in the line buffer, as rows of packed columns.
+/// How far the values of a line reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// 0 to 255.
+    Bytes,
+    /// Up to four bytes added up: 0 to 1020.
+    Sums,
+}
+
+/// A convolution made ready for one inner loop: what is worth working out once for all of its tiles.
+pub struct Ready<'b, T: Tile> {
+    conv: &'b Conv<'b>,
+    content: Content,
+    /// What the inner loop made of it.
+    pub filters: T::Filters<'b>,
+}
+
+impl<'b, T: Tile> Ready<'b, T> {
+    /// Makes `conv` ready for lines of `content`.
+    pub fn new(tile: T, conv: &'b Conv<'b>, content: Content) -> Self {
+        Self {
+            conv,
+            content,
+            filters: tile.filters(conv, content),
+        }
+    }
+
+    /// What its lines hold.
+    pub fn content(&self) -> Content {
+        self.content
+    }
+
+    /// Columns of a row of the line buffer: the pixels of a tile, and what is to the right of them where there are taps.
+    pub fn columns(&self) -> usize {
+        let pixels = match self.content {
+            Content::Bytes => T::PIXELS,
+            Content::Sums => TILE,
+        };
+        if self.depth < self.length {
+            pixels + TAPS - 1
+        } else {
+            pixels
+        }
+    }
+}
+
+impl<'b, T: Tile> Deref for Ready<'b, T> {
+    type Target = Conv<'b>;
+
+    fn deref(&self) -> &Conv<'b> {
+        self.conv
+    }
+}
+
+impl<T: Tile> fmt::Debug for Ready<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct(T::NAME)
+            .field("conv", self.conv)
+            .field("content", &self.content)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Up to [`Tile::PIXELS`] pixels' inputs to a convolution, in the line buffer, as rows of packed columns.
 ///
-/// With one tap, pixel `p` is column `p` of the only row, of [`TILE`]; with [`TAPS`](crate::layout::TAPS), columns `p`,
-/// `p + 1` and `p + 2` of each row, of [`WINDOW`].
+/// With one tap, pixel `p` is column `p` of the only row; with [`TAPS`], columns `p`, `p + 1` and `p + 2` of each row.
 #[derive(Clone, Copy, Debug)]
 pub struct Lines<'a> {
     /// The line buffer, row after row.
     pub values: &'a [i16],
-    /// Pixels, 1 to [`TILE`].
+    /// Pixels, 1 to [`Tile::PIXELS`].
     pub pixels: usize,
     /// Rows of taps.
     pub rows: usize,
     /// Where each pixel's biases start in [`Conv::bias`]; 0 for pixels that are not there, and all 0 but in a plain
     /// layer.
-    pub bias: [usize; TILE],
+    pub bias: [usize; 2 * TILE],
 }
 
 impl Lines<'_> {
-    /// Columns of a row: [`TILE`] or [`WINDOW`].
-    pub fn columns(&self, conv: &Conv<'_>) -> usize {
-        if conv.depth < conv.length { WINDOW } else { TILE }
-    }
-
     /// Whether every value and bias that [`Tile::multiply`] touches is there: the one check at the entry, which
     /// architectures rely on.
-    pub fn fit(&self, conv: &Conv<'_>, out: &[u8], out_stride: usize) -> bool {
+    pub fn fit<T: Tile>(&self, conv: &Ready<'_, T>, out: &[u8], out_stride: usize) -> bool {
         let last = self.pixels.wrapping_sub(1);
-        let columns = self.columns(conv);
-        let [a, b, c, d] = self.bias;
-        let weights = conv.order.filters(conv.outputs).checked_mul(conv.length);
-        last < TILE
+        let columns = conv.columns();
+        let taps = if conv.depth < conv.length { TAPS } else { 1 };
+        let [a, b, c, d, e, f, g, h] = self.bias;
+        let bias = a.max(b).max(c).max(d).max(e).max(f).max(g).max(h);
+        let weights = conv.order.weights_len(conv.outputs, conv.length);
+        last <= columns - taps
             && (1..=TAPS).contains(&self.rows)
             && conv.depth > 0
             && conv.depth.is_multiple_of(GROUP)
@@ -111,37 +177,59 @@ impl Lines<'_> {
             && conv.depth < MUCH
             && conv.outputs < MUCH
             && out_stride < MUCH
-            && self.rows * (columns - TILE + 1) * conv.depth == conv.length
-            && self.rows * columns * conv.depth <= self.values.len()
+            && self.rows * taps * conv.depth == conv.length
+            && line_len::<T>(conv.content, self.rows * columns * conv.depth) <= self.values.len()
             && weights.is_some_and(|weights| weights <= conv.weights.len())
             && conv.outputs <= conv.multiplier.len()
             && conv.outputs <= conv.bias.len()
-            && a.max(b).max(c).max(d) <= conv.bias.len() - conv.outputs
+            && bias <= conv.bias.len() - conv.outputs
             && last * out_stride + conv.outputs <= out.len()
+    }
+}
+
+/// `i16`s of line buffer that `values` values take: one each, or half of one.
+pub fn line_len<T: Tile>(content: Content, values: usize) -> usize {
+    match content {
+        Content::Bytes => (values * TILE).div_ceil(T::PIXELS),
+        Content::Sums => values,
     }
 }
 
 /// One architecture's inner loops.
 ///
-/// A packing method writes every column of its row, [`TILE`] of them or [`WINDOW`], and does nothing where
-/// [`Pixels::fit`] is false. A clamp has the pixels' depth. Bytes, clamps and lines start at whole words; where they do
-/// not, an architecture may do nothing.
+/// A packing method writes the columns of a row of the line buffer, [`PIXELS`](Self::PIXELS) of them or, in a window,
+/// [`TAPS`] - 1 more (those without a pixel anyhow), and does nothing where [`Pixels::fit`] is false. The rows of a
+/// window, one or [`TAPS`], differ in their bytes only. A clamp has the pixels' depth. Bytes, clamps and lines start at
+/// whole words; where they do not, an architecture may do nothing.
 pub trait Tile: Copy {
     /// Name for people.
     const NAME: &'static str;
     /// The order of weights this inner loop was made for.
     const ORDER: Order;
+    /// Pixels of a tile: [`TILE`], or twice as many where a value of [`Content::Bytes`] takes one byte of the line.
+    const PIXELS: usize = TILE;
 
-    /// Value `i` of `depth`, of every one of [`TILE`] columns. Does nothing where there is no room for it.
+    /// What [`Ready`] keeps of a convolution.
+    type Filters<'b>;
+
+    /// Makes it.
+    fn filters<'b>(self, conv: &'b Conv<'b>, content: Content) -> Self::Filters<'b>;
+
+    /// Value `i` of `depth`, of every one of the first [`TILE`] columns. Does nothing where there is no room for it.
     fn put(self, line: &mut [i16], depth: usize, i: usize, values: [u8; TILE]);
 
-    /// `line = pixels`, [`WINDOW`] columns.
-    fn widen_window(self, pixels: &Pixels<'_>, line: &mut [i16]);
+    /// `line = rows`, a window: one row of the line buffer for each.
+    fn widen_window(self, rows: &[Pixels<'_>], line: &mut [i16]);
 
-    /// `line = clamp(pixels)`, [`TILE`] columns.
+    /// `line = clamp(pixels)`.
     fn clamp(self, pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]);
 
-    /// `line += clamp(pixels)`, [`TILE`] columns.
+    /// `line = clamp(pixels)`, [`TILE`] columns of [`Content::Sums`].
+    fn clamp_first(self, pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]) {
+        self.clamp(pixels, clamp, line);
+    }
+
+    /// `line += clamp(pixels)`, [`TILE`] columns of [`Content::Sums`].
     fn clamp_add(self, pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]);
 
     /// `out = clamp(source)`, as bytes; all have one length, a multiple of [`GROUP`].
@@ -169,7 +257,7 @@ pub trait Tile: Copy {
     /// `out[p * out_stride + o] = requantise(bias + filter o . pixel p)` for every pixel and output.
     ///
     /// Does nothing where [`Lines::fit`] is false.
-    fn multiply(self, lines: &Lines<'_>, conv: &Conv<'_>, out: &mut [u8], out_stride: usize);
+    fn multiply(self, lines: &Lines<'_>, conv: &Ready<'_, Self>, out: &mut [u8], out_stride: usize);
 }
 
 /// Something to run with whichever architecture is chosen: generic over it, compiled once for each.

@@ -3,7 +3,7 @@
 //! Pooling comes first: averaging and a 1x1 convolution commute, and this way the convolution runs at a quarter
 //! of the pixels. The two block buffers overlap, so a tile is packed completely before it is written.
 
-use super::tile::{Clamp, Conv, Lines, Pixels, Tile};
+use super::tile::{Clamp, Lines, Pixels, Ready, Tile};
 use crate::layout::{TILE, stride};
 
 /// Bytes of line buffer that a transition needs: [`TILE`] packed pixels of `i16`.
@@ -30,7 +30,7 @@ pub fn pack<T: Tile>(
                 depth: clamp.mask.len(),
             };
             if y == 0 && column == 2 * x {
-                tile.clamp(&pixels, clamp, line);
+                tile.clamp_first(&pixels, clamp, line);
             } else {
                 tile.clamp_add(&pixels, clamp, line);
             }
@@ -43,7 +43,7 @@ pub fn multiply<T: Tile>(
     tile: T,
     line: &[i16],
     pixels: usize,
-    conv: &Conv<'_>,
+    conv: &Ready<'_, T>,
     out: &mut [u8],
     out_stride: usize,
 ) {
@@ -51,7 +51,7 @@ pub fn multiply<T: Tile>(
         values: line,
         pixels,
         rows: 1,
-        bias: [0; TILE],
+        bias: [0; 2 * TILE],
     };
     tile.multiply(&lines, conv, out, out_stride);
 }

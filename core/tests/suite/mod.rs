@@ -2,7 +2,7 @@
 //! with values in the middle of their range and at its ends. No heap and no `std`, so that firmware can include this file.
 
 use denselet::kernel::arch::{Visitor, cast, each, reference::Reference};
-use denselet::kernel::{Clamp, Conv, Tile, conv1x1, conv3x3, head, stem, transition};
+use denselet::kernel::{Clamp, Content, Conv, Ready, Tile, conv1x1, conv3x3, head, stem, transition};
 use denselet::layout::{BORDERS, Order, stride};
 use denselet::shape::StemShape;
 
@@ -160,10 +160,10 @@ impl Case {
             } else {
                 Values::Extreme
             },
-            order: if random.below(2) == 0 {
-                Order::Plain
-            } else {
-                Order::Pairs
+            order: match random.below(4) {
+                0 => Order::Plain,
+                1 => Order::Pairs,
+                _ => Order::Quads,
             },
             seed: random.next(),
         }
@@ -238,6 +238,7 @@ impl Case {
                 let clamp = numbers.clamp(depth)?;
                 let conv = numbers.conv(outputs, depth, depth, 1, 255)?;
                 let line = numbers.line(conv1x1::line_len(inputs))?;
+                let conv = Ready::new(tile, &conv, Content::Bytes);
                 conv1x1::row(tile, source, source_stride, clamp, &conv, line, out);
             }
             Work::Clamped {
@@ -272,6 +273,7 @@ impl Case {
                 let biases = if has_borders { BORDERS } else { 1 };
                 let conv = numbers.conv(outputs, tap_rows * 3 * depth, depth, biases, 255)?;
                 let line = numbers.line(conv3x3::line_len(tap_rows, depth))?;
+                let conv = Ready::new(tile, &conv, Content::Bytes);
                 conv3x3::row(tile, &ring, y % height, &conv, line, out, outputs + behind);
             }
             Work::Pooled {
@@ -288,6 +290,7 @@ impl Case {
                 let line = numbers.line(transition::line_len(inputs))?;
                 let both = [top, bottom];
                 transition::pack(tile, &both[..rows], depth, clamp, 0, pixels, line);
+                let conv = Ready::new(tile, &conv, Content::Sums);
                 transition::multiply(tile, line, pixels, &conv, out, stride(outputs));
             }
             Work::Summed { pixels, channels } => {
@@ -322,6 +325,7 @@ impl Case {
                 let length = stride(kernel_height * kernel_width * channels);
                 let conv = numbers.conv(filters, length, length, 1, 255)?;
                 let line = numbers.line(stem::line_len(length))?;
+                let conv = Ready::new(tile, &conv, Content::Bytes);
                 stem::row(
                     tile,
                     &shape,
@@ -427,7 +431,7 @@ impl<'m> Numbers<'_, 'm> {
         largest: u32,
     ) -> Option<Conv<'m>> {
         let Case { values, order, .. } = *self.case;
-        let weights = self.fill(order.filters(outputs) * length, |random| match values {
+        let weights = self.fill(order.weights_len(outputs, length)?, |random| match values {
             Values::Random => random.next() as u8,
             Values::Extreme if random.below(2) == 0 => 127,
             Values::Extreme => 128,

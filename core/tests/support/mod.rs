@@ -242,7 +242,9 @@ fn weights(
     random: &mut Random,
 ) -> Vec<u8> {
     let mut bytes = vec![0; len];
-    for o in 0..len / length {
+    // Filters that only fill up get weights too: nothing may depend on them.
+    let filter_len = order.weights_len(4, length).unwrap() / 4;
+    for o in 0..len / filter_len {
         for k in (0..length).filter(|k| k % (length / taps) < inputs) {
             bytes[order.weight_offset(length, length / taps, o, k)] = random.next() as u8;
         }

@@ -12,7 +12,7 @@ pub fn recipes() -> impl Strategy<Value = Recipe> {
         width,
         channels,
     });
-    let order = prop_oneof![Just(Order::Plain), Just(Order::Pairs)];
+    let order = prop_oneof![Just(Order::Plain), Just(Order::Pairs), Just(Order::Quads)];
     (order, input, stems(), stages(), any::<u64>()).prop_filter_map(
         "a map too small",
         |(order, input, stem, stages, seed)| {

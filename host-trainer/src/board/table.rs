@@ -55,7 +55,7 @@ impl Board {
     /// The order of weights that its kernels were made for.
     pub fn order(&self) -> Order {
         match self.kernels.as_str() {
-            "arm-mve" => Order::Plain,
+            "arm-mve" => Order::Quads,
             _ => Order::Pairs,
         }
     }

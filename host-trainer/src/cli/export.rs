@@ -59,6 +59,8 @@ pub enum OrderName {
     Plain,
     /// Two filters side by side.
     Pairs,
+    /// Four filters, a vector of each in turn.
+    Quads,
 }
 
 impl From<OrderName> for Order {
@@ -66,6 +68,7 @@ impl From<OrderName> for Order {
         match name {
             OrderName::Plain => Self::Plain,
             OrderName::Pairs => Self::Pairs,
+            OrderName::Quads => Self::Quads,
         }
     }
 }

@@ -20,6 +20,14 @@ pub enum SpecError {
     /// The text is not the TOML that was expected; the message names the line and the field.
     #[error("network description: {0}")]
     Syntax(#[from] toml::de::Error),
+    /// A network's file holds something else than a network.
+    #[error("{}: {error}", path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: Box<SpecError>,
+    },
     /// Neither a preset nor a file.
     #[error("network `{name}`: expected a TOML file or one of {known}")]
     Unknown {

@@ -114,7 +114,10 @@ impl Spec {
         let stem = path
             .file_stem()
             .map_or_else(|| "network".into(), |s| s.to_string_lossy());
-        Self::parse(&text, &stem)
+        Self::parse(&text, &stem).map_err(|error| SpecError::File {
+            path: path.to_owned(),
+            error: Box::new(error),
+        })
     }
 
     /// The network described by `text`, the short TOML form; `name` is used when the text has none.

@@ -29,6 +29,20 @@ pub fn as_i16s_mut(bytes: &mut [u8]) -> &mut [i16] {
     values
 }
 
+/// A line buffer of bytes.
+pub fn as_bytes(values: &[i16]) -> &[u8] {
+    // SAFETY: an `i16` is two bytes without padding, and a byte has no alignment.
+    let (_, bytes, _) = unsafe { values.align_to::<u8>() };
+    bytes
+}
+
+/// A line buffer of bytes.
+pub fn as_bytes_mut(values: &mut [i16]) -> &mut [u8] {
+    // SAFETY: an `i16` is two bytes without padding, every bit pattern is one, and a byte has no alignment.
+    let (_, bytes, _) = unsafe { values.align_to_mut::<u8>() };
+    bytes
+}
+
 /// Groups of channels, a word each; `None` where the bytes do not start at a whole word.
 pub fn as_words(bytes: &[u8]) -> Option<&[u32]> {
     // SAFETY: every four bytes are a `u32`; `align_to` takes care of alignment.

@@ -4,23 +4,32 @@
 
 #[cfg(denselet_arm)]
 pub mod arm;
+#[cfg(denselet_mve)]
+pub mod arm_mve;
 pub mod cast;
 pub mod portable;
 pub mod reference;
-#[cfg(target_arch = "x86_64")]
-pub mod x86_avx2;
+#[cfg(all(target_arch = "x86_64", feature = "std"))]
+pub mod x86;
 
 use super::tile::{Job, Tile};
 
 /// Runs `job` with the best inner loop of this machine.
 pub fn dispatch<J: Job>(job: J) -> J::Output {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(tile) = x86_avx2::Avx2::detect() {
-        return job.run(tile);
+    #[cfg(all(target_arch = "x86_64", feature = "std"))]
+    {
+        if let Some(tile) = x86::Vnni::detect() {
+            return job.run(tile);
+        }
+        if let Some(tile) = x86::Avx2::detect() {
+            return job.run(tile);
+        }
     }
+    #[cfg(denselet_mve)]
+    return job.run(arm_mve::Mve);
     #[cfg(denselet_arm)]
     return job.run(arm::Arm);
-    #[cfg(not(denselet_arm))]
+    #[cfg(not(any(denselet_arm, denselet_mve)))]
     job.run(portable::Portable)
 }
 
@@ -36,9 +45,16 @@ pub fn each(visitor: &mut impl Visitor) {
     visitor.visit(portable::Portable);
     #[cfg(denselet_arm)]
     visitor.visit(arm::Arm);
-    #[cfg(target_arch = "x86_64")]
-    if let Some(tile) = x86_avx2::Avx2::detect() {
-        visitor.visit(tile);
+    #[cfg(denselet_mve)]
+    visitor.visit(arm_mve::Mve);
+    #[cfg(all(target_arch = "x86_64", feature = "std"))]
+    {
+        if let Some(tile) = x86::Avx2::detect() {
+            visitor.visit(tile);
+        }
+        if let Some(tile) = x86::Vnni::detect() {
+            visitor.visit(tile);
+        }
     }
 }
 

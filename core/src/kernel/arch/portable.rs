@@ -7,7 +7,7 @@
 
 use super::{cast, opaque, reference};
 use crate::arithmetic;
-use crate::kernel::tile::{Clamp, Conv, Lines, Pixels, Tile};
+use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Ready, Tile};
 use crate::layout::{GROUP, Order, TAPS, TILE, WINDOW};
 
 /// The portable inner loop.
@@ -21,6 +21,10 @@ impl Tile for Portable {
     const NAME: &'static str = "portable";
     const ORDER: Order = Order::Pairs;
 
+    type Filters<'b> = ();
+
+    fn filters<'b>(self, _: &'b Conv<'b>, _: Content) {}
+
     fn put(self, line: &mut [i16], _depth: usize, i: usize, values: [u8; TILE]) {
         for (column, value) in values.into_iter().enumerate() {
             if let Some(place) = line.get_mut(place(TILE, column, i)) {
@@ -29,9 +33,15 @@ impl Tile for Portable {
         }
     }
 
-    fn widen_window(self, pixels: &Pixels<'_>, line: &mut [i16]) {
-        if pixels.fit(WINDOW, line) {
-            pack(pixels, WINDOW, line, |_, word| word, |_| 0);
+    fn widen_window(self, rows: &[Pixels<'_>], line: &mut [i16]) {
+        let mut columns = line;
+        for pixels in rows {
+            if !pixels.fit(WINDOW, columns) {
+                return;
+            }
+            let (row, rest) = columns.split_at_mut(WINDOW * pixels.depth);
+            pack(pixels, WINDOW, row, |_, word| word, |_| 0);
+            columns = rest;
         }
     }
 
@@ -73,8 +83,8 @@ impl Tile for Portable {
         }
     }
 
-    fn multiply(self, lines: &Lines<'_>, conv: &Conv<'_>, out: &mut [u8], out_stride: usize) {
-        let columns = lines.columns(conv);
+    fn multiply(self, lines: &Lines<'_>, conv: &Ready<'_, Self>, out: &mut [u8], out_stride: usize) {
+        let columns = conv.columns();
         if conv.order != Order::Pairs {
             reference::multiply_from(lines, conv, out, out_stride, |column, i| {
                 place(columns, column, i)

@@ -4,8 +4,8 @@
 //! A row of the line buffer is `[column][i]`.
 
 use crate::arithmetic;
-use crate::kernel::tile::{Clamp, Conv, Lines, Pixels, Tile};
-use crate::layout::{GROUP, Order, TILE, WINDOW};
+use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Ready, Tile};
+use crate::layout::{GROUP, Order, TAPS, TILE, WINDOW};
 
 /// The inner loop that says what is right.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +15,10 @@ impl Tile for Reference {
     const NAME: &'static str = "reference";
     const ORDER: Order = Order::Plain;
 
+    type Filters<'b> = ();
+
+    fn filters<'b>(self, _: &'b Conv<'b>, _: Content) {}
+
     fn put(self, line: &mut [i16], depth: usize, i: usize, values: [u8; TILE]) {
         for (column, value) in values.into_iter().enumerate() {
             if let Some(place) = line.get_mut(column * depth + i) {
@@ -23,14 +27,19 @@ impl Tile for Reference {
         }
     }
 
-    fn widen_window(self, pixels: &Pixels<'_>, line: &mut [i16]) {
-        if !pixels.fit(WINDOW, line) {
-            return;
-        }
-        for (column, values) in line.chunks_exact_mut(pixels.depth).enumerate().take(WINDOW) {
-            for (value, &u) in values.iter_mut().zip(pixels.column(column)) {
-                *value = i16::from(u);
+    fn widen_window(self, rows: &[Pixels<'_>], line: &mut [i16]) {
+        let mut columns = line;
+        for pixels in rows {
+            if !pixels.fit(WINDOW, columns) {
+                return;
             }
+            let (row, rest) = columns.split_at_mut(WINDOW * pixels.depth);
+            for (column, values) in row.chunks_exact_mut(pixels.depth).enumerate() {
+                for (value, &u) in values.iter_mut().zip(pixels.column(column)) {
+                    *value = i16::from(u);
+                }
+            }
+            columns = rest;
         }
     }
 
@@ -58,16 +67,16 @@ impl Tile for Reference {
         }
     }
 
-    fn multiply(self, lines: &Lines<'_>, conv: &Conv<'_>, out: &mut [u8], out_stride: usize) {
+    fn multiply(self, lines: &Lines<'_>, conv: &Ready<'_, Self>, out: &mut [u8], out_stride: usize) {
         multiply_from(lines, conv, out, out_stride, |column, i| column * conv.depth + i);
     }
 }
 
 /// [`Tile::multiply`] for any order of weights, out of rows in which value `i` of `column` lies at `place(column, i)`.
 #[inline(never)]
-pub(super) fn multiply_from(
+pub(super) fn multiply_from<T: Tile>(
     lines: &Lines<'_>,
-    conv: &Conv<'_>,
+    conv: &Ready<'_, T>,
     out: &mut [u8],
     out_stride: usize,
     place: impl Fn(usize, usize) -> usize,
@@ -75,14 +84,15 @@ pub(super) fn multiply_from(
     if !lines.fit(conv, out, out_stride) {
         return;
     }
-    let columns = lines.columns(conv);
+    let columns = conv.columns();
+    let taps = if conv.depth < conv.length { TAPS } else { 1 };
     let steps = conv.order.steps(conv.length, conv.depth);
     for o in 0..conv.outputs {
         for p in 0..lines.pixels {
             let mut acc = conv.bias[lines.bias[p] + o];
             let mut k = 0;
             for row in lines.values.chunks_exact(columns * conv.depth).take(lines.rows) {
-                for kx in 0..columns - TILE + 1 {
+                for kx in 0..taps {
                     for i in (0..conv.depth).step_by(GROUP) {
                         let at = conv.order.weight_offset(conv.length, conv.depth, o, k);
                         for (j, step) in steps.iter().enumerate() {

@@ -8,8 +8,8 @@
 //! them, and neighbouring columns' words are neighbours, so that one address serves a tile.
 
 use super::{place, starts_at_word};
-use crate::kernel::tile::{Clamp, Conv, Lines, Pixels, Tile};
-use crate::layout::{GROUP, Order, TILE, WINDOW};
+use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Ready, Tile};
+use crate::layout::{GROUP, Order, TAPS, TILE, WINDOW};
 use core::arch::{asm, global_asm};
 
 global_asm!(
@@ -64,6 +64,10 @@ impl Tile for Dsp {
     const NAME: &'static str = "arm-dsp";
     const ORDER: Order = Order::Pairs;
 
+    type Filters<'b> = ();
+
+    fn filters<'b>(self, _: &'b Conv<'b>, _: Content) {}
+
     fn put(self, line: &mut [i16], _depth: usize, i: usize, values: [u8; TILE]) {
         let at = place(TILE, 0, i);
         if let Some(places) = line.get_mut(at..at + 2 * TILE - 1) {
@@ -73,23 +77,28 @@ impl Tile for Dsp {
         }
     }
 
-    fn widen_window(self, pixels: &Pixels<'_>, line: &mut [i16]) {
-        if !pixels.fit(WINDOW, line) || pixels.count < 3 || !starts_at_word(line) {
-            return;
-        }
-        let offset = offsets(pixels);
-        // SAFETY: `fit` says that a multiple of four bytes may be read at every column's offset, of which there are at
-        // least three, and that the line has a place for six columns of them. Its alignment was checked.
-        unsafe {
-            denselet_widen_window(
-                pixels.bytes.as_ptr(),
-                pixels.pitch,
-                offset(3),
-                offset(4),
-                offset(5),
-                line.as_mut_ptr(),
-                pixels.depth / GROUP,
-            );
+    fn widen_window(self, rows: &[Pixels<'_>], line: &mut [i16]) {
+        let mut left = line;
+        for pixels in rows {
+            if !pixels.fit(WINDOW, left) || pixels.count < TAPS || !starts_at_word(left) {
+                return;
+            }
+            let (row, behind) = left.split_at_mut(WINDOW * pixels.depth);
+            let offset = offsets(pixels);
+            // SAFETY: `fit` says that a multiple of four bytes may be read at every column's offset, of which there are
+            // at least three, and that the line has a place for six columns of them. Its alignment was checked.
+            unsafe {
+                denselet_widen_window(
+                    pixels.bytes.as_ptr(),
+                    pixels.pitch,
+                    offset(3),
+                    offset(4),
+                    offset(5),
+                    row.as_mut_ptr(),
+                    pixels.depth / GROUP,
+                );
+            }
+            left = behind;
         }
     }
 
@@ -151,7 +160,7 @@ impl Tile for Dsp {
         }
     }
 
-    fn multiply(self, lines: &Lines<'_>, conv: &Conv<'_>, out: &mut [u8], out_stride: usize) {
+    fn multiply(self, lines: &Lines<'_>, conv: &Ready<'_, Self>, out: &mut [u8], out_stride: usize) {
         super::multiply(lines, conv, out, out_stride);
     }
 }

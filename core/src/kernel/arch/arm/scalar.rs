@@ -4,7 +4,7 @@
 //! from the portable loops a compiler makes 3.4 and 7.
 
 use super::super::portable::Portable;
-use crate::kernel::tile::{Clamp, Conv, Lines, Pixels, Tile};
+use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Ready, Tile};
 use crate::layout::{Order, TILE};
 use core::arch::global_asm;
 
@@ -34,12 +34,16 @@ impl Tile for Scalar {
     };
     const ORDER: Order = Order::Pairs;
 
+    type Filters<'b> = ();
+
+    fn filters<'b>(self, _: &'b Conv<'b>, _: Content) {}
+
     fn put(self, line: &mut [i16], depth: usize, i: usize, values: [u8; TILE]) {
         Portable.put(line, depth, i, values);
     }
 
-    fn widen_window(self, pixels: &Pixels<'_>, line: &mut [i16]) {
-        Portable.widen_window(pixels, line);
+    fn widen_window(self, rows: &[Pixels<'_>], line: &mut [i16]) {
+        Portable.widen_window(rows, line);
     }
 
     fn clamp(self, pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]) {
@@ -58,7 +62,7 @@ impl Tile for Scalar {
         Portable.clamp_sum(source, clamp, sums);
     }
 
-    fn multiply(self, lines: &Lines<'_>, conv: &Conv<'_>, out: &mut [u8], out_stride: usize) {
+    fn multiply(self, lines: &Lines<'_>, conv: &Ready<'_, Self>, out: &mut [u8], out_stride: usize) {
         super::multiply(lines, conv, out, out_stride);
     }
 }

@@ -9,19 +9,12 @@ const WITH_MVE: [&str; 3] = ["cortex-m52", "cortex-m55", "cortex-m85"];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rustc-check-cfg=cfg(denselet_arm, values(none(), \"v6m\", \"v7m\", \"dsp\"))");
-    println!("cargo::rustc-check-cfg=cfg(denselet_mve)");
+    println!("cargo::rustc-check-cfg=cfg(denselet_arm, values(none(), \"v6m\", \"v7m\", \"dsp\", \"mve\"))");
     let target = env::var("TARGET").unwrap_or_default();
     // Every Armv7E-M core has the DSP extension; for an Armv8-M core, somebody has to say so. The same goes for Helium.
     let is_said =
         |feature, cores: [&str; 3]| env::var_os(feature).is_some() || cores.contains(&&*target_cpu());
     let starts_with = |start| target.starts_with(start);
-    let is_v8m = starts_with("thumbv8m.main");
-    if is_v8m && is_said("CARGO_FEATURE_MVE", WITH_MVE) {
-        println!("cargo::rustc-cfg=denselet_mve");
-        return;
-    }
-    let has_dsp = starts_with("thumbv7em") || is_v8m && is_said("CARGO_FEATURE_DSP", WITH_DSP);
     let (set, cpu) = if starts_with("thumbv6m") {
         ("v6m", "cortex-m0")
     } else if starts_with("thumbv8m.base") {
@@ -30,8 +23,12 @@ fn main() {
         ("v7m", "cortex-m3")
     } else if starts_with("thumbv7em") {
         ("dsp", "cortex-m4")
-    } else if is_v8m {
-        (if has_dsp { "dsp" } else { "v7m" }, "cortex-m33")
+    } else if starts_with("thumbv8m.main") && is_said("CARGO_FEATURE_MVE", WITH_MVE) {
+        ("mve", "cortex-m55")
+    } else if starts_with("thumbv8m.main") && is_said("CARGO_FEATURE_DSP", WITH_DSP) {
+        ("dsp", "cortex-m33")
+    } else if starts_with("thumbv8m.main") {
+        ("v7m", "cortex-m33")
     } else {
         return;
     };

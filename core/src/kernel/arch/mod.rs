@@ -2,9 +2,9 @@
 
 #![allow(unsafe_code)]
 
-#[cfg(denselet_arm)]
+#[cfg(all(denselet_arm, not(denselet_arm = "mve")))]
 pub mod arm;
-#[cfg(denselet_mve)]
+#[cfg(denselet_arm = "mve")]
 pub mod arm_mve;
 pub mod cast;
 pub mod portable;
@@ -25,11 +25,11 @@ pub fn dispatch<J: Job>(job: J) -> J::Output {
             return job.run(tile);
         }
     }
-    #[cfg(denselet_mve)]
+    #[cfg(denselet_arm = "mve")]
     return job.run(arm_mve::Mve);
-    #[cfg(denselet_arm)]
+    #[cfg(all(denselet_arm, not(denselet_arm = "mve")))]
     return job.run(arm::Arm);
-    #[cfg(not(any(denselet_arm, denselet_mve)))]
+    #[cfg(not(denselet_arm))]
     job.run(portable::Portable)
 }
 
@@ -43,10 +43,10 @@ pub trait Visitor {
 pub fn each(visitor: &mut impl Visitor) {
     visitor.visit(reference::Reference);
     visitor.visit(portable::Portable);
-    #[cfg(denselet_arm)]
-    visitor.visit(arm::Arm);
-    #[cfg(denselet_mve)]
+    #[cfg(denselet_arm = "mve")]
     visitor.visit(arm_mve::Mve);
+    #[cfg(all(denselet_arm, not(denselet_arm = "mve")))]
+    visitor.visit(arm::Arm);
     #[cfg(all(target_arch = "x86_64", feature = "std"))]
     {
         if let Some(tile) = x86::Avx2::detect() {

@@ -16,7 +16,7 @@ pub use scalar::Scalar as Arm;
 
 use super::portable::place;
 use super::reference;
-use crate::kernel::tile::{Lines, Ready, Tile};
+use crate::kernel::tile::{Lines, Ready};
 use crate::layout::{Order, TILE};
 
 /// What a multiplying function works on. The assembly knows this layout.
@@ -52,8 +52,8 @@ unsafe extern "C" {
     fn denselet_window_by_four(work: &mut Work);
 }
 
-/// [`Tile::multiply`].
-fn multiply<T: Tile>(lines: &Lines<'_>, conv: &Ready<'_, T>, out: &mut [u8], out_stride: usize) {
+/// [`Tile::multiply`](crate::kernel::Tile::multiply).
+fn multiply(lines: &Lines<'_>, conv: &Ready<'_, Arm>, out: &mut [u8], out_stride: usize) {
     if conv.order != Order::Pairs || !starts_at_word(lines.values) {
         let columns = conv.columns();
         reference::multiply_from(lines, conv, out, out_stride, |column, i| {

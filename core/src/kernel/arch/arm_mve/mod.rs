@@ -13,8 +13,12 @@ use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Ready, Tile};
 use crate::layout::{GROUP, Order, TAPS, TILE};
 use core::arch::global_asm;
 
-global_asm!(include_str!("multiply.s"), options(raw));
-global_asm!(include_str!("pack.s"), options(raw));
+global_asm!(
+    concat!(".cpu ", env!("DENSELET_CPU")),
+    include_str!("multiply.s"),
+    include_str!("pack.s"),
+    options(raw)
+);
 
 /// The inner loop for Helium.
 #[derive(Clone, Copy, Debug)]

@@ -10,7 +10,6 @@
 
     .syntax unified
     .thumb
-    .cpu    cortex-m55
 
 @ Work.
     .equ WORK_WEIGHTS, 0
@@ -183,11 +182,11 @@
     subs.w      r7, r7, #1
     bne.w       3b
     .balign 4
-4:
-    vmov        q0[2], q0[0], r4, r0
-    vmov        q0[3], q0[1], r6, r2
-    vmov        q1[2], q1[0], r12, r8
-    vmov        q1[3], q1[1], lr, r10
+4:  @ The first register goes to the lower lane, whatever the order of the lanes suggests.
+    vmov        q0[2], q0[0], r0, r4
+    vmov        q0[3], q0[1], r2, r6
+    vmov        q1[2], q1[0], r8, r12
+    vmov        q1[3], q1[1], r10, lr
     vadd.i32    q0, q0, q6
     vadd.i32    q1, q1, q6
     ldrd        r0, r2, [sp, #ADVANCE]

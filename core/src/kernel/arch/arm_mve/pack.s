@@ -5,7 +5,6 @@
 
     .syntax unified
     .thumb
-    .cpu    cortex-m55
 
 @ extern "C" fn(source, mask, threshold, line, depth, pitch, columns): clamps columns side by side.
     .section .text.denselet_mve_clamp, "ax", %progbits

@@ -105,6 +105,7 @@ pub struct Ready<'b, T: Tile> {
 
 impl<'b, T: Tile> Ready<'b, T> {
     /// Makes `conv` ready for lines of `content`.
+    #[inline(never)]
     pub fn new(tile: T, conv: &'b Conv<'b>, content: Content) -> Self {
         let taps = if conv.depth < conv.length { TAPS } else { 1 };
         let rows = conv.length.checked_div(taps * conv.depth).unwrap_or(0);

@@ -100,7 +100,7 @@ pub struct Ready<'b, T: Tile> {
     /// `i16`s of line buffer that a tile reads.
     line_len: usize,
     /// What the inner loop made of it.
-    pub filters: T::Filters<'b>,
+    pub(super) filters: T::Filters<'b>,
 }
 
 impl<'b, T: Tile> Ready<'b, T> {

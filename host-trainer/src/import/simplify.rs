@@ -22,6 +22,10 @@ pub(super) fn simplify(graph: &Graph) -> Result<Graph, Problem> {
         shared: vec![readers[0].len() > 1],
     };
     simple.new.dropout = graph.dropout;
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "the number is a node's, not only its readers'"
+    )]
     for number in 1..graph.nodes.len() {
         if number == graph.output || !readers[number].is_empty() {
             simple.place[number] = simple.take(number)?;
@@ -136,11 +140,11 @@ impl Simple<'_> {
         if map.pixels() == 1 && node.map.pixels() == 1 && window.pads == Pads::default() {
             return Ok(at);
         }
-        if let Op::Pad(pads) = self.op(at) {
-            if counts || window.pads == Pads::default() {
-                let (window, from) = (padded(window, *pads), self.new.nodes[at].inputs.clone());
-                return self.push(node, Op::AveragePool(window, true), from);
-            }
+        if let Op::Pad(pads) = self.op(at)
+            && (counts || window.pads == Pads::default())
+        {
+            let (window, from) = (padded(window, *pads), self.new.nodes[at].inputs.clone());
+            return self.push(node, Op::AveragePool(window, true), from);
         }
         // Where a window of two covers the map, this may be a transition as well; the matcher decides.
         let is_whole = window.kernel == [map.height, map.width] && window.pads == Pads::default();

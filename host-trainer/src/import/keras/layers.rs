@@ -1,10 +1,10 @@
 //! Keras layers as nodes of our graph; belongs to `import`.
 
 use super::super::error::Problem;
-use super::super::graph::{Affine, Axes, Graph, Op, Pads, Window, same};
+use super::super::graph::{Axes, Graph, Op, Pads, Window, same};
 use super::config::{Call, Layer, Model, Reference};
+use super::settings::{activation, channels_last, pair, refuse};
 use super::weights::{Place, Slot, Weights};
-use crate::net::{BatchNorm, Linear};
 use crate::spec::{Input, Map};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -12,6 +12,9 @@ use std::collections::HashMap;
 /// What a DenseNet is made of.
 const ADVICE: &str = "a DenseNet is made of Conv2D, BatchNormalization, ReLU, Concatenate, AveragePooling2D, \
                       GlobalAveragePooling2D and one Dense layer";
+
+/// Calls of layers a model may have.
+const MOST_CALLS: usize = 1 << 17;
 
 /// Reads a model's layers.
 pub(super) fn read(model: &Model, weights: &Weights, input: Option<Input>) -> Result<Graph, Problem> {
@@ -30,6 +33,7 @@ pub(super) fn read(model: &Model, weights: &Weights, input: Option<Input>) -> Re
     let mut reader = Reader {
         graph: Graph::new(name, map, Axes::Nhwc)?,
         weights,
+        calls: MOST_CALLS,
     };
     let output = reader.model(model, &weights.root(), 0)?;
     reader.graph.output = output;
@@ -79,9 +83,11 @@ fn picture(layer: &Layer, input: Option<Input>) -> Result<Map, Problem> {
     })
 }
 
-struct Reader<'w> {
-    graph: Graph,
-    weights: &'w Weights,
+pub(super) struct Reader<'w> {
+    pub(super) graph: Graph,
+    pub(super) weights: &'w Weights,
+    /// Calls of layers that may still be read, all models in models included.
+    calls: usize,
 }
 
 impl Reader<'_> {
@@ -114,6 +120,9 @@ impl Reader<'_> {
             if done.contains_key(&at) {
                 continue;
             }
+            self.calls = self.calls.checked_sub(1).ok_or_else(|| {
+                Problem::field("layers", format!("at most {MOST_CALLS} calls of layers"), "more")
+            })?;
             let index = by_name.get(at.layer.as_str());
             let layer = index.and_then(|&index| model.layers.get(index));
             let slot = index.and_then(|&index| slots.get(index));
@@ -217,11 +226,11 @@ impl Reader<'_> {
         }
     }
 
-    fn push(&mut self, layer: &Layer, op: Op, inputs: Vec<usize>) -> Result<usize, Problem> {
+    pub(super) fn push(&mut self, layer: &Layer, op: Op, inputs: Vec<usize>) -> Result<usize, Problem> {
         self.graph.push(&layer.name, &layer.class, op, inputs)
     }
 
-    fn channels(&self, at: usize) -> usize {
+    pub(super) fn channels(&self, at: usize) -> usize {
         self.graph.nodes[at].map.channels
     }
 
@@ -241,7 +250,7 @@ impl Reader<'_> {
         Ok(at)
     }
 
-    fn activation(&mut self, layer: &Layer, name: &str, at: usize) -> Result<usize, Problem> {
+    pub(super) fn activation(&mut self, layer: &Layer, name: &str, at: usize) -> Result<usize, Problem> {
         match name {
             "linear" | "" => Ok(at),
             "relu" => self.push(layer, Op::Relu, vec![at]),
@@ -273,50 +282,8 @@ impl Reader<'_> {
         self.push(layer, Op::Relu, vec![at])
     }
 
-    fn conv(&mut self, layer: &Layer, slot: &Slot, at: usize) -> Result<usize, Problem> {
-        channels_last(layer)?;
-        if layer.settings.get("groups").and_then(Value::as_u64).unwrap_or(1) != 1 {
-            return Err(refuse(
-                layer,
-                "it is a convolution of groups",
-                "a DenseNet's convolutions read every channel",
-            ));
-        }
-        if pair(layer, "dilation_rate")?.unwrap_or([1, 1]) != [1, 1] {
-            return Err(refuse(
-                layer,
-                "it is dilated",
-                "only kernels without gaps are known",
-            ));
-        }
-        let has_bias = flag(layer, "use_bias");
-        let mut tensors = if has_bias {
-            self.weights.take(slot, ["kernel", "bias"])?
-        } else {
-            self.weights.take(slot, ["kernel"])?
-        };
-        let bias = if has_bias { tensors.pop() } else { None };
-        let bias = bias.map(|bias| bias.vector(&format!("bias of layer `{}`", layer.name)));
-        let Some(kernel) = tensors.pop() else {
-            return Err(refuse(layer, "it has no kernel", "save the whole model"));
-        };
-        let conv = kernel.conv_hwio(&format!("kernel of layer `{}`", layer.name), bias.transpose()?)?;
-        let kernel = [conv.kernel_height, conv.kernel_width];
-        if pair(layer, "kernel_size")?.is_some_and(|own| own != kernel) {
-            return Err(refuse(
-                layer,
-                &format!("its weights are {}x{}", kernel[0], kernel[1]),
-                "save the model again",
-            ));
-        }
-        let stride = pair(layer, "strides")?.unwrap_or([1, 1]);
-        let window = self.window(layer, at, kernel, stride)?;
-        let made = self.push(layer, Op::Conv(conv, window), vec![at])?;
-        self.activation(layer, &activation(layer), made)
-    }
-
     /// How a kernel moves, with the padding that `padding` stands for.
-    fn window(
+    pub(super) fn window(
         &self,
         layer: &Layer,
         at: usize,
@@ -357,49 +324,6 @@ impl Reader<'_> {
             pads,
             round_up: false,
         })
-    }
-
-    fn norm(&mut self, layer: &Layer, slot: &Slot, at: usize) -> Result<usize, Problem> {
-        channel_axis(layer)?;
-        let epsilon = layer
-            .settings
-            .get("epsilon")
-            .and_then(Value::as_f64)
-            .unwrap_or(1e-3) as f32;
-        if !(epsilon > 0.0 && epsilon <= 1.0) {
-            return Err(refuse(
-                layer,
-                &format!("its epsilon is {epsilon}"),
-                "it lies above 0 and is at most 1",
-            ));
-        }
-        let (scales, centres) = (flag(layer, "scale"), flag(layer, "center"));
-        let mut tensors = match (scales, centres) {
-            (true, true) => self
-                .weights
-                .take(slot, ["gamma", "beta", "moving_mean", "moving_variance"])?,
-            (true, false) => self
-                .weights
-                .take(slot, ["gamma", "moving_mean", "moving_variance"])?,
-            (false, true) => self
-                .weights
-                .take(slot, ["beta", "moving_mean", "moving_variance"])?,
-            (false, false) => self.weights.take(slot, ["moving_mean", "moving_variance"])?,
-        }
-        .into_iter();
-        let channels = self.channels(at);
-        let mut next = |is_there: bool, default: f32| match tensors.next_if(is_there) {
-            Some(tensor) => tensor.vector(&format!("layer `{}`", layer.name)),
-            None => Ok(vec![default; channels]),
-        };
-        let norm = BatchNorm {
-            gamma: next(scales, 1.0)?,
-            beta: next(centres, 0.0)?,
-            mean: next(true, 0.0)?,
-            var: next(true, 1.0)?,
-            epsilon,
-        };
-        self.push(layer, Op::Norm(norm), vec![at])
     }
 
     fn padding(&mut self, layer: &Layer, at: usize) -> Result<usize, Problem> {
@@ -444,190 +368,5 @@ impl Reader<'_> {
             Op::AveragePool(window, false)
         };
         self.push(layer, op, vec![at])
-    }
-
-    fn dense(&mut self, layer: &Layer, slot: &Slot, at: usize) -> Result<usize, Problem> {
-        let has_bias = flag(layer, "use_bias");
-        let mut tensors = if has_bias {
-            self.weights.take(slot, ["kernel", "bias"])?
-        } else {
-            self.weights.take(slot, ["kernel"])?
-        };
-        let name = format!("kernel of layer `{}`", layer.name);
-        let bias = if has_bias { tensors.pop() } else { None };
-        let Some(kernel) = tensors.pop() else {
-            return Err(refuse(layer, "it has no kernel", "save the whole model"));
-        };
-        let matrix = kernel.transposed(&name)?;
-        let [outputs, inputs] = matrix.sides(&name)?;
-        let linear = Linear {
-            outputs,
-            inputs,
-            weight: matrix.values,
-            bias: bias.map_or_else(|| Ok(vec![0.0; outputs]), |bias| bias.vector(&name))?,
-        };
-        let made = self.push(layer, Op::Linear(linear), vec![at])?;
-        self.activation(layer, &activation(layer), made)
-    }
-
-    fn rescaling(&mut self, layer: &Layer, at: usize) -> Result<usize, Problem> {
-        let channels = self.channels(at);
-        let affine = Affine {
-            scale: spread(layer, "scale", 1.0, channels)?,
-            shift: spread(layer, "offset", 0.0, channels)?,
-        };
-        self.push(layer, Op::Affine(affine), vec![at])
-    }
-
-    /// `(x - mean) / sqrt(variance)`, from the settings or from what the layer was adapted to.
-    fn normalization(&mut self, layer: &Layer, slot: &Slot, at: usize) -> Result<usize, Problem> {
-        channel_axis(layer)?;
-        if layer.settings.get("invert").and_then(Value::as_bool) == Some(true) {
-            return Err(refuse(
-                layer,
-                "it is inverted",
-                "only ordinary normalisation is known",
-            ));
-        }
-        let channels = self.channels(at);
-        let is_given = layer.settings.get("mean").is_some_and(|mean| !mean.is_null());
-        let (mean, variance) = if is_given {
-            (
-                spread(layer, "mean", 0.0, channels)?,
-                spread(layer, "variance", 1.0, channels)?,
-            )
-        } else {
-            let tensors = self.weights.take(slot, ["mean", "variance"])?;
-            let mut values = tensors.into_iter().map(|tensor| {
-                let values = tensor.values.into_iter().map(f64::from);
-                values.collect::<Vec<f64>>()
-            });
-            (
-                values.next().unwrap_or_default(),
-                values.next().unwrap_or_default(),
-            )
-        };
-        let scale: Vec<f64> = variance
-            .iter()
-            .map(|variance| 1.0 / variance.sqrt().max(1e-7))
-            .collect();
-        let affine = Affine {
-            shift: mean
-                .iter()
-                .zip(&scale)
-                .map(|(mean, scale)| -mean * scale)
-                .collect(),
-            scale,
-        };
-        self.push(layer, Op::Affine(affine), vec![at])
-    }
-}
-
-/// Takes the next item where there should be one.
-trait NextIf: Iterator {
-    fn next_if(&mut self, is_there: bool) -> Option<Self::Item> {
-        if is_there { self.next() } else { None }
-    }
-}
-
-impl<I: Iterator> NextIf for I {}
-
-fn refuse(layer: &Layer, why: &str, advice: &str) -> Problem {
-    Problem::node(&layer.name, &layer.class, why, advice)
-}
-
-/// A setting that is on unless it says otherwise.
-fn flag(layer: &Layer, key: &str) -> bool {
-    layer.settings.get(key).and_then(Value::as_bool).unwrap_or(true)
-}
-
-/// The name of an activation, however it is written.
-fn activation(layer: &Layer) -> String {
-    let value = layer.settings.get("activation").unwrap_or(&Value::Null);
-    match value {
-        Value::String(name) => name.clone(),
-        Value::Null => String::new(),
-        other => {
-            let name = other.get("config").and_then(Value::as_str);
-            let name = name.or_else(|| other.get("class_name").and_then(Value::as_str));
-            name.map_or_else(|| other.to_string(), str::to_lowercase)
-        }
-    }
-}
-
-fn channels_last(layer: &Layer) -> Result<(), Problem> {
-    match layer.settings.get("data_format").and_then(Value::as_str) {
-        Some("channels_first") => Err(refuse(
-            layer,
-            "it has channels first",
-            "build the Keras model with channels_last",
-        )),
-        _ => Ok(()),
-    }
-}
-
-/// Only the last axis may be normalised.
-fn channel_axis(layer: &Layer) -> Result<(), Problem> {
-    let axis = layer.settings.get("axis").unwrap_or(&Value::Null);
-    let one = axis.as_array().map_or(axis, |axes| match axes.as_slice() {
-        [one] => one,
-        _ => &Value::Null,
-    });
-    let is_absent = layer.settings.get("axis").is_none();
-    if is_absent || matches!(one.as_i64(), Some(-1 | 3)) {
-        return Ok(());
-    }
-    Err(refuse(
-        layer,
-        &format!("it normalises axis {axis}"),
-        "normalise the channels, the last axis",
-    ))
-}
-
-/// One number or two.
-fn pair(layer: &Layer, key: &str) -> Result<Option<[usize; 2]>, Problem> {
-    let Some(value) = layer.settings.get(key).filter(|value| !value.is_null()) else {
-        return Ok(None);
-    };
-    let number = |value: &Value| usize::try_from(value.as_u64()?).ok();
-    let pair = match number(value) {
-        Some(both) => Some([both, both]),
-        None => value.as_array().filter(|list| list.len() == 2).and_then(|list| {
-            let numbers: Option<Vec<usize>> = list.iter().map(number).collect();
-            numbers?.try_into().ok()
-        }),
-    };
-    pair.map(Some).ok_or_else(|| {
-        refuse(
-            layer,
-            &format!("its {key} is {value}"),
-            "two whole numbers are expected",
-        )
-    })
-}
-
-/// One number for all channels or one for each, however deep in lists.
-fn spread(layer: &Layer, key: &str, default: f64, channels: usize) -> Result<Vec<f64>, Problem> {
-    fn collect(value: &Value, found: &mut Vec<f64>) {
-        match value {
-            Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
-            Value::Object(map) => map
-                .get("config")
-                .into_iter()
-                .for_each(|inner| collect(inner, found)),
-            other => found.extend(other.as_f64()),
-        }
-    }
-    let mut values = Vec::new();
-    collect(layer.settings.get(key).unwrap_or(&Value::Null), &mut values);
-    match values.as_slice() {
-        [] => Ok(vec![default; channels]),
-        [one] => Ok(vec![*one; channels]),
-        _ if values.len() == channels => Ok(values),
-        _ => Err(refuse(
-            layer,
-            &format!("its {key} has {} numbers", values.len()),
-            "one number, or one per channel, is expected",
-        )),
     }
 }

@@ -3,6 +3,8 @@
 mod config;
 mod h5;
 mod layers;
+mod settings;
+mod weighted;
 mod weights;
 
 use super::Format;

@@ -111,7 +111,7 @@ mod tests {
         let axes = reshaped(&NHWC, grey, &target).unwrap();
         assert!(agree(&axes, &NCHW, grey));
         assert!(!agree(&NHWC, &NCHW, map(28, 28, 3)));
-        assert!(agree(&NHWC, &NCHW, map(1, 1, 7)) == false);
+        assert!(!agree(&NHWC, &NCHW, map(1, 1, 7)));
     }
 
     #[test]

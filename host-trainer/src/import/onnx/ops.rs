@@ -6,6 +6,7 @@ use super::super::tensor::Tensor;
 use super::axes::{Axis, NCHW, agree};
 use super::constant::Constant;
 use super::node::View;
+use super::proto::data_type;
 use super::{Reader, Value};
 use crate::net::{BatchNorm, Linear};
 use std::rc::Rc;
@@ -45,7 +46,13 @@ impl<'m> Reader<'m> {
             return self.swapped(node);
         };
         match node.what() {
-            "Identity" | "Cast" => Ok(Value::Map(at, axes)),
+            "Identity" => Ok(Value::Map(at, axes)),
+            "Cast" => match i32::try_from(node.int("to", 0)) {
+                Ok(data_type::FLOAT | data_type::FLOAT16 | data_type::BFLOAT16 | data_type::DOUBLE) => {
+                    Ok(Value::Map(at, axes))
+                }
+                _ => Err(node.bad("it makes whole numbers of a feature map", ADVICE)),
+            },
             "Dropout" => self.dropout(node, at, axes),
             "Shape" => Ok(self.shape_of(node, at, &axes)),
             "Transpose" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" => self.view(node, at, &axes),

@@ -100,7 +100,7 @@ pub struct Ready<'b, T: Tile> {
     /// `i16`s of line buffer that a tile reads.
     line_len: usize,
     /// What the inner loop made of it.
-    pub(super) filters: T::Filters<'b>,
+    filters: T::Filters<'b>,
 }
 
 impl<'b, T: Tile> Ready<'b, T> {
@@ -132,6 +132,11 @@ impl<'b, T: Tile> Ready<'b, T> {
             line_len: line_len::<T>(content, rows * (pixels + taps - 1) * conv.depth),
             filters: tile.filters(conv, content),
         }
+    }
+
+    /// What the inner loop made of it.
+    pub fn filters(&self) -> &T::Filters<'b> {
+        &self.filters
     }
 
     /// What its lines hold.

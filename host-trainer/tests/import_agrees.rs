@@ -1,6 +1,8 @@
 //! Networks made with Keras, PyTorch and ONNX come in and answer as their frameworks did. The fixtures, and the script that
 //! made them with the frameworks, lie in `tests/fixtures/import`.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
+
 use denselet_train::import::{Ending, Format, Imported, Options, import};
 use denselet_train::spec::Input;
 use std::path::PathBuf;

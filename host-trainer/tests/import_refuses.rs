@@ -1,6 +1,8 @@
 //! Networks of other families and damaged files are refused with an error that names the cause; none is imported wrongly and
 //! none makes the importer panic.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
+
 use denselet_train::import::{Options, import, import_bytes};
 use denselet_train::spec::Input;
 use proptest::prelude::*;

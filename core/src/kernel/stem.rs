@@ -3,7 +3,7 @@
 //! Input rows lie in a ring, padded left and right with the byte that stands for zero. The bytes under a filter are
 //! gathered for each output pixel, a few pixels at once.
 
-use super::tile::{Lines, Ready, Tile};
+use super::tile::{Lines, ONE_BIAS, Ready, Tile};
 use crate::layout::TILE;
 use crate::shape::StemShape;
 
@@ -80,7 +80,7 @@ pub fn row<T: Tile>(
             values: line,
             pixels,
             rows: 1,
-            bias: [0; 2 * TILE],
+            bias: &ONE_BIAS,
         };
         tile.multiply(&lines, conv, &mut out[x * out_stride..], out_stride);
     }

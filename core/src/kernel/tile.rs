@@ -89,22 +89,54 @@ pub enum Content {
     Sums,
 }
 
-/// A convolution made ready for one inner loop: what is worth working out once for all of its tiles.
+/// A convolution made ready for one inner loop: what is worth working out, and checking, once for all of its tiles.
 pub struct Ready<'b, T: Tile> {
     conv: &'b Conv<'b>,
     content: Content,
+    /// Pixels of a tile; 0 where the convolution's parts do not belong together, so that no lines fit.
+    pixels: usize,
+    /// Rows of taps.
+    rows: usize,
+    /// `i16`s of line buffer that a tile reads.
+    line_len: usize,
     /// What the inner loop made of it.
-    pub filters: T::Filters<'b>,
+    filters: T::Filters<'b>,
 }
 
 impl<'b, T: Tile> Ready<'b, T> {
     /// Makes `conv` ready for lines of `content`.
+    #[inline(never)]
     pub fn new(tile: T, conv: &'b Conv<'b>, content: Content) -> Self {
+        let taps = if conv.depth < conv.length { TAPS } else { 1 };
+        let rows = conv.length.checked_div(taps * conv.depth).unwrap_or(0);
+        let weights = conv.order.weights_len(conv.outputs, conv.length);
+        let is_whole = (1..=TAPS).contains(&rows)
+            && conv.depth.is_multiple_of(GROUP)
+            // Below this, none of the sums can pass `usize`.
+            && conv.depth < MUCH
+            && conv.outputs < MUCH
+            && rows * taps * conv.depth == conv.length
+            && weights.is_some_and(|weights| weights <= conv.weights.len())
+            && conv.outputs <= conv.multiplier.len()
+            && conv.outputs <= conv.bias.len();
+        let pixels = match (is_whole, content) {
+            (false, _) => 0,
+            (true, Content::Bytes) => T::PIXELS,
+            (true, Content::Sums) => TILE,
+        };
         Self {
             conv,
             content,
+            pixels,
+            rows,
+            line_len: line_len::<T>(content, rows * (pixels + taps - 1) * conv.depth),
             filters: tile.filters(conv, content),
         }
+    }
+
+    /// What the inner loop made of it.
+    pub fn filters(&self) -> &T::Filters<'b> {
+        &self.filters
     }
 
     /// What its lines hold.
@@ -114,14 +146,10 @@ impl<'b, T: Tile> Ready<'b, T> {
 
     /// Columns of a row of the line buffer: the pixels of a tile, and what is to the right of them where there are taps.
     pub fn columns(&self) -> usize {
-        let pixels = match self.content {
-            Content::Bytes => T::PIXELS,
-            Content::Sums => TILE,
-        };
         if self.depth < self.length {
-            pixels + TAPS - 1
+            self.pixels + TAPS - 1
         } else {
-            pixels
+            self.pixels
         }
     }
 }
@@ -154,41 +182,34 @@ pub struct Lines<'a> {
     pub pixels: usize,
     /// Rows of taps.
     pub rows: usize,
-    /// Where each pixel's biases start in [`Conv::bias`]; 0 for pixels that are not there, and all 0 but in a plain
-    /// layer.
-    pub bias: [usize; 2 * TILE],
+    /// Where each pixel's biases start in [`Conv::bias`]; 0 for pixels that are not there, and [`ONE_BIAS`] but in a
+    /// plain layer.
+    pub bias: &'a [usize; 2 * TILE],
 }
+
+/// The same biases for every pixel.
+pub const ONE_BIAS: [usize; 2 * TILE] = [0; 2 * TILE];
 
 impl Lines<'_> {
     /// Whether every value and bias that [`Tile::multiply`] touches is there: the one check at the entry, which
     /// architectures rely on.
     pub fn fit<T: Tile>(&self, conv: &Ready<'_, T>, out: &[u8], out_stride: usize) -> bool {
         let last = self.pixels.wrapping_sub(1);
-        let columns = conv.columns();
-        let taps = if conv.depth < conv.length { TAPS } else { 1 };
-        let [a, b, c, d, e, f, g, h] = self.bias;
-        let bias = a.max(b).max(c).max(d).max(e).max(f).max(g).max(h);
-        let weights = conv.order.weights_len(conv.outputs, conv.length);
-        last <= columns - taps
-            && (1..=TAPS).contains(&self.rows)
-            && conv.depth > 0
-            && conv.depth.is_multiple_of(GROUP)
-            // Below this, none of the sums can pass `usize`.
-            && conv.depth < MUCH
-            && conv.outputs < MUCH
+        last < conv.pixels
+            && self.rows == conv.rows
+            && conv.line_len <= self.values.len()
             && out_stride < MUCH
-            && self.rows * taps * conv.depth == conv.length
-            && line_len::<T>(conv.content, self.rows * columns * conv.depth) <= self.values.len()
-            && weights.is_some_and(|weights| weights <= conv.weights.len())
-            && conv.outputs <= conv.multiplier.len()
-            && conv.outputs <= conv.bias.len()
-            && bias <= conv.bias.len() - conv.outputs
             && last * out_stride + conv.outputs <= out.len()
+            && self
+                .bias
+                .iter()
+                .take(T::PIXELS)
+                .all(|&start| start <= conv.bias.len() - conv.outputs)
     }
 }
 
 /// `i16`s of line buffer that `values` values take: one each, or half of one.
-pub fn line_len<T: Tile>(content: Content, values: usize) -> usize {
+fn line_len<T: Tile>(content: Content, values: usize) -> usize {
     match content {
         Content::Bytes => (values * TILE).div_ceil(T::PIXELS),
         Content::Sums => values,

@@ -3,7 +3,7 @@
 //! Pooling comes first: averaging and a 1x1 convolution commute, and this way the convolution runs at a quarter
 //! of the pixels. The two block buffers overlap, so a tile is packed completely before it is written.
 
-use super::tile::{Clamp, Lines, Pixels, Ready, Tile};
+use super::tile::{Clamp, Lines, ONE_BIAS, Pixels, Ready, Tile};
 use crate::layout::{TILE, stride};
 
 /// Bytes of line buffer that a transition needs: [`TILE`] packed pixels of `i16`.
@@ -51,7 +51,7 @@ pub fn multiply<T: Tile>(
         values: line,
         pixels,
         rows: 1,
-        bias: [0; 2 * TILE],
+        bias: &ONE_BIAS,
     };
     tile.multiply(&lines, conv, out, out_stride);
 }

@@ -440,9 +440,16 @@ mod tests {
             last = values.to_vec();
         });
         assert_eq!(seen.len(), 3 + 1 + 3 + 1 + 1);
-        assert_eq!(seen[0], (Site::Bottleneck(0, 0), 3 * 64 * 16, 16));
-        assert_eq!(seen[3], (Site::Block(0), 3 * 64 * 20, 20));
-        assert_eq!(seen[7], (Site::Block(1), 3 * 16 * 22, 22));
+        let maps = network.spec.maps().blocks;
+        let whole = |b: usize| {
+            (
+                Site::Block(b),
+                3 * maps[b].pixels() * maps[b].channels,
+                maps[b].channels,
+            )
+        };
+        assert_eq!(seen[0], (Site::Bottleneck(0, 0), 3 * 64 * 24, 24));
+        assert_eq!((seen[3], seen[7]), (whole(0), whole(1)));
         assert_eq!(seen[8], (Site::Logits, 30, 10));
         for (seen, logit) in last.iter().zip(network.logits(&images, 3)) {
             assert!((seen - logit).abs() < 1e-4);

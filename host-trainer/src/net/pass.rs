@@ -1,8 +1,7 @@
 //! One batch through the network and back, in place on one buffer per block; belongs to `net`.
 //!
 //! A step is a sequence of phases. In each, jobs of a few pictures run side by side; between phases the jobs' sums are
-//! added in the order of the jobs, so the result does not depend on the number of threads. Every second phase takes the
-//! pictures in reverse, and so begins with those the one before left in the cache.
+//! added in the order of the jobs, so the result does not depend on the number of threads.
 
 use super::dropout::Dropout;
 use super::head::{self, Score};
@@ -444,7 +443,6 @@ impl Pass {
             .par_chunks_mut(share * pixels * stride)
             .zip(&mut *jobs)
             .enumerate()
-            .rev()
             .with_min_len(grain)
             .with_max_len(grain)
             .for_each(|(job, (x, scratch))| {
@@ -704,7 +702,6 @@ impl Pass {
             .zip(self.delta[..n * inner_size].par_chunks(share * inner_size))
             .zip(&mut *jobs)
             .enumerate()
-            .rev()
             .with_min_len(grain)
             .with_max_len(grain)
             .for_each(|(job, ((((x, g), z), d), scratch))| {

@@ -283,7 +283,7 @@ impl Tile for Mve {
             for o in (0..conv.outputs).step_by(KEPT) {
                 let outputs = KEPT.min(conv.outputs - o);
                 if bias == 0 && o == 0 {
-                    multiply_run(lines, conv, run, (0, outputs), &conv.filters.0, out, out_stride);
+                    multiply_run(lines, conv, run, (0, outputs), &conv.filters().0, out, out_stride);
                 } else {
                     let mut biases = [0; KEPT];
                     biases_from(conv, conv.content(), bias, o, &mut biases);

@@ -150,11 +150,11 @@ impl Tile for Vnni {
         match conv.content() {
             // SAFETY: `self` exists, so the machine has the instructions.
             Content::Bytes => unsafe {
-                multiply::<false>(lines, conv, &conv.filters, row_len, out, out_stride)
+                multiply::<false>(lines, conv, conv.filters(), row_len, out, out_stride)
             },
             // SAFETY: as above.
             Content::Sums => unsafe {
-                multiply::<true>(lines, conv, &conv.filters, 2 * row_len, out, out_stride)
+                multiply::<true>(lines, conv, conv.filters(), 2 * row_len, out, out_stride)
             },
         }
     }

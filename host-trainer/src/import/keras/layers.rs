@@ -179,6 +179,11 @@ impl Reader<'_> {
             }
             class if class.starts_with("Random") && class != "RandomCrop" => Ok(at),
             "Conv2D" => self.conv(layer, slot, at),
+            "BatchNormalization" if call.trains => Err(refuse(
+                layer,
+                "it is called with training=True and normalises by the batch in inference",
+                "build the model without training=True",
+            )),
             "BatchNormalization" => self.norm(layer, slot, at),
             "Activation" => self.activation(layer, &activation(layer), at),
             "ReLU" | "Relu" => self.relu(layer, at),

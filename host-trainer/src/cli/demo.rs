@@ -1,6 +1,5 @@
 //! `denselet demo`: the whole path on the digits data set.
 
-use super::inspect::grouped;
 use super::run::run_with_progress;
 use super::train::Watch;
 use super::{print_json, progress, say, table};
@@ -9,6 +8,7 @@ use crate::board::{Outcome, Program, Request, Table, Workspace};
 use crate::data::Dataset;
 use crate::evaluate::{self, Confusion};
 use crate::export::export;
+use crate::inspect::grouped;
 use crate::picture::{self, Gallery};
 use crate::spec::Spec;
 use crate::train::{self, Recipe};

@@ -1,8 +1,8 @@
 //! `denselet export`: folds, calibrates, quantises and packs a trained network into a blob.
 
-use super::inspect::grouped;
 use super::{print_json, say};
 use crate::board::Table;
+use crate::inspect::grouped;
 use crate::net::{Network, Normalisation};
 use crate::spec::Spec;
 use crate::train::checkpoint;

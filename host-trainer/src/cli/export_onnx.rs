@@ -1,7 +1,7 @@
 //! `denselet export-onnx`: a trained network for viewers and other runtimes.
 
-use super::inspect::grouped;
 use super::{print_json, say};
+use crate::inspect::grouped;
 use crate::train::checkpoint;
 use crate::{onnx_export, whole_file};
 use serde::Serialize;

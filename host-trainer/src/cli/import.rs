@@ -1,11 +1,11 @@
 //! `denselet import`: a network trained with Keras or PyTorch becomes a checkpoint.
 
-use super::inspect::grouped;
 use super::{eval, print_json, say, table};
 use crate::data::Dataset;
 use crate::evaluate::Confusion;
 use crate::import::check::{BAR, Comparison};
 use crate::import::{Ending, ImportError, Imported, Options, Part, Preprocess, Problem, import, summary};
+use crate::inspect::grouped;
 use crate::spec::Input;
 use crate::train::Recipe;
 use crate::train::checkpoint::{self, Checkpoint, Meta};
@@ -234,6 +234,7 @@ fn save(args: &Args, imported: Imported, data: Option<&Dataset>) -> anyhow::Resu
             classes,
             recipe: Recipe::for_data(data),
             history: Vec::new(),
+            command: None,
         },
         network,
         momentum: None,

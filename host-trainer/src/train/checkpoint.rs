@@ -85,6 +85,9 @@ pub struct Meta {
     pub recipe: Recipe,
     /// What each epoch brought.
     pub history: Vec<Epoch>,
+    /// The command line that started the run; absent in older files and in networks made elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
 }
 
 /// A network between two epochs, and all it takes to go on.
@@ -372,6 +375,7 @@ mod tests {
                 accuracy: 0.75,
                 held_out_accuracy: None,
             }],
+            command: Some("denselet train".to_owned()),
         };
         Checkpoint {
             network,

@@ -210,6 +210,7 @@ impl Run {
             classes: data.classes.clone(),
             recipe: recipe.clone(),
             history: Vec::new(),
+            command: None,
         };
         let momentum = Some(Momentum::new(&network));
         Self::from(

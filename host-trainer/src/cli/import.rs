@@ -236,7 +236,7 @@ fn save(args: &Args, imported: Imported, data: Option<&Dataset>) -> anyhow::Resu
             history: Vec::new(),
         },
         network,
-        momentum: None,
+        optimiser: None,
     };
     Ok(checkpoint.save(&args.out)?)
 }

@@ -161,6 +161,13 @@ pub struct Tensor<'n> {
     pub values: &'n mut [f32],
 }
 
+impl Tensor<'_> {
+    /// Whether steps of training change it.
+    pub fn is_trained(&self) -> bool {
+        self.role != Role::Statistic
+    }
+}
+
 /// Seeded normal numbers; the sequence is the same on every machine.
 struct Normal {
     bits: ChaCha8Rng,

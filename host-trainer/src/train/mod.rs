@@ -4,14 +4,14 @@
 //! on any number of threads, and a run that was interrupted goes on as if it had not been.
 
 pub mod checkpoint;
+mod optimiser;
 mod recipe;
-mod sgd;
 
+pub use optimiser::{Optimiser, Parameters, Rule, norm};
 pub use recipe::Recipe;
-pub use sgd::Momentum;
 
 use crate::data::{Dataset, Split};
-use crate::net::{Network, Pass, Score, Step};
+use crate::net::{Network, Pass, Role, Score, Step, Tensor};
 use crate::spec::{Input, Spec};
 use checkpoint::{Checkpoint, CheckpointError, Meta};
 use rand_chacha::ChaCha8Rng;
@@ -194,6 +194,25 @@ pub fn accuracy(network: &Network, split: &Split) -> f64 {
     right.count() as f64 / split.len().max(1) as f64
 }
 
+/// Lengths of a network's trained tensors, in their order.
+pub fn trained_lengths(network: &mut Network) -> Vec<usize> {
+    let trained = network.tensors().into_iter().filter(Tensor::is_trained);
+    trained.map(|tensor| tensor.values.len()).collect()
+}
+
+/// A network's trained tensors with their gradients, as an optimiser takes them.
+pub fn parameters<'a>(network: &'a mut Network, gradient: &'a mut Network) -> Vec<Parameters<'a>> {
+    let pairs = network.tensors().into_iter().zip(gradient.tensors());
+    pairs
+        .filter(|(tensor, _)| tensor.is_trained())
+        .map(|(tensor, gradient)| Parameters {
+            decays: tensor.role == Role::Weight,
+            weights: tensor.values,
+            gradient: gradient.values,
+        })
+        .collect()
+}
+
 /// A run between two epochs.
 struct Run {
     state: Checkpoint,
@@ -211,11 +230,10 @@ impl Run {
             recipe: recipe.clone(),
             history: Vec::new(),
         };
-        let momentum = Some(Momentum::new(&network));
         Self::from(
             Checkpoint {
                 network,
-                momentum,
+                optimiser: None,
                 meta,
             },
             data,
@@ -279,14 +297,15 @@ impl Run {
     fn epoch(&mut self, data: &Dataset, progress: &mut dyn Progress) -> Result<Option<Epoch>, TrainError> {
         let Checkpoint {
             network,
-            momentum,
+            optimiser,
             meta,
         } = &mut self.state;
         let recipe = &meta.recipe;
         if meta.epoch >= recipe.epochs {
             return Ok(None);
         }
-        let momentum = momentum.get_or_insert_with(|| Momentum::new(network));
+        let optimiser =
+            optimiser.get_or_insert_with(|| Optimiser::new(recipe.rule(), &trained_lengths(network)));
         let held_out = recipe.held_out(data.train.len());
         let mut order = shuffled(data.train.len(), recipe.seed, HELD_OUT_STREAM);
         let aside = order.split_off(order.len() - held_out);
@@ -315,7 +334,7 @@ impl Run {
                 });
             }
             let rate = recipe.rate_at(meta.epoch * steps + step, recipe.epochs * steps, steps);
-            momentum.step(network, &mut self.gradient, recipe, rate);
+            optimiser.step(parameters(network, &mut self.gradient), rate, 1.0);
             sum.loss += score.loss;
             sum.correct += score.correct;
             let seen = ((step + 1) * recipe.batch) as f64;

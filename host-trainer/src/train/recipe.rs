@@ -1,6 +1,6 @@
 //! How a network is trained, as data; belongs to `train`.
 
-use super::TrainError;
+use super::{Rule, TrainError};
 use crate::data::{Augment, Dataset};
 use serde::{Deserialize, Serialize};
 
@@ -85,6 +85,14 @@ impl Recipe {
                 ..pictures
             },
             _ => pictures,
+        }
+    }
+
+    /// How the weights follow their gradients.
+    pub fn rule(&self) -> Rule {
+        Rule::Sgd {
+            momentum: self.momentum,
+            decay: self.decay,
         }
     }
 

@@ -70,7 +70,10 @@ pub fn train_speed(spec: &Spec, batch: usize, seconds: f64) -> Speed {
             &mut network,
             &images,
             &labels,
-            Step { key, smoothing: 0.0 },
+            Step {
+                key,
+                ..Step::default()
+            },
             &mut gradient,
         );
         optimiser.step(parameters(&mut network, &mut gradient), 0.01, 1.0);

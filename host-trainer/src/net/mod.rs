@@ -8,6 +8,7 @@ mod dropout;
 mod head;
 mod infer;
 mod kernel;
+mod loss;
 mod memory;
 mod norm;
 mod pass;
@@ -16,9 +17,9 @@ mod reference;
 mod stem;
 mod transition;
 
-pub use head::Score;
 pub use infer::Site;
 pub use kernel::product_speed;
+pub use loss::{Loss, Score, Teacher};
 pub use pass::{Pass, Step};
 
 use crate::spec::{Layer as LayerSpec, Spec};

@@ -4,8 +4,9 @@
 //! added in the order of the jobs, so the result does not depend on the number of threads.
 
 use super::dropout::Dropout;
-use super::head::{self, Score};
+use super::head;
 use super::kernel::{PAD, dispatch, lanes, widest};
+use super::loss::{Loss, Score};
 use super::memory::{Buffer, JOBS, Scratch, share, total, total_bias, total_weight};
 use super::norm::{Active, Moments, Owed, Pull, follow};
 use super::{BatchNorm, Conv, Network, conv1x1, conv3x3, stem, transition};
@@ -70,12 +71,12 @@ enum Statistics {
 }
 
 /// How one step differs from plain inference.
-#[derive(Clone, Copy, Debug)]
-pub struct Step {
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Step<'a> {
     /// Decides the dropout masks; different for every step.
     pub key: u64,
-    /// Share of the labels spread over all classes.
-    pub smoothing: f32,
+    /// What the logits are held against.
+    pub loss: Loss<'a>,
 }
 
 impl Pass {
@@ -199,7 +200,7 @@ impl Pass {
         network: &mut Network,
         images: &[u8],
         labels: &[u16],
-        step: Step,
+        step: Step<'_>,
         gradient: &mut Network,
     ) -> Score {
         let n = self.begin(network, images);
@@ -212,7 +213,7 @@ impl Pass {
         rayon::scope(|_| {
             self.forward(network, images, n, Statistics::Batch, step.key);
             let logits = &mut self.logits[..n * self.spec.classes];
-            let score = head::cross_entropy(logits, labels, step.smoothing);
+            let score = step.loss.take(logits, labels);
             self.backward(network, images, n, step.key, gradient);
             self.follow(network, n);
             score

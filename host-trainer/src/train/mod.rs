@@ -11,7 +11,7 @@ pub use optimiser::{Optimiser, Parameters, Rule, norm};
 pub use recipe::Recipe;
 
 use crate::data::{Dataset, Split};
-use crate::net::{Network, Pass, Role, Score, Step, Tensor};
+use crate::net::{Loss, Network, Pass, Role, Score, Step, Tensor};
 use crate::spec::{Input, Spec};
 use checkpoint::{Checkpoint, CheckpointError, Meta};
 use rand_chacha::ChaCha8Rng;
@@ -322,7 +322,10 @@ impl Run {
             gather(data, picked, recipe, &mut bits, &mut images, &mut labels);
             let at = Step {
                 key: bits.next_u64(),
-                smoothing: recipe.smoothing,
+                loss: Loss {
+                    smoothing: recipe.smoothing,
+                    ..Loss::default()
+                },
             };
             let score = self.pass.step(network, &images, &labels, at, &mut self.gradient);
             if !score.loss.is_finite() {

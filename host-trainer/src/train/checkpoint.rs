@@ -4,6 +4,7 @@
 //! `mean.` and `square.`. Everything else is one JSON text in the file's metadata, under `denselet`.
 
 use super::{Epoch, Optimiser, Recipe};
+use crate::data::Encoding;
 use crate::net::{Conv, Network, Normalisation, Tensor};
 use crate::spec::{Spec, SpecError};
 use crate::whole_file;
@@ -15,6 +16,8 @@ use std::path::{Path, PathBuf};
 
 /// Name of a run's checkpoint in its folder.
 pub const FILE_NAME: &str = "checkpoint.safetensors";
+/// Name of the network with the highest held-out accuracy, in the same folder; not there where nothing is held out.
+pub const BEST_NAME: &str = "best.safetensors";
 /// Key of the metadata.
 const KEY: &str = "denselet";
 /// Counts changes of the metadata.
@@ -79,6 +82,9 @@ pub struct Meta {
     pub data: String,
     /// Names of the classes.
     pub classes: Vec<String>,
+    /// How bytes were made of measurements; absent where the data set is bytes.
+    #[serde(default)]
+    pub encoding: Option<Encoding>,
     /// How it is trained; holds the seed.
     pub recipe: Recipe,
     /// What each epoch brought.
@@ -143,6 +149,30 @@ pub fn is_here(folder: &Path) -> bool {
     folder.join(FILE_NAME).is_file()
 }
 
+/// The file to take of a run: the network with the highest held-out accuracy if there is one and not the last is asked
+/// for, else the last. A file stands for itself.
+pub fn choose(run: &Path, last: bool) -> PathBuf {
+    let best = run.join(BEST_NAME);
+    if !run.is_dir() {
+        run.to_owned()
+    } else if !last && best.is_file() {
+        best
+    } else {
+        run.join(FILE_NAME)
+    }
+}
+
+/// Takes away what an earlier run in the folder left as its best.
+pub(super) fn remove_best(folder: &Path) -> Result<(), CheckpointError> {
+    let path = folder.join(BEST_NAME);
+    match std::fs::remove_file(&path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(CheckpointError::Write { path, source })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Loads a checkpoint from its file or from the folder of its run.
 ///
 /// # Errors
@@ -168,7 +198,20 @@ impl Checkpoint {
     ///
     /// When the folder or the file cannot be written.
     pub fn save(&self, folder: &Path) -> Result<(), CheckpointError> {
-        let path = folder.join(FILE_NAME);
+        self.save_as(folder.join(FILE_NAME))
+    }
+
+    /// Writes the network alone as the folder's best.
+    pub(super) fn save_best(&self, folder: &Path) -> Result<(), CheckpointError> {
+        let alone = Self {
+            network: self.network.clone(),
+            optimiser: None,
+            meta: self.meta.clone(),
+        };
+        alone.save_as(folder.join(BEST_NAME))
+    }
+
+    fn save_as(&self, path: PathBuf) -> Result<(), CheckpointError> {
         let bytes = self.to_bytes().map_err(|source| CheckpointError::Format {
             path: path.clone(),
             source,
@@ -381,12 +424,16 @@ mod tests {
             epoch: 2,
             data: data.name.clone(),
             classes: data.classes.clone(),
+            encoding: data.encoding.clone(),
             recipe,
             history: vec![Epoch {
                 number: 1,
                 loss: 0.5,
                 accuracy: 0.75,
                 held_out_accuracy: None,
+                rate: 0.1,
+                images_per_second: 0.0,
+                seconds: 0.0,
             }],
         };
         Checkpoint {

@@ -308,6 +308,25 @@ mod tests {
     }
 
     #[test]
+    fn recipes_that_ship_are_recipes() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/recipes");
+        let mut read = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.to_str().unwrap();
+            if name.ends_with("-net.toml") {
+                crate::spec::Spec::load(name).unwrap();
+            } else {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let recipe = Recipe::default().with(&text).unwrap();
+                recipe.check(1000).unwrap();
+                read += 1;
+            }
+        }
+        assert!(read >= 4, "{read}");
+    }
+
+    #[test]
     fn schedules_go_where_they_say() {
         let rate = |schedule, at| {
             let recipe = Recipe {

@@ -223,6 +223,7 @@ fn save(args: &Args, imported: Imported, data: Option<&Dataset>) -> anyhow::Resu
         classes: Vec::new(),
         train: crate::data::Split::default(),
         test: crate::data::Split::default(),
+        ..Dataset::default()
     };
     let data = data.unwrap_or(&unnamed);
     let mut classes = data.classes.clone();
@@ -232,12 +233,13 @@ fn save(args: &Args, imported: Imported, data: Option<&Dataset>) -> anyhow::Resu
             epoch: 0,
             data: data.name.clone(),
             classes,
+            encoding: data.encoding.clone(),
             recipe: Recipe::for_data(data),
             history: Vec::new(),
             command: None,
         },
         network,
-        momentum: None,
+        optimiser: None,
     };
     Ok(checkpoint.save(&args.out)?)
 }

@@ -100,7 +100,7 @@ fn largest(logits: &[i32]) -> usize {
 mod tests {
     use super::*;
     use crate::spec::Spec;
-    use crate::train::{self, Recipe, Silent};
+    use crate::train::{self, Place, Recipe, Silent};
 
     #[test]
     fn a_page_holds_everything_and_needs_nothing() {
@@ -119,7 +119,12 @@ mod tests {
             ..Recipe::for_data(&data)
         };
         let folder = tempfile::tempdir().unwrap();
-        let run = train::train_in(folder.path(), false, &spec, &data, &recipe, &mut Silent).unwrap();
+        let place = Place {
+            folder: folder.path(),
+            resume: false,
+            command: Some("denselet train --net small.toml"),
+        };
+        let run = train::train_in(place, &spec, &data, &recipe, &mut Silent).unwrap();
         let facts = Facts::gather(&run, &data, &|_| ()).unwrap();
         assert_eq!(facts.int8.images(), 100);
         let page = facts.page().unwrap();
@@ -129,6 +134,7 @@ mod tests {
             "transition 1",
             "data:image/png;base64,",
             "line buffer",
+            "--net small.toml",
         ] {
             assert!(page.contains(part), "{part}");
         }

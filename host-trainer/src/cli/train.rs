@@ -116,7 +116,7 @@ struct Report {
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let spec = Spec::load(&args.net)?;
-    let data = Dataset::load(&args.data, args.resize.then_some(spec.input))?;
+    let mut data = Dataset::load(&args.data, args.resize.then_some(spec.input))?;
     let folder = args
         .out
         .clone()
@@ -127,6 +127,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         folder.display()
     );
     let recipe = recipe(args, &folder, &data)?;
+    if recipe.held_out == 0.0 {
+        data.train_on_everything();
+    }
     if !checkpoint::is_here(&folder) {
         whole_file::write(&folder.join(RECIPE_NAME), toml::to_string(&recipe)?.as_bytes())?;
     }

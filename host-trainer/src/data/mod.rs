@@ -219,6 +219,21 @@ impl Dataset {
         }
     }
 
+    /// Adds a validation split that came with the set to the training split, for a run that holds nothing out.
+    pub fn train_on_everything(&mut self) {
+        let validation = core::mem::take(&mut self.validation);
+        if validation.is_empty() {
+            return;
+        }
+        if !self.groups.is_empty() {
+            // Whoever they are, they are nobody of the training split.
+            let next = self.groups.iter().max().map_or(0, |largest| largest + 1);
+            self.groups.extend(validation.labels.iter().map(|_| next));
+        }
+        self.train.images.extend(validation.images);
+        self.train.labels.extend(validation.labels);
+    }
+
     /// Mean and standard deviation per channel over the training split, in raw units.
     pub fn normalisation(&self) -> Normalisation {
         let mut sums = vec![(0u64, 0u64); self.channels];
@@ -284,6 +299,15 @@ mod tests {
         let normalisation = set.normalisation();
         assert!((normalisation.mean[0] - 4.9).abs() < 0.1, "{normalisation:?}");
         assert!((normalisation.std[0] - 6.0).abs() < 0.2, "{normalisation:?}");
+    }
+
+    #[test]
+    fn everything_is_the_validation_split_too() {
+        let mut set = Dataset::load("digits", None).unwrap();
+        set.validation = set.test.first(10);
+        set.train_on_everything();
+        assert_eq!((set.train.len(), set.validation.len()), (1447, 0));
+        assert_eq!(set.train.images.len(), 1447 * 64);
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub use recipe::{Method, Recipe, Schedule};
 use crate::data::{Dataset, Split};
 use crate::net::{Network, Role, Tensor};
 use crate::spec::{Input, Spec};
+use crate::whole_file;
 use checkpoint::{Checkpoint, CheckpointError};
 use run::Run;
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,9 @@ use std::path::Path;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
+    /// What an earlier run left half-written cannot be removed.
+    #[error("run folder: {0}")]
+    Folder(std::io::Error),
     /// The data set's pictures are not what the network takes.
     #[error(
         "network `{network}` takes {}x{}x{} pictures, data set `{data}` has {}x{}x{}",
@@ -194,6 +198,7 @@ pub fn train_in(
     recipe: &Recipe,
     progress: &mut dyn Progress,
 ) -> Result<Checkpoint, TrainError> {
+    whole_file::clear(folder).map_err(TrainError::Folder)?;
     let mut run = if resume && checkpoint::is_here(folder) {
         Run::resume(checkpoint::load(folder)?, spec, data, recipe)?
     } else {

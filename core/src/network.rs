@@ -6,7 +6,7 @@ use crate::arena::{Arena, cut};
 use crate::error::{Error, FormatError};
 use crate::format::Shapes;
 use crate::kernel::arch::{self, cast};
-use crate::kernel::{Content, Job, Ready, Tile, conv1x1, conv3x3, head, pool, stem, transition};
+use crate::kernel::{Content, Job, Ready, Tile, conv1x1, conv3x3, head, pool, stem, tile, transition};
 use crate::layout::{self, TILE, stride};
 use crate::logits::Logits;
 use crate::model::{Head, Layer, Model, Stage, Stem, Transition};
@@ -236,7 +236,7 @@ fn feed<T: Tile>(
     };
     let feed = Feed {
         stem,
-        conv: Ready::new(tile, &stem.conv, Content::Bytes),
+        conv: Ready::new(tile, &stem.conv, Content::Bytes, &mut []),
         input,
         to,
         line,
@@ -398,9 +398,17 @@ fn dense_layer<T: Tile>(
     ring: &mut [u8],
 ) {
     let line = cast::as_i16s_mut(line);
-    let bottleneck = layer.bottleneck.as_ref();
-    let bottleneck = bottleneck.map(|(conv, _)| Ready::new(tile, conv, Content::Bytes));
-    let conv = Ready::new(tile, &layer.conv, Content::Bytes);
+    let first = layer.bottleneck.as_ref().map(|(conv, _)| conv);
+    // What is left of the line buffer where an inner loop's values are bytes takes its notes.
+    let both = [first, Some(&layer.conv)];
+    let lens = both.map(|conv| conv.map_or(0, |conv| tile::line_len::<T>(conv, Content::Bytes)));
+    let line_len = lens[0].max(lens[1]).next_multiple_of(2).min(line.len());
+    let (line, notes) = line.split_at_mut(line_len);
+    let notes = cast::as_i32s_of(notes);
+    let first_len = first.map_or(0, |conv| stride(conv.outputs)).min(notes.len());
+    let (first_notes, notes) = notes.split_at_mut(first_len);
+    let bottleneck = first.map(|conv| Ready::new(tile, conv, Content::Bytes, first_notes));
+    let conv = Ready::new(tile, &layer.conv, Content::Bytes, notes);
     let shape = Shape {
         height: buffer.height,
         width: buffer.width,
@@ -453,7 +461,7 @@ fn pooled<T: Tile>(
 ) {
     let (below, [line]) = cut(memory, line.start, [line.clone()]);
     let line = cast::as_i16s_mut(line);
-    let conv = Ready::new(tile, &transition.conv, Content::Sums);
+    let conv = Ready::new(tile, &transition.conv, Content::Sums, &mut []);
     let pool_rows = Shape {
         height: from.height,
         width: from.width,

@@ -34,8 +34,7 @@ pub fn row<T: Tile>(
         let lines = Lines {
             values: line,
             pixels: pixels.count,
-            rows: 1,
-            bias: [0; 2 * TILE],
+            borders: None,
         };
         tile.multiply(&lines, conv, &mut ring_row[(x + 1) * out_stride..], out_stride);
     }

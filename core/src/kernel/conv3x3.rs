@@ -57,17 +57,17 @@ pub fn row<T: Tile>(
             slot = if slot + 1 < ring.tap_rows { slot + 1 } else { 0 };
         }
         tile.widen_window(rows, line);
-        let mut bias = [0; 2 * TILE];
-        if has_borders {
-            for (p, start) in bias.iter_mut().enumerate().take(pixels) {
+        let borders = has_borders.then(|| {
+            let mut borders = [0; 2 * TILE];
+            for (p, start) in borders.iter_mut().enumerate().take(pixels) {
                 *start = border(ring.height, ring.width, y, x + p) * conv.outputs;
             }
-        }
+            borders
+        });
         let lines = Lines {
             values: line,
             pixels,
-            rows: ring.tap_rows,
-            bias,
+            borders,
         };
         tile.multiply(&lines, conv, &mut out[x * out_stride..], out_stride);
     }

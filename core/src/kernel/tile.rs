@@ -40,6 +40,28 @@ pub struct Conv<'b> {
     pub depth: usize,
 }
 
+impl Conv<'_> {
+    /// Columns of a filter: [`TAPS`] or 1.
+    pub fn taps(&self) -> usize {
+        if self.depth < self.length { TAPS } else { 1 }
+    }
+
+    /// Whether every output has its weights, biases and multiplier, and a filter is one row of taps or [`TAPS`].
+    fn is_whole(&self) -> bool {
+        let weights = self.order.weights_len(self.outputs, self.length);
+        let row = self.taps().saturating_mul(self.depth);
+        self.depth > 0
+            && self.depth.is_multiple_of(GROUP)
+            && (self.length == row || self.length == row.saturating_mul(TAPS))
+            && weights.is_some_and(|weights| weights <= self.weights.len())
+            && self.outputs <= self.bias.len()
+            && self.outputs <= self.multiplier.len()
+            // Below this, sums of a few products cannot pass `usize`.
+            && self.depth < MUCH
+            && self.outputs < MUCH
+    }
+}
+
 /// Neighbouring pixels to be packed side by side.
 #[derive(Clone, Copy, Debug)]
 pub struct Pixels<'a> {
@@ -93,17 +115,32 @@ pub enum Content {
 pub struct Ready<'b, T: Tile> {
     conv: &'b Conv<'b>,
     content: Content,
+    /// Rows of taps.
+    rows: usize,
+    /// Columns of a row of the line buffer.
+    columns: usize,
+    /// `i16`s of line buffer; out of reach where something of the convolution is missing.
+    line_len: usize,
     /// What the inner loop made of it.
     pub filters: T::Filters<'b>,
 }
 
 impl<'b, T: Tile> Ready<'b, T> {
-    /// Makes `conv` ready for lines of `content`.
-    pub fn new(tile: T, conv: &'b Conv<'b>, content: Content) -> Self {
+    /// Makes `conv` ready for lines of `content`. The inner loop may keep something in `notes`: best if there is one for
+    /// every output.
+    pub fn new(tile: T, conv: &'b Conv<'b>, content: Content, notes: &'b mut [i32]) -> Self {
+        let is_whole = conv.is_whole();
         Self {
             conv,
             content,
-            filters: tile.filters(conv, content),
+            rows: conv.length.checked_div(conv.taps() * conv.depth).unwrap_or(0),
+            columns: pixels::<T>(content) + conv.taps() - 1,
+            line_len: if is_whole {
+                line_len::<T>(conv, content)
+            } else {
+                usize::MAX
+            },
+            filters: tile.filters(conv, content, if is_whole { notes } else { &mut [] }),
         }
     }
 
@@ -112,17 +149,33 @@ impl<'b, T: Tile> Ready<'b, T> {
         self.content
     }
 
+    /// Rows of taps: 1 or [`TAPS`].
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
     /// Columns of a row of the line buffer: the pixels of a tile, and what is to the right of them where there are taps.
     pub fn columns(&self) -> usize {
-        let pixels = match self.content {
-            Content::Bytes => T::PIXELS,
-            Content::Sums => TILE,
-        };
-        if self.depth < self.length {
-            pixels + TAPS - 1
-        } else {
-            pixels
-        }
+        self.columns
+    }
+}
+
+/// Pixels of a tile.
+fn pixels<T: Tile>(content: Content) -> usize {
+    match content {
+        Content::Bytes => T::PIXELS,
+        Content::Sums => TILE,
+    }
+}
+
+/// `i16`s of line buffer that a tile of `conv` takes.
+pub fn line_len<T: Tile>(conv: &Conv<'_>, content: Content) -> usize {
+    let rows = conv.length / (conv.taps() * conv.depth).max(1);
+    let values = rows * (pixels::<T>(content) + conv.taps() - 1) * conv.depth;
+    // Where a tile has twice the pixels, a value is half an `i16`.
+    match content {
+        Content::Bytes => (values * TILE).div_ceil(T::PIXELS),
+        Content::Sums => values,
     }
 }
 
@@ -152,46 +205,74 @@ pub struct Lines<'a> {
     pub values: &'a [i16],
     /// Pixels, 1 to [`Tile::PIXELS`].
     pub pixels: usize,
-    /// Rows of taps.
-    pub rows: usize,
-    /// Where each pixel's biases start in [`Conv::bias`]; 0 for pixels that are not there, and all 0 but in a plain
-    /// layer.
-    pub bias: [usize; 2 * TILE],
+    /// In a plain layer, where each pixel's biases start in [`Conv::bias`]; 0 for pixels that are not there.
+    pub borders: Option<[usize; 2 * TILE]>,
 }
 
 impl Lines<'_> {
+    /// Where the biases of pixel `p` start.
+    pub fn border(&self, p: usize) -> usize {
+        self.borders.map_or(0, |borders| borders[p])
+    }
+
     /// Whether every value and bias that [`Tile::multiply`] touches is there: the one check at the entry, which
     /// architectures rely on.
     pub fn fit<T: Tile>(&self, conv: &Ready<'_, T>, out: &[u8], out_stride: usize) -> bool {
         let last = self.pixels.wrapping_sub(1);
-        let columns = conv.columns();
-        let taps = if conv.depth < conv.length { TAPS } else { 1 };
-        let [a, b, c, d, e, f, g, h] = self.bias;
-        let bias = a.max(b).max(c).max(d).max(e).max(f).max(g).max(h);
-        let weights = conv.order.weights_len(conv.outputs, conv.length);
-        last <= columns - taps
-            && (1..=TAPS).contains(&self.rows)
-            && conv.depth > 0
-            && conv.depth.is_multiple_of(GROUP)
-            // Below this, none of the sums can pass `usize`.
-            && conv.depth < MUCH
-            && conv.outputs < MUCH
+        last <= conv.columns - conv.taps()
+            // So it is whole.
+            && conv.line_len <= self.values.len()
             && out_stride < MUCH
-            && self.rows * taps * conv.depth == conv.length
-            && line_len::<T>(conv.content, self.rows * columns * conv.depth) <= self.values.len()
-            && weights.is_some_and(|weights| weights <= conv.weights.len())
-            && conv.outputs <= conv.multiplier.len()
-            && conv.outputs <= conv.bias.len()
-            && bias <= conv.bias.len() - conv.outputs
             && last * out_stride + conv.outputs <= out.len()
+            && self.borders.is_none_or(|[a, b, c, d, e, f, g, h]| {
+                let border = a.max(b).max(c).max(d).max(e).max(f).max(g).max(h);
+                border <= conv.bias.len() - conv.outputs
+            })
     }
 }
 
-/// `i16`s of line buffer that `values` values take: one each, or half of one.
-pub fn line_len<T: Tile>(content: Content, values: usize) -> usize {
-    match content {
-        Content::Bytes => (values * TILE).div_ceil(T::PIXELS),
-        Content::Sums => values,
+/// The bytes under a row of the stem's filter, for each pixel of a tile.
+#[derive(Clone, Copy, Debug)]
+pub struct Taps<'a> {
+    /// Pixel `p`'s bytes start at `p * step`.
+    pub bytes: &'a [u8],
+    /// Bytes from one pixel's to the next.
+    pub step: usize,
+    /// Pixels, 1 to [`Tile::PIXELS`].
+    pub count: usize,
+    /// Bytes of each.
+    pub len: usize,
+    /// Where they lie along the filter.
+    pub at: usize,
+    /// Values of a column.
+    pub depth: usize,
+}
+
+impl Taps<'_> {
+    /// Whether every byte is there, and its place where a line has room for `values` values of `columns` columns.
+    pub fn fit(&self, columns: usize, values: usize) -> bool {
+        let last = self.count.wrapping_sub(1);
+        last < columns
+            && self.depth < MUCH
+            && self.step < MUCH
+            && self.len <= self.depth
+            && self.at <= self.depth - self.len
+            && last * self.step + self.len <= self.bytes.len()
+            && columns * self.depth <= values
+    }
+
+    /// Calls `put(i, values)` for each place `i` along the filter, with the values of up to [`TILE`] pixels there; where there
+    /// are fewer, the last one takes the others' places.
+    #[inline(always)]
+    pub fn for_each(&self, mut put: impl FnMut(usize, [u8; TILE])) {
+        let last = self.count.wrapping_sub(1).min(TILE - 1);
+        let column = |p: usize| self.bytes.get(p.min(last) * self.step..).unwrap_or(&[]);
+        let left = column(0).iter().zip(column(1));
+        let right = column(2).iter().zip(column(3));
+        // One byte of each pixel at a time: a pixel's few bytes are too short for a copy.
+        for (i, ((&a, &b), (&c, &d))) in left.zip(right).take(self.len).enumerate() {
+            put(self.at + i, [a, b, c, d]);
+        }
     }
 }
 
@@ -212,11 +293,11 @@ pub trait Tile: Copy {
     /// What [`Ready`] keeps of a convolution.
     type Filters<'b>;
 
-    /// Makes it.
-    fn filters<'b>(self, conv: &'b Conv<'b>, content: Content) -> Self::Filters<'b>;
+    /// Makes it. There may be fewer `notes` than outputs.
+    fn filters<'b>(self, conv: &'b Conv<'b>, content: Content, notes: &'b mut [i32]) -> Self::Filters<'b>;
 
-    /// Value `i` of `depth`, of every one of the first [`TILE`] columns. Does nothing where there is no room for it.
-    fn put(self, line: &mut [i16], depth: usize, i: usize, values: [u8; TILE]);
+    /// `line = taps`, in their places along the filter. Does nothing where there is no room for them.
+    fn gather(self, taps: &Taps<'_>, line: &mut [i16]);
 
     /// `line = rows`, a window: one row of the line buffer for each.
     fn widen_window(self, rows: &[Pixels<'_>], line: &mut [i16]);
@@ -224,13 +305,9 @@ pub trait Tile: Copy {
     /// `line = clamp(pixels)`.
     fn clamp(self, pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]);
 
-    /// `line = clamp(pixels)`, [`TILE`] columns of [`Content::Sums`].
-    fn clamp_first(self, pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]) {
-        self.clamp(pixels, clamp, line);
-    }
-
-    /// `line += clamp(pixels)`, [`TILE`] columns of [`Content::Sums`].
-    fn clamp_add(self, pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]);
+    /// `line = the sum of clamp(pixels)` over `sources`, 2 or 4, that differ in their bytes only: [`TILE`] columns of
+    /// [`Content::Sums`].
+    fn pool(self, sources: &[Pixels<'_>], clamp: Clamp<'_>, line: &mut [i16]);
 
     /// `out = clamp(source)`, as bytes; all have one length, a multiple of [`GROUP`].
     fn clamp_bytes(self, source: &[u8], clamp: Clamp<'_>, out: &mut [u8]) {

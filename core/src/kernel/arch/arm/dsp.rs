@@ -76,11 +76,24 @@ impl Tile for Dsp {
     fn widen_window(self, rows: &[Pixels<'_>], line: &mut [i16]) {
         let mut columns = line;
         for pixels in rows {
-            if !pixels.fit(WINDOW, columns) {
+            if !pixels.fit(WINDOW, columns) || pixels.count < 3 || !starts_at_word(columns) {
                 return;
             }
             let (row, rest) = columns.split_at_mut(WINDOW * pixels.depth);
-            widen_row(pixels, row);
+            let offset = offsets(pixels);
+            // SAFETY: `fit` says that a multiple of four bytes may be read at every column's offset, of which there are
+            // at least three, and that the line has a place for six columns of them. Its alignment was checked.
+            unsafe {
+                denselet_widen_window(
+                    pixels.bytes.as_ptr(),
+                    pixels.pitch,
+                    offset(3),
+                    offset(4),
+                    offset(5),
+                    row.as_mut_ptr(),
+                    pixels.depth / GROUP,
+                );
+            }
             columns = rest;
         }
     }
@@ -151,27 +164,6 @@ impl Tile for Dsp {
 
     fn multiply(self, lines: &Lines<'_>, conv: &Ready<'_, Self>, out: &mut [u8], out_stride: usize) {
         super::multiply(lines, conv, out, out_stride);
-    }
-}
-
-/// Packs one row of a window.
-fn widen_row(pixels: &Pixels<'_>, line: &mut [i16]) {
-    if !pixels.fit(WINDOW, line) || pixels.count < 3 || !starts_at_word(line) {
-        return;
-    }
-    let offset = offsets(pixels);
-    // SAFETY: `fit` says that a multiple of four bytes may be read at every column's offset, of which there are at
-    // least three, and that the line has a place for six columns of them. Its alignment was checked.
-    unsafe {
-        denselet_widen_window(
-            pixels.bytes.as_ptr(),
-            pixels.pitch,
-            offset(3),
-            offset(4),
-            offset(5),
-            line.as_mut_ptr(),
-            pixels.depth / GROUP,
-        );
     }
 }
 

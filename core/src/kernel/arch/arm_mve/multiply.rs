@@ -86,19 +86,34 @@ impl<'b> Filters<'b> {
             // Lines of sums are what they are.
             filters.biases = conv.bias;
         } else if conv.order == Order::Quads && conv.outputs > 0 && kept <= notes.len() {
-            filters.biases_of(conv, 0, 0, notes);
+            filters.sums(conv, 0, notes);
+            add(&mut notes[..conv.outputs], conv.bias);
             filters.biases = notes;
         }
         filters
     }
 
-    /// Biases of the outputs from `o` on, a multiple of 4, that `biases` has room for; `biases` has room for quads. Those of
-    /// the kind of border that starts at `border`.
-    fn biases_of(&self, conv: &Conv<'_>, o: usize, border: usize, biases: &mut [i32]) {
-        let count = biases.len().min(conv.outputs - o);
-        let quads = count.div_ceil(QUAD);
-        let weights = &conv.weights[o * self.vectors * VECTOR..][..quads * QUAD * self.vectors * VECTOR];
-        let biases = &mut biases[..quads * QUAD];
+    /// Biases of the outputs from `o` on, a multiple of 4, of the kind of border that starts at `border`.
+    fn biases_at(&self, conv: &Conv<'_>, o: usize, border: usize, biases: &mut [i32; SOME]) {
+        let count = SOME.min(conv.outputs - o);
+        if let Some(kept) = self.biases.get(o..o + count) {
+            // What makes up for 128 is the same for every kind.
+            let others = conv.bias[o..].iter().zip(&conv.bias[border + o..]);
+            for ((bias, kept), (first, other)) in biases.iter_mut().zip(kept).zip(others) {
+                *bias = kept.wrapping_sub(*first).wrapping_add(*other);
+            }
+            return;
+        }
+        self.sums(conv, o, biases);
+        add(&mut biases[..count], &conv.bias[border + o..]);
+    }
+
+    /// What makes up for 128, for the outputs from `o` on, a multiple of 4, that `sums` has room for, which is whole quads.
+    fn sums(&self, conv: &Conv<'_>, o: usize, sums: &mut [i32]) {
+        let quads = sums.len().min(conv.outputs - o).div_ceil(QUAD);
+        let len = quads * QUAD;
+        let weights = &conv.weights[o * self.vectors * VECTOR..][..len * self.vectors * VECTOR];
+        let sums = &mut sums[..len];
         // SAFETY: both slices have just been cut to that many quads; a whole convolution has a vector.
         unsafe {
             denselet_filter_sums(
@@ -106,12 +121,15 @@ impl<'b> Filters<'b> {
                 quads,
                 self.vectors,
                 self.lanes,
-                biases.as_mut_ptr(),
+                sums.as_mut_ptr(),
             );
         }
-        for (sum, bias) in biases.iter_mut().zip(&conv.bias[border + o..][..count]) {
-            *sum = sum.wrapping_add(*bias);
-        }
+    }
+}
+
+fn add(sums: &mut [i32], biases: &[i32]) {
+    for (sum, bias) in sums.iter_mut().zip(biases) {
+        *sum = sum.wrapping_add(*bias);
     }
 }
 
@@ -154,12 +172,7 @@ fn by_borders(lines: &Lines<'_>, conv: &Ready<'_, Mve>, out: &mut [u8], out_stri
         };
         for o in (0..conv.outputs).step_by(SOME) {
             let mut biases = [0; SOME];
-            if conv.content() == Content::Bytes {
-                conv.filters.biases_of(conv, o, border, &mut biases);
-            } else {
-                let known = &conv.bias[border + o..][..SOME.min(conv.outputs - o)];
-                biases[..known.len()].copy_from_slice(known);
-            }
+            conv.filters.biases_at(conv, o, border, &mut biases);
             let biases = &biases[..SOME.min(conv.outputs - o)];
             outputs(lines, conv, run, o, biases, out, out_stride);
         }

@@ -122,8 +122,13 @@ impl Tile for Vnni {
                 return;
             }
             let (row, rest) = line.split_at_mut(columns * pixels.depth);
-            for (column, values) in row.chunks_exact_mut(pixels.depth).enumerate().take(pixels.count) {
-                values.copy_from_slice(pixels.column(column));
+            if pixels.pitch == pixels.depth {
+                let len = pixels.count * pixels.depth;
+                row[..len].copy_from_slice(&pixels.bytes[..len]);
+            } else {
+                for (column, values) in row.chunks_exact_mut(pixels.depth).enumerate().take(pixels.count) {
+                    values.copy_from_slice(pixels.column(column));
+                }
             }
             line = rest;
         }
@@ -197,7 +202,7 @@ fn multiply<const SUMS: bool>(
         let o = block * BLOCK;
         let stored = BLOCK.min(conv.outputs - o);
         for first in (0..lines.pixels).step_by(TILE) {
-            let acc = match weights.len() / chunks {
+            let acc = match (conv.outputs - o).div_ceil(QUAD) {
                 1 => rows.multiply::<1>(weights, first),
                 2 => rows.multiply::<2>(weights, first),
                 3 => rows.multiply::<3>(weights, first),

@@ -183,22 +183,23 @@ fn typed<'b>(order: Order, stage: &StageBytes<'b>) -> Stage<'b> {
         depth,
     };
     let length = format::filter_len(stage.kind, stage.input).unwrap_or(0);
-    let depth = match stage.kind {
-        Kind::Stage(StageShape::Layer { bottleneck, .. }) => {
-            stride(bottleneck.unwrap_or(stage.input.channels))
+    let (outputs, depth) = match stage.kind {
+        Kind::Stem(StemShape { filters, .. }) | Kind::Stage(StageShape::Transition { filters }) => {
+            (filters, length)
         }
-        _ => length,
+        Kind::Stage(StageShape::Layer { bottleneck, growth }) => {
+            (growth, stride(bottleneck.unwrap_or(stage.input.channels)))
+        }
+        Kind::Stage(StageShape::Head { classes }) => (classes, length),
     };
-    let main = |outputs| {
-        conv(
-            Section::Weights,
-            Section::Bias,
-            Section::Multiplier,
-            outputs,
-            length,
-            depth,
-        )
-    };
+    let main = conv(
+        Section::Weights,
+        Section::Bias,
+        Section::Multiplier,
+        outputs,
+        length,
+        depth,
+    );
     let values = Values {
         scales: stage.section(Section::Scale),
         zeros: stage.section(Section::Zero),
@@ -207,10 +208,10 @@ fn typed<'b>(order: Order, stage: &StageBytes<'b>) -> Stage<'b> {
         Kind::Stem(shape) => Stage::Stem(Stem {
             shape,
             padding: stage.section(Section::Padding),
-            conv: main(shape.filters),
+            conv: main,
             values,
         }),
-        Kind::Stage(StageShape::Layer { bottleneck, growth }) => Stage::Layer(Layer {
+        Kind::Stage(StageShape::Layer { bottleneck, .. }) => Stage::Layer(Layer {
             clamp,
             bottleneck: bottleneck.map(|width| {
                 let conv = conv(
@@ -223,17 +224,17 @@ fn typed<'b>(order: Order, stage: &StageBytes<'b>) -> Stage<'b> {
                 );
                 (conv, half(stage.section(Section::BottleneckScale)))
             }),
-            conv: main(growth),
+            conv: main,
             values,
         }),
-        Kind::Stage(StageShape::Transition { filters }) => Stage::Transition(Transition {
+        Kind::Stage(StageShape::Transition { .. }) => Stage::Transition(Transition {
             clamp,
-            conv: main(filters),
+            conv: main,
             values,
         }),
-        Kind::Stage(StageShape::Head { classes }) => Stage::Head(Head {
+        Kind::Stage(StageShape::Head { .. }) => Stage::Head(Head {
             clamp,
-            conv: main(classes),
+            conv: main,
             scale: half(stage.section(Section::Scale)),
         }),
     }

@@ -1,6 +1,6 @@
 #![doc = include_str!("FORMAT.md")]
 //!
-//! Rank 2: this file is the field table; [`read`] and [`write`](mod@write) are its two directions.
+//! Rank 2: this file is the field table; `read.rs` and `write.rs` are its two directions.
 #![forbid(unsafe_code)]
 #![deny(
     clippy::indexing_slicing,

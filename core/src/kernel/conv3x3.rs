@@ -57,17 +57,16 @@ pub fn row<T: Tile>(
             slot = if slot + 1 < ring.tap_rows { slot + 1 } else { 0 };
         }
         tile.widen_window(rows, line);
-        let borders = has_borders.then(|| {
-            let mut borders = [0; 2 * TILE];
+        let mut borders = [0; 2 * TILE];
+        if has_borders {
             for (p, start) in borders.iter_mut().enumerate().take(pixels) {
                 *start = border(ring.height, ring.width, y, x + p) * conv.outputs;
             }
-            borders
-        });
+        }
         let lines = Lines {
             values: line,
             pixels,
-            borders,
+            borders: has_borders.then_some(&borders),
         };
         tile.multiply(&lines, conv, &mut out[x * out_stride..], out_stride);
     }

@@ -111,7 +111,7 @@ pub enum Content {
     Sums,
 }
 
-/// A convolution made ready for one inner loop: what is worth working out once for all of its tiles.
+/// A convolution made ready for one inner loop: what is worth working out, and checking, once for all of its tiles.
 pub struct Ready<'b, T: Tile> {
     conv: &'b Conv<'b>,
     content: Content,
@@ -119,15 +119,17 @@ pub struct Ready<'b, T: Tile> {
     rows: usize,
     /// Columns of a row of the line buffer.
     columns: usize,
-    /// `i16`s of line buffer; out of reach where something of the convolution is missing.
+    /// `i16`s of line buffer that a tile reads; out of reach where the convolution's parts do not belong together, so that no
+    /// lines fit.
     line_len: usize,
     /// What the inner loop made of it.
-    pub filters: T::Filters<'b>,
+    filters: T::Filters<'b>,
 }
 
 impl<'b, T: Tile> Ready<'b, T> {
     /// Makes `conv` ready for lines of `content`. The inner loop may keep something in `notes`: best if there is one for
     /// every output.
+    #[inline(never)]
     pub fn new(tile: T, conv: &'b Conv<'b>, content: Content, notes: &'b mut [i32]) -> Self {
         let is_whole = conv.is_whole();
         Self {
@@ -142,6 +144,11 @@ impl<'b, T: Tile> Ready<'b, T> {
             },
             filters: tile.filters(conv, content, if is_whole { notes } else { &mut [] }),
         }
+    }
+
+    /// What the inner loop made of it.
+    pub fn filters(&self) -> &T::Filters<'b> {
+        &self.filters
     }
 
     /// What its lines hold.
@@ -206,7 +213,7 @@ pub struct Lines<'a> {
     /// Pixels, 1 to [`Tile::PIXELS`].
     pub pixels: usize,
     /// In a plain layer, where each pixel's biases start in [`Conv::bias`]; 0 for pixels that are not there.
-    pub borders: Option<[usize; 2 * TILE]>,
+    pub borders: Option<&'a [usize; 2 * TILE]>,
 }
 
 impl Lines<'_> {
@@ -224,9 +231,9 @@ impl Lines<'_> {
             && conv.line_len <= self.values.len()
             && out_stride < MUCH
             && last * out_stride + conv.outputs <= out.len()
-            && self.borders.is_none_or(|[a, b, c, d, e, f, g, h]| {
-                let border = a.max(b).max(c).max(d).max(e).max(f).max(g).max(h);
-                border <= conv.bias.len() - conv.outputs
+            && self.borders.is_none_or(|borders| {
+                let last = conv.bias.len() - conv.outputs;
+                borders.iter().take(T::PIXELS).all(|&border| border <= last)
             })
     }
 }

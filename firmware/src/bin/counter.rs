@@ -20,6 +20,13 @@ fn run() -> Result<(), denselet_firmware::report::Failure> {
             counted: None,
         });
     };
+    let nothing = counter.count(&mut || {});
+    if nothing != Some(0) {
+        return Err(Failure::Miscounted {
+            expected: 0,
+            counted: nothing,
+        });
+    }
     let full = (INSTRUCTIONS_PER_WRAP / LOOP_INSTRUCTIONS) as u32;
     let short = (1..100).chain([1_000, 10_000]);
     let long = (full - 20..full + 5).chain([full * 5 / 2]);

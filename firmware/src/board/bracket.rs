@@ -35,6 +35,16 @@ pub extern "C" fn denselet_end() {
     unsafe { asm!("/* the end */", options(nostack, preserves_flags)) }
 }
 
+/// As long as the two marks above, but no mark: a profiler is not to see the calibration.
+#[inline(never)]
+extern "C" fn no_mark() {
+    // SAFETY: as above.
+    unsafe { asm!("/* nothing */", options(nostack, preserves_flags)) }
+}
+
+/// What is called before the work and behind it.
+type Marks = [extern "C" fn(); 2];
+
 /// Counts instructions; knows what counting itself costs.
 #[derive(Debug)]
 pub struct InstructionCounter {
@@ -45,21 +55,18 @@ pub struct InstructionCounter {
 impl InstructionCounter {
     /// Measures an empty bracket, and proves on loops of known length that the emulator counts instructions.
     pub fn calibrate() -> Self {
-        let mut counter = Self {
-            overhead: Some(bracket(&mut || {})),
-        };
+        let [short, long] = [1, 101].map(|rounds| bracket(&mut || spin(rounds), [no_mark; 2]));
         // Nothing but `-icount` makes the difference of two loops precisely the difference of their lengths.
-        let loops = counter.count_loop(1).zip(counter.count_loop(101));
-        if loops.is_none_or(|(short, long)| long - short != 100 * LOOP_INSTRUCTIONS) {
-            counter.overhead = None;
+        let is_exact = long.checked_sub(short) == Some(100 * LOOP_INSTRUCTIONS);
+        Self {
+            overhead: is_exact.then(|| bracket(&mut || {}, [no_mark; 2])),
         }
-        counter
     }
 
     /// Runs `work` between [`denselet_begin`] and [`denselet_end`]; returns the instructions that it executed, without
     /// its own return, or `None` where there is nothing to count them with.
     pub fn count(&self, work: &mut dyn FnMut()) -> Option<u64> {
-        let total = bracket(work);
+        let total = bracket(work, [denselet_begin, denselet_end]);
         self.overhead.map(|overhead| total.saturating_sub(overhead))
     }
 
@@ -73,13 +80,14 @@ impl InstructionCounter {
 
 /// The instructions between starting and stopping the counter, `work` between its two marks among them.
 #[inline(never)]
-fn bracket(work: &mut dyn FnMut()) -> u64 {
+fn bracket(work: &mut dyn FnMut(), marks: Marks) -> u64 {
     // Hidden from the optimiser, which would write one bracket for each caller and an empty one for no work.
+    let [before, behind] = core::hint::black_box(marks);
     let work = core::hint::black_box(work);
     let start = start_ticks();
-    denselet_begin();
+    before();
     work();
-    denselet_end();
+    behind();
     executed(stop_ticks(start))
 }
 

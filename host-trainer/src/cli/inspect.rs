@@ -4,6 +4,7 @@ use super::{print_json, say, table};
 use crate::blob::Blob;
 use crate::inspect::{self, Report};
 use crate::spec::Spec;
+use crate::train::checkpoint;
 use anyhow::Context;
 use denselet::layout::Order;
 use std::path::PathBuf;
@@ -12,10 +13,11 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   denselet inspect model.dlt
+  denselet inspect runs/fashion
   denselet inspect --net densenet-bc-100-12
   denselet inspect --net my-network.toml --json")]
 pub struct Args {
-    /// A blob
+    /// A blob, or a run's folder or checkpoint
     #[arg(required_unless_present = "net", conflicts_with = "net")]
     model: Option<PathBuf>,
     /// A preset's name or a TOML file: sizes without training
@@ -30,6 +32,10 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let too_large = || "network does not fit in this machine's address space";
     let report = match (&args.model, &args.net) {
+        (Some(path), _) if !super::eval::is_blob(path) => {
+            let spec = checkpoint::load(path)?.network.spec;
+            inspect::network(&spec, Order::Plain).with_context(too_large)?
+        }
         (Some(path), _) => {
             let blob = Blob::read(path)?;
             inspect::blob(&path.display().to_string(), &blob).with_context(too_large)?

@@ -7,6 +7,8 @@ pub mod build;
 pub mod demo;
 pub mod eval;
 pub mod export;
+pub mod export_onnx;
+pub mod import;
 pub mod inspect;
 pub mod profile;
 pub mod run;
@@ -28,6 +30,10 @@ pub enum Command {
     Demo(demo::Args),
     /// Train a network.
     Train(train::Args),
+    /// Import a network trained with Keras or PyTorch.
+    Import(import::Args),
+    /// Write a trained network as ONNX, or as a PyTorch state dict.
+    ExportOnnx(export_onnx::Args),
     /// Fold, calibrate, quantise and pack a trained network into a blob.
     Export(export::Args),
     /// Accuracy of a blob (the device's bits) or of a checkpoint (float).
@@ -54,6 +60,8 @@ impl Cli {
         match &self.command {
             Command::Demo(args) => demo::run(args),
             Command::Train(args) => train::run(args),
+            Command::Import(args) => import::run(args),
+            Command::ExportOnnx(args) => export_onnx::run(args),
             Command::Export(args) => export::run(args),
             Command::Eval(args) => eval::run(args),
             Command::Inspect(args) => inspect::run(args),

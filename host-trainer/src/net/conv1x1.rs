@@ -2,7 +2,7 @@
 
 use super::Conv;
 use super::dropout::Dropout;
-use super::kernel::{Multiply, Outer, PAD, Panels, Span, multiply, outer, sweep};
+use super::kernel::{Multiply, Outer, PAD, Panels, by_groups, load, multiply, outer, store};
 use super::memory::{Scratch, runs};
 use super::norm::{Active, Moments, Owed, Rows, activate, deliver, padded, settle};
 use pulp::{Simd, WithSimd};
@@ -243,30 +243,49 @@ pub(super) fn give<S: Simd>(
     (g, stride): (&mut [f32], usize),
     sums: &mut [Vec<f32>; 2],
 ) {
-    let zero = simd.splat_f32s(0.0);
-    let [first, second] = sums;
-    sweep(
-        simd,
+    by_groups!(
         norm.channels,
-        #[inline(always)]
-        |span: Span| {
-            let scale = span.load(simd, &norm.scale);
-            let mean = span.load(simd, &norm.mean);
-            let mut sum = span.load(simd, first);
-            let mut product = span.load(simd, second);
-            let rows = x.iter().zip(a.iter()).zip(products.iter());
-            for (((x, a), c), g) in rows.zip(g.chunks_exact_mut(stride)) {
-                let on = simd.greater_than_f32s(span.load(simd, a), zero);
-                let d = simd.select_f32s(on, span.load(simd, c), zero);
-                sum = simd.add_f32s(sum, d);
-                product = simd.mul_add_e_f32s(d, simd.sub_f32s(span.load(simd, x), mean), product);
-                let kept = span.load(simd, g);
-                span.store(simd, g, simd.mul_add_e_f32s(scale, d, kept));
-            }
-            span.store(simd, first, sum);
-            span.store(simd, second, product);
-        },
+        give_group,
+        simd,
+        norm,
+        (x, a, products),
+        (&mut *g, stride),
+        &mut *sums
     );
+}
+
+#[inline(always)]
+fn give_group<S: Simd, const V: usize>(
+    first: usize,
+    simd: S,
+    norm: &Active,
+    (x, a, products): (Rows<'_>, Rows<'_>, Rows<'_>),
+    (g, stride): (&mut [f32], usize),
+    [sums, seconds]: &mut [Vec<f32>; 2],
+) {
+    let zero = simd.splat_f32s(0.0);
+    let scale = load::<S, V>(&norm.scale, first);
+    let mean = load::<S, V>(&norm.mean, first);
+    let mut sum = load::<S, V>(sums, first);
+    let mut second = load::<S, V>(seconds, first);
+    let rows = x.iter().zip(a.iter()).zip(products.iter());
+    for (((x, a), c), g) in rows.zip(g.chunks_exact_mut(stride)) {
+        let (x, a, c) = (
+            load::<S, V>(x, first),
+            load::<S, V>(a, first),
+            load::<S, V>(c, first),
+        );
+        let mut kept = load::<S, V>(g, first);
+        for v in 0..V {
+            let d = simd.select_f32s(simd.greater_than_f32s(a[v], zero), c[v], zero);
+            sum[v] = simd.add_f32s(sum[v], d);
+            second[v] = simd.mul_add_e_f32s(d, simd.sub_f32s(x[v], mean[v]), second[v]);
+            kept[v] = simd.mul_add_e_f32s(scale[v], d, kept[v]);
+        }
+        store::<S, V>(g, first, kept);
+    }
+    store::<S, V>(sums, first, sum);
+    store::<S, V>(seconds, first, second);
 }
 
 /// What the batch statistics of a bottleneck owe to its gradients, before its scale: sums of d and d (z - mean).

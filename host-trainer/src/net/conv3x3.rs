@@ -5,7 +5,7 @@
 use super::Conv;
 use super::conv1x1::{Finish, add_columns, give};
 use super::dropout::Dropout;
-use super::kernel::{Multiply, Outer, PAD, Panels, Span, multiply, outer, sweep};
+use super::kernel::{Multiply, Outer, PAD, Panels, by_groups, dispatch, lanes, load, multiply, outer, store};
 use super::memory::Scratch;
 use super::norm::{Active, Owed, Rows, activate, deliver, settle};
 use crate::spec::Map;
@@ -194,19 +194,24 @@ impl WithSimd for Backward<'_> {
             .zip(self.g.chunks_exact_mut(picture * stride))
             .enumerate()
         {
-            for y in 0..height {
-                let block = y * columns * stride..(y + 1) * columns * stride;
-                let to = &mut frame[(y + pad) * row_len + outputs..(y + pad + 1) * row_len];
-                let g = Rows::new(&g[block.clone()], stride).from(self.slot);
-                let x = Rows::new(&x[block], stride).from(self.slot);
-                settle(simd, self.owed, None, g, x, to, outputs);
-                let (to, rest) = to.split_at_mut(columns * outputs);
-                rest.fill(0.0);
-                if let Some(dropout) = self.dropout {
-                    dropout.apply(to, (self.first + n * picture + y * columns) * outputs);
-                }
-                if self.has_bias {
-                    add_columns(to, outputs, bias);
+            let settled = Settle {
+                owed: self.owed,
+                g: Rows::new(g, stride).from(self.slot),
+                x: Rows::new(x, stride).from(self.slot),
+                columns,
+                frame: &mut frame[pad * row_len..],
+                row_len,
+            };
+            dispatch(lanes(outputs), settled);
+            if self.dropout.is_some() || self.has_bias {
+                for y in 0..height {
+                    let row = &mut frame[(y + pad) * row_len + outputs..][..columns * outputs];
+                    if let Some(dropout) = self.dropout {
+                        dropout.apply(row, (self.first + n * picture + y * columns) * outputs);
+                    }
+                    if self.has_bias {
+                        add_columns(row, outputs, bias);
+                    }
                 }
             }
             let band = BAND.div_ceil(columns).min(height);
@@ -278,6 +283,35 @@ impl WithSimd for Backward<'_> {
     }
 }
 
+/// The gradients of a picture's slot, without what batch statistics owe, in rows with a zero pixel on either side. Runs
+/// with vectors that suit the slot, which is narrower than what [`Backward`] works on.
+struct Settle<'a> {
+    owed: &'a Owed,
+    g: Rows<'a>,
+    x: Rows<'a>,
+    columns: usize,
+    frame: &'a mut [f32],
+    row_len: usize,
+}
+
+impl WithSimd for Settle<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (stride, outputs) = (self.g.stride, self.owed.channels);
+        let rows = (self.g.values.chunks_exact(self.columns * stride))
+            .zip(self.x.values.chunks_exact(self.columns * stride));
+        for ((g, x), to) in rows.zip(self.frame.chunks_exact_mut(self.row_len)) {
+            let to = &mut to[outputs..];
+            let g = Rows { values: g, ..self.g };
+            let x = Rows { values: x, ..self.x };
+            settle(simd, self.owed, None, g, x, to, outputs);
+            to[self.columns * outputs..].fill(0.0);
+        }
+    }
+}
+
 /// Passes products back through the bottleneck's ReLU, recomputes what the convolution read, and sums.
 #[inline(always)]
 fn pass<S: Simd>(
@@ -289,35 +323,52 @@ fn pass<S: Simd>(
     d: &mut [f32],
     sums: &mut [Vec<f32>; 2],
 ) {
-    let zero = simd.splat_f32s(0.0);
-    let [first, second] = sums;
-    sweep(
-        simd,
+    by_groups!(
         norm.channels,
-        #[inline(always)]
-        |span: Span| {
-            let scale = span.load(simd, &norm.scale);
-            let shift = span.load(simd, &norm.shift);
-            let mean = span.load(simd, &norm.mean);
-            let mut sum = span.load(simd, first);
-            let mut product = span.load(simd, second);
-            let written = read
-                .chunks_exact_mut(products.stride)
-                .zip(d.chunks_exact_mut(z.stride));
-            for ((z, c), (read, d)) in z.iter().zip(products.iter()).zip(written) {
-                let z = span.load(simd, z);
-                let y = simd.mul_add_e_f32s(z, scale, shift);
-                span.store(simd, read, simd.max_f32s(y, zero));
-                let on = simd.greater_than_f32s(y, zero);
-                let passed = simd.select_f32s(on, span.load(simd, c), zero);
-                span.store(simd, d, passed);
-                sum = simd.add_f32s(sum, passed);
-                product = simd.mul_add_e_f32s(passed, simd.sub_f32s(z, mean), product);
-            }
-            span.store(simd, first, sum);
-            span.store(simd, second, product);
-        },
+        pass_group,
+        simd,
+        norm,
+        (z, products),
+        &mut *read,
+        &mut *d,
+        &mut *sums
     );
+}
+
+#[inline(always)]
+fn pass_group<S: Simd, const V: usize>(
+    first: usize,
+    simd: S,
+    norm: &Active,
+    (z, products): (Rows<'_>, Rows<'_>),
+    read: &mut [f32],
+    d: &mut [f32],
+    [sums, seconds]: &mut [Vec<f32>; 2],
+) {
+    let zero = simd.splat_f32s(0.0);
+    let scale = load::<S, V>(&norm.scale, first);
+    let shift = load::<S, V>(&norm.shift, first);
+    let mean = load::<S, V>(&norm.mean, first);
+    let mut sum = load::<S, V>(sums, first);
+    let mut second = load::<S, V>(seconds, first);
+    let written = read
+        .chunks_exact_mut(products.stride)
+        .zip(d.chunks_exact_mut(z.stride));
+    for ((z, c), (read, d)) in z.iter().zip(products.iter()).zip(written) {
+        let (z, mut c) = (load::<S, V>(z, first), load::<S, V>(c, first));
+        let mut y = z;
+        for v in 0..V {
+            y[v] = simd.mul_add_e_f32s(z[v], scale[v], shift[v]);
+            c[v] = simd.select_f32s(simd.greater_than_f32s(y[v], zero), c[v], zero);
+            y[v] = simd.max_f32s(y[v], zero);
+            sum[v] = simd.add_f32s(sum[v], c[v]);
+            second[v] = simd.mul_add_e_f32s(c[v], simd.sub_f32s(z[v], mean[v]), second[v]);
+        }
+        store::<S, V>(read, first, y);
+        store::<S, V>(d, first, c);
+    }
+    store::<S, V>(sums, first, sum);
+    store::<S, V>(seconds, first, second);
 }
 
 #[cfg(test)]

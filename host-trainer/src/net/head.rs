@@ -1,9 +1,9 @@
 //! The end: batch norm, ReLU, global average, linear layer, cross-entropy, forward and backward; belongs to `net`.
 
 use super::Linear;
-use super::kernel::{Span, sweep};
+use super::kernel::{by_groups, load, store};
 use super::memory::Scratch;
-use super::norm::Active;
+use super::norm::{Active, Rows};
 use crate::spec::Map;
 use pulp::{Simd, WithSimd};
 
@@ -23,34 +23,56 @@ impl WithSimd for Average<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let (stride, channels) = (self.map.channels, self.channels);
+        let stride = self.map.channels;
         let share = simd.splat_f32s(1.0 / self.map.pixels() as f32);
-        let zero = simd.splat_f32s(0.0);
         let pictures = self.x.chunks_exact(self.map.pixels() * stride);
         for (x, to) in pictures.zip(self.to.chunks_exact_mut(stride)) {
-            sweep(
+            by_groups!(
+                self.channels,
+                average_group,
                 simd,
-                channels,
-                #[inline(always)]
-                |span: Span| {
-                    let mut sum = zero;
-                    if let Some(norm) = self.norm {
-                        let scale = span.load(simd, &norm.scale);
-                        let shift = span.load(simd, &norm.shift);
-                        for x in x.chunks_exact(stride) {
-                            let y = simd.mul_add_e_f32s(span.load(simd, x), scale, shift);
-                            sum = simd.add_f32s(sum, simd.max_f32s(y, zero));
-                        }
-                    } else {
-                        for x in x.chunks_exact(stride) {
-                            sum = simd.add_f32s(sum, span.load(simd, x));
-                        }
-                    }
-                    span.store(simd, to, simd.mul_f32s(sum, share));
-                },
+                self.norm,
+                Rows::new(x, stride),
+                share,
+                &mut *to
             );
         }
     }
+}
+
+#[inline(always)]
+fn average_group<S: Simd, const V: usize>(
+    first: usize,
+    simd: S,
+    norm: Option<&Active>,
+    x: Rows<'_>,
+    share: S::f32s,
+    to: &mut [f32],
+) {
+    let zero = simd.splat_f32s(0.0);
+    let mut sum = [zero; V];
+    if let Some(norm) = norm {
+        let scale = load::<S, V>(&norm.scale, first);
+        let shift = load::<S, V>(&norm.shift, first);
+        for x in x.iter() {
+            let x = load::<S, V>(x, first);
+            for v in 0..V {
+                let y = simd.mul_add_e_f32s(x[v], scale[v], shift[v]);
+                sum[v] = simd.add_f32s(sum[v], simd.max_f32s(y, zero));
+            }
+        }
+    } else {
+        for x in x.iter() {
+            let x = load::<S, V>(x, first);
+            for v in 0..V {
+                sum[v] = simd.add_f32s(sum[v], x[v]);
+            }
+        }
+    }
+    for sum in &mut sum {
+        *sum = simd.mul_f32s(*sum, share);
+    }
+    store::<S, V>(to, first, sum);
 }
 
 /// The gradient of [`Average`]. It is the last reader of its block, so it sets the block's gradients.
@@ -73,46 +95,64 @@ impl WithSimd for Spread<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let (stride, channels) = (self.map.channels, self.channels);
         let share = simd.splat_f32s(1.0 / self.map.pixels() as f32);
-        let zero = simd.splat_f32s(0.0);
         let size = self.map.pixels() * stride;
         let sums = &mut self.scratch.sums;
         sums.start(channels);
         let pictures = self.x.chunks_exact(size).zip(self.g.chunks_exact_mut(size));
         for ((x, g), from) in pictures.zip(self.from.chunks_exact(stride)) {
-            let [first, second] = &mut sums.near;
-            sweep(
+            let (x, g) = (Rows::new(x, stride), &mut *g);
+            by_groups!(
+                self.channels,
+                spread_group,
                 simd,
-                channels,
-                #[inline(always)]
-                |span: Span| {
-                    let from = simd.mul_f32s(span.load(simd, from), share);
-                    let pixels = x.chunks_exact(stride).zip(g.chunks_exact_mut(stride));
-                    let Some(norm) = self.norm else {
-                        for (_, g) in pixels {
-                            span.store(simd, g, from);
-                        }
-                        return;
-                    };
-                    let scale = span.load(simd, &norm.scale);
-                    let shift = span.load(simd, &norm.shift);
-                    let mean = span.load(simd, &norm.mean);
-                    let mut sum = span.load(simd, first);
-                    let mut product = span.load(simd, second);
-                    for (x, g) in pixels {
-                        let x = span.load(simd, x);
-                        let on = simd.greater_than_f32s(simd.mul_add_e_f32s(x, scale, shift), zero);
-                        let d = simd.select_f32s(on, from, zero);
-                        sum = simd.add_f32s(sum, d);
-                        product = simd.mul_add_e_f32s(d, simd.sub_f32s(x, mean), product);
-                        span.store(simd, g, simd.mul_f32s(scale, d));
-                    }
-                    span.store(simd, first, sum);
-                    span.store(simd, second, product);
-                },
+                self.norm,
+                (x, from, share),
+                &mut *g,
+                &mut sums.near
             );
             sums.fold();
         }
     }
+}
+
+#[inline(always)]
+fn spread_group<S: Simd, const V: usize>(
+    first: usize,
+    simd: S,
+    norm: Option<&Active>,
+    (x, from, share): (Rows<'_>, &[f32], S::f32s),
+    g: &mut [f32],
+    [sums, seconds]: &mut [Vec<f32>; 2],
+) {
+    let zero = simd.splat_f32s(0.0);
+    let mut from = load::<S, V>(from, first);
+    for from in &mut from {
+        *from = simd.mul_f32s(*from, share);
+    }
+    let Some(norm) = norm else {
+        for g in g.chunks_exact_mut(x.stride) {
+            store::<S, V>(g, first, from);
+        }
+        return;
+    };
+    let scale = load::<S, V>(&norm.scale, first);
+    let shift = load::<S, V>(&norm.shift, first);
+    let mean = load::<S, V>(&norm.mean, first);
+    let mut sum = load::<S, V>(sums, first);
+    let mut second = load::<S, V>(seconds, first);
+    for (x, g) in x.iter().zip(g.chunks_exact_mut(x.stride)) {
+        let mut x = load::<S, V>(x, first);
+        for v in 0..V {
+            let on = simd.greater_than_f32s(simd.mul_add_e_f32s(x[v], scale[v], shift[v]), zero);
+            let d = simd.select_f32s(on, from[v], zero);
+            sum[v] = simd.add_f32s(sum[v], d);
+            second[v] = simd.mul_add_e_f32s(d, simd.sub_f32s(x[v], mean[v]), second[v]);
+            x[v] = simd.mul_f32s(scale[v], d);
+        }
+        store::<S, V>(g, first, x);
+    }
+    store::<S, V>(sums, first, sum);
+    store::<S, V>(seconds, first, second);
 }
 
 /// Logits of averages that lie `stride` floats apart, `[picture][class]`.

@@ -40,6 +40,23 @@ impl Network {
         logits
     }
 
+    /// Inference-mode logits of `n` pictures that are normalised already (NHWC): `[n][classes]`.
+    ///
+    /// # Panics
+    ///
+    /// When `input` does not hold exactly `n` pictures.
+    pub fn logits_of(&self, input: &[f32], n: usize) -> Vec<f32> {
+        let size = self.image_len();
+        assert_eq!(input.len(), n * size, "values of {n} pictures");
+        let plan = Folded::new(self);
+        let mut logits = vec![0.0; n * self.spec.classes];
+        input
+            .par_chunks(size)
+            .zip(logits.par_chunks_mut(self.spec.classes))
+            .for_each(|(picture, out)| out.copy_from_slice(&plan.run(picture, &mut |_, _, _| {})));
+        logits
+    }
+
     /// Runs `n` raw pictures in inference mode and calls `see(site, values, channels)` with what stands at each
     /// site, all pictures together, in the order of the forward pass.
     ///
@@ -54,7 +71,7 @@ impl Network {
             .par_chunks(size)
             .map(|image| {
                 let mut seen = Vec::new();
-                plan.run(image, &mut |site, values, channels| {
+                plan.run(&plan.normalised(image), &mut |site, values, channels| {
                     seen.push((site, values.to_vec(), channels));
                 });
                 seen
@@ -209,11 +226,22 @@ impl<'n> Folded<'n> {
         }
     }
 
-    /// Logits of one picture.
-    fn run(&self, image: &[u8], see: &mut dyn FnMut(Site, &[f32], usize)) -> Vec<f32> {
+    /// One raw picture as the stem reads it.
+    fn normalised(&self, image: &[u8]) -> Vec<f32> {
+        let input = &self.network.input;
+        (image.chunks_exact(input.mean.len()))
+            .flat_map(|pixel| {
+                (pixel.iter().zip(&input.mean).zip(&input.std))
+                    .map(|((&byte, mean), std)| (f32::from(byte) - mean) / std)
+            })
+            .collect()
+    }
+
+    /// Logits of one normalised picture.
+    fn run(&self, input: &[f32], see: &mut dyn FnMut(Site, &[f32], usize)) -> Vec<f32> {
         let spec = &self.network.spec;
         let maps = spec.maps();
-        let (mut map, mut before) = self.first(image);
+        let (mut map, mut before) = self.first(input);
         for (b, block) in self.blocks.iter().enumerate() {
             let whole = maps.blocks[b];
             let mut values = vec![0.0; whole.pixels() * whole.channels];
@@ -268,7 +296,7 @@ impl<'n> Folded<'n> {
     }
 
     /// Normalised input through the stem.
-    fn first(&self, image: &[u8]) -> (Map, Vec<f32>) {
+    fn first(&self, input: &[f32]) -> (Map, Vec<f32>) {
         let network = self.network;
         let spec = &network.spec;
         let shape = spec.input;
@@ -277,12 +305,6 @@ impl<'n> Folded<'n> {
             width: shape.width,
             channels: shape.channels,
         };
-        let input: Vec<f32> = (image.chunks_exact(shape.channels))
-            .flat_map(|pixel| {
-                (pixel.iter().zip(&network.input.mean).zip(&network.input.std))
-                    .map(|((&byte, mean), std)| (f32::from(byte) - mean) / std)
-            })
-            .collect();
         let made = spec.maps().stem;
         let mut out = vec![0.0; made.pixels() * made.channels];
         let stride = spec.stem.stride;
@@ -292,7 +314,7 @@ impl<'n> Folded<'n> {
             pad_top: spec.stem.pad_top,
             pad_left: spec.stem.pad_left,
         };
-        self.stem.run(&input, map, step, &mut out, made, 0);
+        self.stem.run(input, map, step, &mut out, made, 0);
         if let Some(norm) = &self.stem_norm {
             out = norm.relu(&out, made.channels);
         }
@@ -418,9 +440,16 @@ mod tests {
             last = values.to_vec();
         });
         assert_eq!(seen.len(), 3 + 1 + 3 + 1 + 1);
-        assert_eq!(seen[0], (Site::Bottleneck(0, 0), 3 * 64 * 16, 16));
-        assert_eq!(seen[3], (Site::Block(0), 3 * 64 * 20, 20));
-        assert_eq!(seen[7], (Site::Block(1), 3 * 16 * 22, 22));
+        let maps = network.spec.maps().blocks;
+        let whole = |b: usize| {
+            (
+                Site::Block(b),
+                3 * maps[b].pixels() * maps[b].channels,
+                maps[b].channels,
+            )
+        };
+        assert_eq!(seen[0], (Site::Bottleneck(0, 0), 3 * 64 * 24, 24));
+        assert_eq!((seen[3], seen[7]), (whole(0), whole(1)));
         assert_eq!(seen[8], (Site::Logits, 30, 10));
         for (seen, logit) in last.iter().zip(network.logits(&images, 3)) {
             assert!((seen - logit).abs() < 1e-4);

@@ -370,44 +370,44 @@ pub fn product_speed(seconds: f64) -> f64 {
 /// read and written wherever a row begins.
 pub(super) const PAD: usize = 16;
 
-/// One vector of channels.
-#[derive(Clone, Copy)]
-pub(super) struct Span {
-    /// First channel.
-    pub(super) at: usize,
+/// Vectors of channels that are worked on together while a loop walks the pixels: enough to read memory in order, few
+/// enough that their factors stay in registers.
+pub(super) const GROUP: usize = 4;
+
+/// Calls `$body::<S, V>($first, ...)` for all channels in groups of V vectors that start at channel `$first`, the last
+/// group first: where rows lie close together, a vector that reaches beyond its row is overwritten by the next row's.
+macro_rules! by_groups {
+    ($channels:expr, $body:ident, $($arg:expr),+) => {
+        let mut end: usize = usize::div_ceil($channels, S::F32_LANES);
+        for before in (0..end.div_ceil($crate::net::kernel::GROUP)).rev() {
+            let vectors = end.div_ceil(before + 1);
+            end -= vectors;
+            let first = end * S::F32_LANES;
+            match vectors {
+                1 => $body::<S, 1>(first, $($arg),+),
+                2 => $body::<S, 2>(first, $($arg),+),
+                3 => $body::<S, 3>(first, $($arg),+),
+                _ => $body::<S, 4>(first, $($arg),+),
+            }
+        }
+    };
 }
+pub(super) use by_groups;
 
-impl Span {
-    /// Its channels of `row`.
-    #[inline(always)]
-    pub(super) fn load<S: Simd>(self, _: S, row: &[f32]) -> S::f32s {
-        let (vectors, _) = S::as_simd_f32s(&row[self.at..self.at + S::F32_LANES]);
-        vectors[0]
-    }
-
-    /// Writes its channels to `row`.
-    #[inline(always)]
-    pub(super) fn store<S: Simd>(self, _: S, row: &mut [f32], value: S::f32s) {
-        let (vectors, _) = S::as_mut_simd_f32s(&mut row[self.at..self.at + S::F32_LANES]);
-        vectors[0] = value;
-    }
-
-    /// The same channels `by` floats further on.
-    #[inline(always)]
-    pub(super) fn moved(self, by: usize) -> Self {
-        Self { at: self.at + by }
-    }
-}
-
-/// Calls `body` for every vector of `channels` channels, the last first: where rows lie close together, a vector that
-/// reaches beyond its row is overwritten by those of the next.
+/// V vectors of `row` from float `at` on.
 #[inline(always)]
-pub(super) fn sweep<S: Simd>(_: S, channels: usize, mut body: impl FnMut(Span)) {
-    for vector in (0..channels.div_ceil(S::F32_LANES)).rev() {
-        body(Span {
-            at: vector * S::F32_LANES,
-        });
-    }
+pub(super) fn load<S: Simd, const V: usize>(row: &[f32], at: usize) -> [S::f32s; V] {
+    let (vectors, _) = S::as_simd_f32s(&row[at..at + V * S::F32_LANES]);
+    let (groups, _) = vectors.as_chunks::<V>();
+    groups[0]
+}
+
+/// Writes V vectors to `row` from float `at` on.
+#[inline(always)]
+pub(super) fn store<S: Simd, const V: usize>(row: &mut [f32], at: usize, values: [S::f32s; V]) {
+    let (vectors, _) = S::as_mut_simd_f32s(&mut row[at..at + V * S::F32_LANES]);
+    let (groups, _) = vectors.as_chunks_mut::<V>();
+    groups[0] = values;
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 //! channel's own producer reads its gradient.
 
 use super::BatchNorm;
-use super::kernel::{PAD, Span, sweep};
+use super::kernel::{PAD, by_groups, load, store};
 use super::memory::{Scratch, total};
 use pulp::Simd;
 
@@ -186,22 +186,30 @@ impl<'a> Rows<'a> {
 /// to[pixel][c] = relu(scale * x + shift); `to` has a row every `width` floats and room for a vector behind the last.
 #[inline(always)]
 pub(super) fn activate<S: Simd>(simd: S, active: &Active, x: Rows<'_>, to: &mut [f32], width: usize) {
+    by_groups!(active.channels, activate_group, simd, active, x, &mut *to, width);
+}
+
+#[inline(always)]
+fn activate_group<S: Simd, const V: usize>(
+    first: usize,
+    simd: S,
+    active: &Active,
+    x: Rows<'_>,
+    to: &mut [f32],
+    width: usize,
+) {
     let zero = simd.splat_f32s(0.0);
-    sweep(
-        simd,
-        active.channels,
-        #[inline(always)]
-        |span: Span| {
-            let scale = span.load(simd, &active.scale);
-            let shift = span.load(simd, &active.shift);
-            let (from, mut at) = (span.moved(x.at), span);
-            for x in x.iter() {
-                let y = simd.mul_add_e_f32s(from.load(simd, x), scale, shift);
-                at.store(simd, to, simd.max_f32s(y, zero));
-                at = at.moved(width);
-            }
-        },
-    );
+    let scale = load::<S, V>(&active.scale, first);
+    let shift = load::<S, V>(&active.shift, first);
+    let (at_x, mut at) = (x.at + first, first);
+    for x in x.iter() {
+        let mut y = load::<S, V>(x, at_x);
+        for v in 0..V {
+            y[v] = simd.max_f32s(simd.mul_add_e_f32s(y[v], scale[v], shift[v]), zero);
+        }
+        store::<S, V>(to, at, y);
+        at += width;
+    }
 }
 
 /// to[pixel][c] = factor * (g - (constant + (x - mean) * slope)); `to` as in [`activate`].
@@ -215,25 +223,42 @@ pub(super) fn settle<S: Simd>(
     to: &mut [f32],
     width: usize,
 ) {
-    sweep(
-        simd,
+    by_groups!(
         owed.channels,
-        #[inline(always)]
-        |span: Span| {
-            let mean = span.load(simd, &owed.mean);
-            let constant = span.load(simd, &owed.constant);
-            let slope = span.load(simd, &owed.slope);
-            let factor = factor.map_or(simd.splat_f32s(1.0), |factor| span.load(simd, factor));
-            let (from_g, from_x, mut at) = (span.moved(g.at), span.moved(x.at), span);
-            for (g, x) in g.iter().zip(x.iter()) {
-                let centred = simd.sub_f32s(from_x.load(simd, x), mean);
-                let owed = simd.mul_add_e_f32s(centred, slope, constant);
-                let y = simd.mul_f32s(simd.sub_f32s(from_g.load(simd, g), owed), factor);
-                at.store(simd, to, y);
-                at = at.moved(width);
-            }
-        },
+        settle_group,
+        simd,
+        owed,
+        factor,
+        (g, x),
+        &mut *to,
+        width
     );
+}
+
+#[inline(always)]
+fn settle_group<S: Simd, const V: usize>(
+    first: usize,
+    simd: S,
+    owed: &Owed,
+    factor: Option<&[f32]>,
+    (g, x): (Rows<'_>, Rows<'_>),
+    to: &mut [f32],
+    width: usize,
+) {
+    let mean = load::<S, V>(&owed.mean, first);
+    let constant = load::<S, V>(&owed.constant, first);
+    let slope = load::<S, V>(&owed.slope, first);
+    let factor = factor.map_or([simd.splat_f32s(1.0); V], |factor| load::<S, V>(factor, first));
+    let (at_g, at_x, mut at) = (g.at + first, x.at + first, first);
+    for (g, x) in g.iter().zip(x.iter()) {
+        let (mut g, x) = (load::<S, V>(g, at_g), load::<S, V>(x, at_x));
+        for v in 0..V {
+            let owed = simd.mul_add_e_f32s(simd.sub_f32s(x[v], mean[v]), slope[v], constant[v]);
+            g[v] = simd.mul_f32s(simd.sub_f32s(g[v], owed), factor[v]);
+        }
+        store::<S, V>(to, at, g);
+        at += width;
+    }
 }
 
 /// Copies rows of products to the channels from `slot` on of rows of `width` floats, and adds them and their squares
@@ -246,23 +271,34 @@ pub(super) fn deliver<S: Simd>(
     (to, width, slot): (&mut [f32], usize, usize),
     sums: &mut [Vec<f32>; 2],
 ) {
-    let [first, second] = sums;
-    sweep(
-        simd,
+    by_groups!(
         channels,
-        #[inline(always)]
-        |span: Span| {
-            let mut sum = span.load(simd, first);
-            let mut square = span.load(simd, second);
-            let at = span.moved(slot);
-            for (from, to) in from.iter().zip(to.chunks_exact_mut(width)) {
-                let y = span.load(simd, from);
-                at.store(simd, to, y);
-                sum = simd.add_f32s(sum, y);
-                square = simd.mul_add_e_f32s(y, y, square);
-            }
-            span.store(simd, first, sum);
-            span.store(simd, second, square);
-        },
+        deliver_group,
+        simd,
+        from,
+        (&mut *to, width, slot),
+        &mut *sums
     );
+}
+
+#[inline(always)]
+fn deliver_group<S: Simd, const V: usize>(
+    first: usize,
+    simd: S,
+    from: Rows<'_>,
+    (to, width, slot): (&mut [f32], usize, usize),
+    [sums, squares]: &mut [Vec<f32>; 2],
+) {
+    let mut sum = load::<S, V>(sums, first);
+    let mut square = load::<S, V>(squares, first);
+    for (from, to) in from.iter().zip(to.chunks_exact_mut(width)) {
+        let y = load::<S, V>(from, first);
+        store::<S, V>(to, slot + first, y);
+        for v in 0..V {
+            sum[v] = simd.add_f32s(sum[v], y[v]);
+            square[v] = simd.mul_add_e_f32s(y[v], y[v], square[v]);
+        }
+    }
+    store::<S, V>(sums, first, sum);
+    store::<S, V>(squares, first, square);
 }

@@ -55,7 +55,12 @@ pub struct Pass {
     averages: Vec<f32>,
     logits: Vec<f32>,
     jobs: Vec<Scratch>,
+    /// Jobs one thread takes at once: all where a phase is over before a second thread is awake.
+    grain: usize,
 }
+
+/// Multiply-accumulates of a phase that are worth a second thread.
+const PHASE: u64 = 1 << 21;
 
 /// Which statistics batch norms use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +95,7 @@ impl Pass {
         let features = |map: Map, last: usize| {
             let channels = map.channels;
             // A whole vector fits where the last layer's slot begins.
-            let stride = (channels - last + last.next_multiple_of(PAD)).next_multiple_of(PAD);
+            let stride = (channels - last + last.next_multiple_of(lanes(last))).next_multiple_of(PAD);
             let map = Map {
                 channels: stride,
                 ..map
@@ -142,6 +147,11 @@ impl Pass {
                 moments: Moments::new(maps.stem.channels),
             }
         });
+        let phases = spec
+            .blocks
+            .iter()
+            .map(|block| 2 * block.layers.len() as u64 + 1)
+            .sum::<u64>();
         let averages = buffers.last().map_or(0, |last| capacity * last.map.channels);
         Self {
             capacity,
@@ -153,6 +163,11 @@ impl Pass {
             averages: vec![0.0; averages],
             logits: vec![0.0; capacity * spec.classes],
             jobs: (0..JOBS).map(|_| Scratch::default()).collect(),
+            grain: if spec.macs() * capacity as u64 / phases < PHASE {
+                JOBS
+            } else {
+                1
+            },
             spec: spec.clone(),
         }
     }
@@ -169,7 +184,7 @@ impl Pass {
     /// When `network` is not of this pass's spec or there are more pictures than its capacity.
     pub fn logits(&mut self, network: &Network, images: &[u8]) -> &[f32] {
         let n = self.begin(network, images);
-        self.forward(network, images, n, Statistics::Running, 0);
+        rayon::scope(|_| self.forward(network, images, n, Statistics::Running, 0));
         &self.logits[..n * self.spec.classes]
     }
 
@@ -193,12 +208,15 @@ impl Pass {
             labels.iter().all(|&label| usize::from(label) < self.spec.classes),
             "labels below the classes"
         );
-        self.forward(network, images, n, Statistics::Batch, step.key);
-        let logits = &mut self.logits[..n * self.spec.classes];
-        let score = head::cross_entropy(logits, labels, step.smoothing);
-        self.backward(network, images, n, step.key, gradient);
-        self.follow(network, n);
-        score
+        // In the pool from here on, so that no phase waits to be handed over to it.
+        rayon::scope(|_| {
+            self.forward(network, images, n, Statistics::Batch, step.key);
+            let logits = &mut self.logits[..n * self.spec.classes];
+            let score = head::cross_entropy(logits, labels, step.smoothing);
+            self.backward(network, images, n, step.key, gradient);
+            self.follow(network, n);
+            score
+        })
     }
 
     fn begin(&self, network: &Network, images: &[u8]) -> usize {
@@ -253,11 +271,13 @@ impl Pass {
             .as_ref()
             .map(|norm| active(norm, &last.moments, statistics));
         let (channels, stride) = (last.channels, last.map.channels);
-        let share = share(n);
+        let (share, grain) = (share(n), self.grain);
         let averages = &mut self.averages[..n * stride];
         last.values[..n * last.map.pixels() * stride]
             .par_chunks(share * last.map.pixels() * stride)
             .zip(averages.par_chunks_mut(share * stride))
+            .with_min_len(grain)
+            .with_max_len(grain)
             .for_each(|(x, to)| {
                 dispatch(
                     widest(),
@@ -286,7 +306,7 @@ impl Pass {
             input: self.spec.input,
             stem: self.spec.stem,
         };
-        let share = share(n);
+        let (share, grain) = (share(n), self.grain);
         let jobs = &mut self.jobs[..n.div_ceil(share)];
         let Some(first) = self.features.first_mut() else {
             return;
@@ -300,7 +320,8 @@ impl Pass {
             .par_chunks(share * network.image_len())
             .zip(to[..n * size].par_chunks_mut(share * size))
             .zip(&mut *jobs)
-            .with_max_len(1)
+            .with_min_len(grain)
+            .with_max_len(grain)
             .for_each(|((images, to), scratch)| {
                 let (normal, bias, weights) = (&network.input, conv.bias.as_deref(), &weights);
                 dispatch(
@@ -329,7 +350,8 @@ impl Pass {
             .par_chunks(share * size)
             .zip(first.values[..n * to_size].par_chunks_mut(share * to_size))
             .zip(&mut *jobs)
-            .with_max_len(1)
+            .with_min_len(grain)
+            .with_max_len(grain)
             .for_each(|((from, to), scratch)| stem::pool(&norm, from, map, to, first.map, scratch));
         first.moments.take(0, jobs, n * first.map.pixels());
     }
@@ -352,7 +374,7 @@ impl Pass {
         let inner_size = pixels * inner.stride();
         let lanes = lanes(outputs);
         let weights = conv1x1::forward_panels(conv, lanes);
-        let share = share(n);
+        let (share, grain) = (share(n), self.grain);
         let jobs = &mut self.jobs[..n.div_ceil(share)];
         let z = if inner.values.is_empty() {
             &mut self.delta
@@ -364,7 +386,8 @@ impl Pass {
             .zip(z[..n * inner_size].par_chunks_mut(share * inner_size))
             .zip(&mut *jobs)
             .enumerate()
-            .with_max_len(1)
+            .with_min_len(grain)
+            .with_max_len(grain)
             .for_each(|(job, ((x, z), scratch))| {
                 let finish = conv1x1::Finish {
                     bias: conv.bias.as_deref(),
@@ -406,7 +429,7 @@ impl Pass {
         let (pixels, stride) = (map.pixels(), map.channels);
         let lanes = lanes(conv.outputs);
         let weights = conv3x3::forward_panels(conv, lanes);
-        let share = share(n);
+        let (share, grain) = (share(n), self.grain);
         let jobs = &mut self.jobs[..n.div_ceil(share)];
         let z = source.and_then(|l| self.inner[b][l].as_ref()).map(|inner| {
             let values = if inner.values.is_empty() {
@@ -420,7 +443,8 @@ impl Pass {
             .par_chunks_mut(share * pixels * stride)
             .zip(&mut *jobs)
             .enumerate()
-            .with_max_len(1)
+            .with_min_len(grain)
+            .with_max_len(grain)
             .for_each(|(job, (x, scratch))| {
                 dispatch(
                     lanes,
@@ -453,14 +477,15 @@ impl Pass {
         let (size, next_size) = (map.pixels() * map.channels, next_map.pixels() * next_map.channels);
         let lanes = lanes(conv.outputs);
         let weights = conv1x1::forward_panels(conv, lanes);
-        let share = share(n);
+        let (share, grain) = (share(n), self.grain);
         let jobs = &mut self.jobs[..n.div_ceil(share)];
         from.values[..n * size]
             .par_chunks(share * size)
             .zip(next.values[..n * next_size].par_chunks_mut(share * next_size))
             .zip(&mut *jobs)
             .enumerate()
-            .with_max_len(1)
+            .with_min_len(grain)
+            .with_max_len(grain)
             .for_each(|(job, ((x, to), scratch))| {
                 dispatch(
                     lanes,
@@ -538,7 +563,7 @@ impl Pass {
             .final_norm
             .as_ref()
             .map(|norm| Active::batch(norm, &last.moments));
-        let share = share(n);
+        let (share, grain) = (share(n), self.grain);
         let jobs = &mut self.jobs[..n.div_ceil(share)];
         let size = map.pixels() * stride;
         last.values[..n * size]
@@ -546,7 +571,8 @@ impl Pass {
             .zip(last.gradients[..n * size].par_chunks_mut(share * size))
             .zip(back.par_chunks(share * stride))
             .zip(&mut *jobs)
-            .with_max_len(1)
+            .with_min_len(grain)
+            .with_max_len(grain)
             .for_each(|(((x, g), from), scratch)| {
                 dispatch(
                     widest(),
@@ -584,7 +610,7 @@ impl Pass {
         let lanes = lanes(conv.inputs);
         let weights = conv3x3::backward_panels(conv, lanes);
         let owed = features.pull.owed(&features.moments, slot, conv.outputs);
-        let share = share(n);
+        let (share, grain) = (share(n), self.grain);
         let jobs = &mut self.jobs[..n.div_ceil(share)];
         let inner_size = pixels * conv.inputs.next_multiple_of(PAD);
         let sinks: Vec<conv3x3::Sink<'_>> = match inner {
@@ -601,7 +627,8 @@ impl Pass {
             .zip(sinks)
             .zip(&mut *jobs)
             .enumerate()
-            .with_max_len(1)
+            .with_min_len(grain)
+            .with_max_len(grain)
             .for_each(|(job, (((x, g), sink), scratch))| {
                 dispatch(
                     lanes,
@@ -665,7 +692,7 @@ impl Pass {
         let scale = Active::batch(norm2, &inner.moments).scale;
         let lanes = lanes(outputs);
         let weights = conv1x1::backward_panels(conv, lanes);
-        let share = share(n);
+        let (share, grain) = (share(n), self.grain);
         let jobs = &mut self.jobs[..n.div_ceil(share)];
         let (size, inner_size) = (pixels * stride, pixels * inner.stride());
         features.values[..n * size]
@@ -675,7 +702,8 @@ impl Pass {
             .zip(self.delta[..n * inner_size].par_chunks(share * inner_size))
             .zip(&mut *jobs)
             .enumerate()
-            .with_max_len(1)
+            .with_min_len(grain)
+            .with_max_len(grain)
             .for_each(|(job, ((((x, g), z), d), scratch))| {
                 dispatch(
                     lanes,
@@ -719,7 +747,7 @@ impl Pass {
         let owed = next.pull.owed(&next.moments, 0, conv.outputs);
         let lanes = lanes(conv.outputs);
         let weights = conv1x1::backward_panels(conv, lanes);
-        let share = share(n);
+        let (share, grain) = (share(n), self.grain);
         let jobs = &mut self.jobs[..n.div_ceil(share)];
         from.values[..n * size]
             .par_chunks(share * size)
@@ -728,7 +756,8 @@ impl Pass {
             .zip(next.gradients[..n * next_size].par_chunks(share * next_size))
             .zip(&mut *jobs)
             .enumerate()
-            .with_max_len(1)
+            .with_min_len(grain)
+            .with_max_len(grain)
             .for_each(|(job, ((((x, g), next), next_g), scratch))| {
                 dispatch(
                     lanes,
@@ -758,7 +787,7 @@ impl Pass {
             return;
         };
         let filters = network.stem.conv.outputs;
-        let share = share(n);
+        let (share, grain) = (share(n), self.grain);
         let jobs = &mut self.jobs[..n.div_ceil(share)];
         let mut owed = first.pull.owed(&first.moments, 0, filters);
         let mut scale = None;
@@ -774,7 +803,8 @@ impl Pass {
                 .zip(x[..n * pooled].par_chunks(share * pooled))
                 .zip(g[..n * pooled].par_chunks(share * pooled))
                 .zip(&mut *jobs)
-                .with_max_len(1)
+                .with_min_len(grain)
+                .with_max_len(grain)
                 .for_each(|((((from, d), x), g), scratch)| {
                     stem::unpool(&norm, from, self.stem_map, d, (x, g), map, &owed, scratch);
                 });
@@ -797,7 +827,8 @@ impl Pass {
             .zip(x[..n * size].par_chunks(share * size))
             .zip(g[..n * size].par_chunks(share * size))
             .zip(&mut *jobs)
-            .with_max_len(1)
+            .with_min_len(grain)
+            .with_max_len(grain)
             .for_each(|(((images, x), g), scratch)| {
                 dispatch(
                     lanes,

@@ -218,10 +218,11 @@ impl WithSimd for Backward<'_> {
     }
 }
 
-/// Rows and columns a pooled pixel looks at: 3x3 with one pixel of padding, every second pixel.
-fn window(y: usize, side: usize) -> core::ops::Range<usize> {
-    if side == 1 {
-        0..1
+/// Rows or columns an output looks at: 3x3 with one pixel of padding, every second pixel; only its own place where the side is
+/// `kept`, as it is without a max pool.
+fn window(y: usize, side: usize, kept: usize) -> core::ops::Range<usize> {
+    if side == kept {
+        y..y + 1
     } else {
         (2 * y).saturating_sub(1)..(2 * y + 2).min(side)
     }
@@ -245,8 +246,8 @@ pub(super) fn pool(
         for (pixel, to) in to.chunks_exact_mut(to_map.channels).enumerate() {
             let (y, x) = (pixel / to_map.width, pixel % to_map.width);
             to[..channels].fill(0.0);
-            for row in window(y, map.height) {
-                for column in window(x, map.width) {
+            for row in window(y, map.height, to_map.height) {
+                for column in window(x, map.width, to_map.width) {
                     let from = &from[(row * map.width + column) * stride..][..channels];
                     for (c, (to, from)) in to.iter_mut().zip(from).enumerate() {
                         *to = to.max(from * norm.scale[c] + norm.shift[c]);
@@ -290,8 +291,8 @@ pub(super) fn unpool(
             let (y, column) = (pixel / to_map.width, pixel % to_map.width);
             for c in 0..channels {
                 let mut best = (0.0, None);
-                for row in window(y, map.height) {
-                    for column in window(column, map.width) {
+                for row in window(y, map.height, to_map.height) {
+                    for column in window(column, map.width, to_map.width) {
                         let at = (row * map.width + column) * stride + c;
                         let value = from[at] * norm.scale[c] + norm.shift[c];
                         if value > best.0 {

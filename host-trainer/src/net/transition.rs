@@ -5,7 +5,7 @@
 
 use super::conv1x1::{Finish, add_columns};
 use super::dropout::Dropout;
-use super::kernel::{Multiply, Outer, Panels, Span, multiply, outer, sweep};
+use super::kernel::{Multiply, Outer, Panels, by_groups, load, multiply, outer, store};
 use super::memory::{Scratch, runs};
 use super::norm::{Active, Owed, Rows, deliver, settle};
 use crate::spec::Map;
@@ -29,35 +29,55 @@ fn average<S: Simd>(
     start: usize,
     (to, width): (&mut [f32], usize),
 ) {
-    let (stride, half, channels) = (map.channels, map.width / 2, norm.channels);
-    let rows = rows(map);
+    by_groups!(
+        norm.channels,
+        average_group,
+        simd,
+        norm,
+        x,
+        map,
+        start,
+        (&mut *to, width)
+    );
+}
+
+#[inline(always)]
+fn average_group<S: Simd, const V: usize>(
+    first: usize,
+    simd: S,
+    norm: &Active,
+    x: &[f32],
+    map: Map,
+    start: usize,
+    (to, width): (&mut [f32], usize),
+) {
+    let (stride, half, rows) = (map.channels, map.width / 2, rows(map));
     let share = simd.splat_f32s(1.0 / (2 * rows) as f32);
     let zero = simd.splat_f32s(0.0);
-    sweep(
-        simd,
-        channels,
-        #[inline(always)]
-        |span: Span| {
-            let scale = span.load(simd, &norm.scale);
-            let shift = span.load(simd, &norm.shift);
-            let (mut y, mut column) = (start / half, start % half);
-            for to in to.chunks_exact_mut(width) {
-                let mut sum = zero;
-                for row in 0..rows {
-                    let at = ((y * rows + row) * map.width + 2 * column) * stride;
-                    for x in x[at..at + 2 * stride].chunks_exact(stride) {
-                        let value = simd.mul_add_e_f32s(span.load(simd, x), scale, shift);
-                        sum = simd.add_f32s(sum, simd.max_f32s(value, zero));
-                    }
-                }
-                span.store(simd, to, simd.mul_f32s(sum, share));
-                column += 1;
-                if column == half {
-                    (y, column) = (y + 1, 0);
+    let scale = load::<S, V>(&norm.scale, first);
+    let shift = load::<S, V>(&norm.shift, first);
+    let (mut y, mut column) = (start / half, start % half);
+    for to in to.chunks_exact_mut(width) {
+        let mut sum = [zero; V];
+        for row in 0..rows {
+            let at = ((y * rows + row) * map.width + 2 * column) * stride;
+            for x in x[at..at + 2 * stride].chunks_exact(stride) {
+                let x = load::<S, V>(x, first);
+                for v in 0..V {
+                    let value = simd.mul_add_e_f32s(x[v], scale[v], shift[v]);
+                    sum[v] = simd.add_f32s(sum[v], simd.max_f32s(value, zero));
                 }
             }
-        },
-    );
+        }
+        for sum in &mut sum {
+            *sum = simd.mul_f32s(*sum, share);
+        }
+        store::<S, V>(to, first, sum);
+        column += 1;
+        if column == half {
+            (y, column) = (y + 1, 0);
+        }
+    }
 }
 
 /// Fills the first channels of the next block buffer, and sums them and their squares.
@@ -247,44 +267,69 @@ fn spread<S: Simd>(
     g: &mut [f32],
     sums: &mut [Vec<f32>; 2],
 ) {
+    by_groups!(
+        norm.channels,
+        spread_group,
+        simd,
+        norm,
+        x,
+        map,
+        start,
+        products,
+        &mut *g,
+        &mut *sums
+    );
+}
+
+#[expect(clippy::too_many_arguments, reason = "one loop, its operands")]
+#[inline(always)]
+fn spread_group<S: Simd, const V: usize>(
+    first: usize,
+    simd: S,
+    norm: &Active,
+    x: &[f32],
+    map: Map,
+    start: usize,
+    products: Rows<'_>,
+    g: &mut [f32],
+    [sums, seconds]: &mut [Vec<f32>; 2],
+) {
     let (stride, half, rows) = (map.channels, map.width / 2, rows(map));
     let share = simd.splat_f32s(1.0 / (2 * rows) as f32);
     let zero = simd.splat_f32s(0.0);
-    let [first, second] = sums;
-    sweep(
-        simd,
-        norm.channels,
-        #[inline(always)]
-        |span: Span| {
-            let scale = span.load(simd, &norm.scale);
-            let shift = span.load(simd, &norm.shift);
-            let mean = span.load(simd, &norm.mean);
-            let mut sum = span.load(simd, first);
-            let mut product = span.load(simd, second);
-            let (mut y, mut column) = (start / half, start % half);
-            for c in products.iter() {
-                let c = simd.mul_f32s(span.load(simd, c), share);
-                for row in 0..rows {
-                    let at = ((y * rows + row) * map.width + 2 * column) * stride;
-                    let x = x[at..at + 2 * stride].chunks_exact(stride);
-                    for (x, g) in x.zip(g[at..at + 2 * stride].chunks_exact_mut(stride)) {
-                        let x = span.load(simd, x);
-                        let on = simd.greater_than_f32s(simd.mul_add_e_f32s(x, scale, shift), zero);
-                        let d = simd.select_f32s(on, c, zero);
-                        sum = simd.add_f32s(sum, d);
-                        product = simd.mul_add_e_f32s(d, simd.sub_f32s(x, mean), product);
-                        span.store(simd, g, simd.mul_f32s(scale, d));
-                    }
+    let scale = load::<S, V>(&norm.scale, first);
+    let shift = load::<S, V>(&norm.shift, first);
+    let mean = load::<S, V>(&norm.mean, first);
+    let mut sum = load::<S, V>(sums, first);
+    let mut second = load::<S, V>(seconds, first);
+    let (mut y, mut column) = (start / half, start % half);
+    for c in products.iter() {
+        let mut c = load::<S, V>(c, first);
+        for c in &mut c {
+            *c = simd.mul_f32s(*c, share);
+        }
+        for row in 0..rows {
+            let at = ((y * rows + row) * map.width + 2 * column) * stride;
+            let x = x[at..at + 2 * stride].chunks_exact(stride);
+            for (x, g) in x.zip(g[at..at + 2 * stride].chunks_exact_mut(stride)) {
+                let mut x = load::<S, V>(x, first);
+                for v in 0..V {
+                    let on = simd.greater_than_f32s(simd.mul_add_e_f32s(x[v], scale[v], shift[v]), zero);
+                    let d = simd.select_f32s(on, c[v], zero);
+                    sum[v] = simd.add_f32s(sum[v], d);
+                    second[v] = simd.mul_add_e_f32s(d, simd.sub_f32s(x[v], mean[v]), second[v]);
+                    x[v] = simd.mul_f32s(scale[v], d);
                 }
-                column += 1;
-                if column == half {
-                    (y, column) = (y + 1, 0);
-                }
+                store::<S, V>(g, first, x);
             }
-            span.store(simd, first, sum);
-            span.store(simd, second, product);
-        },
-    );
+        }
+        column += 1;
+        if column == half {
+            (y, column) = (y + 1, 0);
+        }
+    }
+    store::<S, V>(sums, first, sum);
+    store::<S, V>(seconds, first, second);
 }
 
 #[cfg(test)]

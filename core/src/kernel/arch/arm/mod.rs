@@ -42,7 +42,7 @@ unsafe extern "C" {
     // Each multiplies one tile with pairs of filters and writes two bytes per pixel and pair. Obligations:
     // * there is at least one pair of filters, and one for every two bytes from `out` to `out_end`;
     // * a filter has 2 * `units` weights, three times as many in a window, and at least two units;
-    // * `line`, aligned to 4, holds as many values of every column;
+    // * `line` holds as many values of every column; it and `weights` are aligned to 4;
     // * `multiplier` and each bias have a value for every filter;
     // * as many bytes as from `out` to `out_end` may be written at `out`, `last` behind it and, by four, one and two
     //   strides behind it.
@@ -54,7 +54,7 @@ unsafe extern "C" {
 
 /// [`Tile::multiply`](crate::kernel::Tile::multiply).
 fn multiply(lines: &Lines<'_>, conv: &Ready<'_, Arm>, out: &mut [u8], out_stride: usize) {
-    if conv.order != Order::Pairs || !starts_at_word(lines.values) {
+    if conv.order != Order::Pairs || !starts_at_word(lines.values) || !starts_at_word(conv.weights) {
         let columns = conv.columns();
         reference::multiply_from(lines, conv, out, out_stride, |column, i| {
             place(columns, column, i)
@@ -85,8 +85,7 @@ fn multiply(lines: &Lines<'_>, conv: &Ready<'_, Arm>, out: &mut [u8], out_stride
     };
     if even > 0 {
         // SAFETY: `fit` says that every filter has its weights, biases and multiplier, every column its values, and
-        // every pixel its outputs; of four pixels, a third is there. A depth is at least 4. The line's alignment
-        // was checked.
+        // every pixel its outputs; of four pixels, a third is there. A depth is at least 4. Alignment was checked.
         unsafe { run(&mut work) };
     }
     if even < conv.outputs {
@@ -113,6 +112,6 @@ fn multiply(lines: &Lines<'_>, conv: &Ready<'_, Arm>, out: &mut [u8], out_stride
     }
 }
 
-fn starts_at_word(line: &[i16]) -> bool {
-    line.as_ptr().addr().is_multiple_of(4)
+fn starts_at_word<V>(values: &[V]) -> bool {
+    values.as_ptr().addr().is_multiple_of(4)
 }

@@ -149,9 +149,9 @@ pub(super) fn multiply(lines: &Lines<'_>, conv: &Ready<'_, Mve>, out: &mut [u8],
         first: 0,
         count: lines.pixels,
     };
-    let is_kept = conv.outputs <= conv.filters.biases.len();
+    let is_kept = conv.outputs <= conv.filters().biases.len();
     if conv.order == Order::Quads && lines.borders.is_none() && is_kept {
-        outputs(lines, conv, whole, 0, conv.filters.biases, out, out_stride);
+        outputs(lines, conv, whole, 0, conv.filters().biases, out, out_stride);
     } else if conv.order == Order::Quads {
         by_borders(lines, conv, out, out_stride);
     } else {
@@ -172,7 +172,7 @@ fn by_borders(lines: &Lines<'_>, conv: &Ready<'_, Mve>, out: &mut [u8], out_stri
         };
         for o in (0..conv.outputs).step_by(SOME) {
             let mut biases = [0; SOME];
-            conv.filters.biases_at(conv, o, border, &mut biases);
+            conv.filters().biases_at(conv, o, border, &mut biases);
             let biases = &biases[..SOME.min(conv.outputs - o)];
             outputs(lines, conv, run, o, biases, out, out_stride);
         }
@@ -254,7 +254,7 @@ fn quads(
     out: &mut [u8],
     out_stride: usize,
 ) {
-    let filters = &conv.filters;
+    let filters = conv.filters();
     let function: unsafe extern "C" fn(&Work) = match conv.content() {
         Content::Bytes => denselet_multiply_bytes,
         Content::Sums => denselet_multiply_sums,

@@ -96,7 +96,7 @@ impl Tile for Avx2 {
     fn multiply(self, lines: &Lines<'_>, conv: &Ready<'_, Self>, out: &mut [u8], out_stride: usize) {
         if lines.fit(conv, out, out_stride) {
             // SAFETY: as above.
-            unsafe { multiply(lines, conv, &conv.filters, conv.columns(), out, out_stride) }
+            unsafe { multiply(lines, conv, conv.filters(), conv.columns(), out, out_stride) }
         }
     }
 }

@@ -184,7 +184,7 @@ fn multiply<const SUMS: bool>(
     out: &mut [u8],
     out_stride: usize,
 ) {
-    let filters = &conv.filters;
+    let filters = conv.filters();
     let value_len = if SUMS { 2 } else { 1 };
     let rows = Rows::<SUMS> {
         bytes: cast::as_bytes(lines.values),

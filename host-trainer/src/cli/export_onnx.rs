@@ -1,0 +1,93 @@
+//! `denselet export-onnx`: a trained network for viewers and other runtimes.
+
+use super::inspect::grouped;
+use super::{print_json, say};
+use crate::train::checkpoint;
+use crate::{onnx_export, whole_file};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Options of `denselet export-onnx`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  denselet export-onnx runs/fashion --out fashion.onnx
+  denselet export-onnx runs/fashion --state-dict fashion.safetensors    (for PyTorch, by torchvision's names)")]
+pub struct Args {
+    /// A run's folder or a checkpoint file
+    #[arg(value_name = "DIR")]
+    run: PathBuf,
+    /// Where the ONNX file goes; it takes raw bytes as floats from 0 to 255, [N, C, H, W], and answers logits
+    /// [default: model.onnx, unless --state-dict is given]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Where a PyTorch state dict goes, as safetensors
+    #[arg(long, value_name = "FILE")]
+    state_dict: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was written.
+#[derive(Debug, Serialize)]
+struct Report {
+    onnx: Option<PathBuf>,
+    onnx_bytes: usize,
+    state_dict: Option<PathBuf>,
+    /// What --preprocess must say when the state dict is imported again: it holds no normalisation.
+    preprocess: String,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let network = checkpoint::load(&args.run)?.network;
+    let onnx = match (&args.out, &args.state_dict) {
+        (Some(path), _) => Some(path.clone()),
+        (None, None) => Some(PathBuf::from("model.onnx")),
+        (None, Some(_)) => None,
+    };
+    let mut onnx_bytes = 0;
+    if let Some(path) = &onnx {
+        let bytes = onnx_export::to_onnx(&network);
+        onnx_bytes = bytes.len();
+        whole_file::write(path, &bytes)?;
+    }
+    if let Some(path) = &args.state_dict {
+        whole_file::write(path, &onnx_export::to_state_dict(&network)?)?;
+    }
+    let listed = |values: &[f32]| {
+        let texts: Vec<String> = values.iter().map(ToString::to_string).collect();
+        texts.join(",")
+    };
+    let report = Report {
+        onnx,
+        onnx_bytes,
+        state_dict: args.state_dict.clone(),
+        preprocess: format!(
+            "mean={};std={}",
+            listed(&network.input.mean),
+            listed(&network.input.std)
+        ),
+    };
+    if args.json {
+        return print_json(&report);
+    }
+    if let Some(path) = &report.onnx {
+        say(format_args!(
+            "{}: {} bytes; input `picture`, floats from 0 to 255, [N, {}, {}, {}]",
+            path.display(),
+            grouped(onnx_bytes as u64),
+            network.spec.input.channels,
+            network.spec.input.height,
+            network.spec.input.width
+        ));
+    }
+    if let Some(path) = &report.state_dict {
+        say(format_args!(
+            "{}: the network's inputs are x = (byte - mean) / std with {}",
+            path.display(),
+            report.preprocess
+        ));
+    }
+    Ok(())
+}

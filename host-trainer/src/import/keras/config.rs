@@ -1,0 +1,280 @@
+//! The JSON text that describes a Keras model: its layers and how they are connected, in the forms that Keras 2 and 3 write.
+//! Belongs to `import`.
+
+use super::super::error::Problem;
+use serde_json::Value;
+use std::collections::HashMap;
+
+/// How deep models may lie in models.
+const DEEPEST: usize = 8;
+
+/// A model: layers in the order of the file.
+#[derive(Debug)]
+pub(super) struct Model {
+    pub(super) layers: Vec<Layer>,
+    /// Names of its input layers.
+    pub(super) inputs: Vec<String>,
+    /// What it answers.
+    pub(super) outputs: Vec<Reference>,
+}
+
+/// A call of a layer: its name and which call.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Reference {
+    pub(super) layer: String,
+    pub(super) call: usize,
+}
+
+/// One layer.
+#[derive(Debug)]
+pub(super) struct Layer {
+    pub(super) name: String,
+    pub(super) class: String,
+    /// Whether it is a layer, not an operation: only layers are counted among the weights.
+    pub(super) is_layer: bool,
+    pub(super) settings: Value,
+    /// What each call reads, and whether it was called as in training.
+    pub(super) calls: Vec<Call>,
+    /// A model in place of a layer.
+    pub(super) model: Option<Model>,
+}
+
+/// One call of a layer.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) reads: Vec<Reference>,
+    pub(super) trains: bool,
+}
+
+/// Parses the text.
+pub(super) fn parse(text: &str) -> Result<Model, Problem> {
+    let value: Value = serde_json::from_str(text)
+        .map_err(|error| Problem::kind("a Keras model's configuration", format!("damaged JSON: {error}")))?;
+    model(&value, DEEPEST)
+}
+
+fn text(value: &Value, key: &str) -> String {
+    value
+        .get(key)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned()
+}
+
+fn list<'v>(value: &'v Value, key: &str) -> &'v [Value] {
+    value
+        .get(key)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
+}
+
+fn model(value: &Value, depth: usize) -> Result<Model, Problem> {
+    let class = text(value, "class_name");
+    let settings = value.get("config").unwrap_or(&Value::Null);
+    if !is_model(&class) {
+        return Err(Problem::field(
+            "class_name",
+            "a functional or sequential model (a model class of your own is saved as code: export it as ONNX)",
+            format!("`{class}`"),
+        ));
+    }
+    let Some(depth) = depth.checked_sub(1) else {
+        return Err(Problem::field(
+            "layers",
+            format!("models in models, at most {DEEPEST} deep"),
+            "more",
+        ));
+    };
+    // Keras 2 once wrote a sequential model's layers without a name.
+    let written = match settings {
+        Value::Array(layers) => layers.as_slice(),
+        _ => list(settings, "layers"),
+    };
+    let mut layers = Vec::with_capacity(written.len());
+    for written in written {
+        layers.push(layer(written, depth)?);
+    }
+    if class == "Sequential" {
+        return Ok(sequential(layers));
+    }
+    let inputs = references(settings.get("input_layers"));
+    let outputs = references(settings.get("output_layers"));
+    count_own_calls(&mut layers, &outputs);
+    Ok(Model {
+        layers,
+        inputs: inputs.into_iter().map(|input| input.layer).collect(),
+        outputs,
+    })
+}
+
+/// Keras 2 counts the making of a model as its first call but does not write it down.
+fn count_own_calls(layers: &mut [Layer], outputs: &[Reference]) {
+    let mut last: HashMap<String, usize> = HashMap::new();
+    let reads = layers
+        .iter()
+        .flat_map(|layer| layer.calls.iter().flat_map(|call| &call.reads));
+    for read in reads.chain(outputs) {
+        let most = last.entry(read.layer.clone()).or_default();
+        *most = read.call.max(*most);
+    }
+    for layer in layers.iter_mut().filter(|layer| layer.model.is_some()) {
+        if last.get(&layer.name) == Some(&layer.calls.len()) {
+            let made = Call {
+                reads: Vec::new(),
+                trains: false,
+            };
+            layer.calls.insert(0, made);
+        }
+    }
+}
+
+fn is_model(class: &str) -> bool {
+    matches!(class, "Functional" | "Model" | "Sequential")
+}
+
+fn layer(value: &Value, depth: usize) -> Result<Layer, Problem> {
+    let class = text(value, "class_name");
+    let settings = value.get("config").cloned().unwrap_or(Value::Null);
+    let inner = if is_model(&class) {
+        Some(model(value, depth)?)
+    } else {
+        None
+    };
+    let name = match (text(value, "name"), text(&settings, "name")) {
+        (outer, inner) if outer.is_empty() => inner,
+        (outer, _) => outer,
+    };
+    Ok(Layer {
+        is_layer: !text(value, "module").starts_with("keras.src.ops"),
+        calls: list(value, "inbound_nodes").iter().map(call).collect(),
+        name,
+        class,
+        settings,
+        model: inner,
+    })
+}
+
+/// A call in the form of Keras 3, `{args, kwargs}` with tensors somewhere inside, or of Keras 2, `[[name, call, tensor, {}], ...]`.
+fn call(value: &Value) -> Call {
+    let mut reads = Vec::new();
+    if value.is_object() {
+        tensors(value.get("args").unwrap_or(&Value::Null), &mut reads);
+        let kwargs = value.get("kwargs").unwrap_or(&Value::Null);
+        tensors(kwargs, &mut reads);
+        return Call {
+            reads,
+            trains: kwargs.get("training") == Some(&Value::Bool(true)),
+        };
+    }
+    let mut trains = false;
+    for entry in value.as_array().map_or(&[] as &[Value], Vec::as_slice) {
+        reads.extend(reference(entry));
+        trains |= entry.get(3).and_then(|kwargs| kwargs.get("training")) == Some(&Value::Bool(true));
+    }
+    Call { reads, trains }
+}
+
+fn tensors(value: &Value, found: &mut Vec<Reference>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| tensors(item, found)),
+        Value::Object(map) => {
+            if map.get("class_name").and_then(Value::as_str) == Some("__keras_tensor__") {
+                let history = value.pointer("/config/keras_history");
+                found.extend(history.and_then(reference));
+            } else {
+                map.values().for_each(|item| tensors(item, found));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// `[name, call, tensor]`.
+fn reference(value: &Value) -> Option<Reference> {
+    let call = value.get(1)?.as_u64()?;
+    Some(Reference {
+        layer: value.get(0)?.as_str()?.to_owned(),
+        call: usize::try_from(call).ok()?,
+    })
+}
+
+/// One reference or a list of them.
+fn references(value: Option<&Value>) -> Vec<Reference> {
+    let Some(value) = value else {
+        return Vec::new();
+    };
+    match reference(value) {
+        Some(one) => vec![one],
+        None => value
+            .as_array()
+            .map_or_else(Vec::new, |items| items.iter().filter_map(reference).collect()),
+    }
+}
+
+/// Connects each layer with the one in front of it; the first may carry the input's shape.
+fn sequential(mut layers: Vec<Layer>) -> Model {
+    if let Some(first) = layers.first().filter(|first| first.class != "InputLayer") {
+        let input = Layer {
+            name: format!("{}_input", first.name),
+            class: "InputLayer".into(),
+            is_layer: true,
+            settings: first.settings.clone(),
+            calls: Vec::new(),
+            model: None,
+        };
+        layers.insert(0, input);
+    }
+    let mut before: Option<Reference> = None;
+    for layer in &mut layers {
+        let reads = before.take().into_iter().collect();
+        layer.calls = vec![Call { reads, trains: false }];
+        before = Some(Reference {
+            layer: layer.name.clone(),
+            call: 0,
+        });
+    }
+    Model {
+        inputs: layers
+            .first()
+            .map(|first| first.name.clone())
+            .into_iter()
+            .collect(),
+        outputs: before.into_iter().collect(),
+        layers,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_forms_of_connections_are_understood() {
+        let three = r#"{"args": [[{"class_name": "__keras_tensor__", "config": {"keras_history": ["a", 0, 0]}},
+            {"class_name": "__keras_tensor__", "config": {"keras_history": ["b", 1, 0]}}]], "kwargs": {"training": true}}"#;
+        let two = r#"[["a", 0, 0, {}], ["b", 1, 0, {"training": true}]]"#;
+        for text in [three, two] {
+            let call = call(&serde_json::from_str(text).unwrap());
+            let names: Vec<(&str, usize)> = call.reads.iter().map(|r| (r.layer.as_str(), r.call)).collect();
+            assert_eq!(names, [("a", 0), ("b", 1)]);
+            assert!(call.trains);
+        }
+    }
+
+    #[test]
+    fn deep_nesting_ends() {
+        let mut text = r#"{"class_name": "Sequential", "config": {"name": "m", "layers": []}}"#.to_owned();
+        for _ in 0..20 {
+            text =
+                format!(r#"{{"class_name": "Sequential", "config": {{"name": "m", "layers": [{text}]}}}}"#);
+        }
+        assert!(parse(&text).unwrap_err().to_string().contains("models in models"));
+        assert!(parse("{").unwrap_err().to_string().contains("damaged JSON"));
+        assert!(
+            parse(r#"{"class_name": "MyModel"}"#)
+                .unwrap_err()
+                .to_string()
+                .contains("MyModel")
+        );
+    }
+}

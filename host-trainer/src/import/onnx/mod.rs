@@ -1,0 +1,284 @@
+//! Reads ONNX networks, operator set 13 and later; belongs to `import`.
+//!
+//! Values are maps with their axes' meaning, or constants. What shapes and constants compute among themselves is computed
+//! here, so that the graph holds nothing but the network.
+
+mod axes;
+mod constant;
+mod node;
+mod ops;
+pub(crate) mod proto;
+mod shaping;
+
+use super::error::Problem;
+use super::graph::{Axes, Graph};
+use crate::spec::{Input, Map};
+use axes::{Axis, NCHW, NHWC};
+use constant::{Constant, Tensors};
+use node::View;
+use prost::Message;
+use std::collections::{HashMap, HashSet};
+use std::io;
+
+/// Oldest operator set that is read.
+const OLDEST: i64 = 13;
+
+/// A value of the graph.
+#[derive(Clone, Debug)]
+enum Value {
+    /// A node of our graph, and what the value's axes are.
+    Map(usize, Vec<Axis>),
+    Constant(Constant),
+}
+
+/// Whether bytes look like an ONNX file, which has no magic number.
+pub(super) fn is_likely(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&8) || proto::Model::decode(bytes).is_ok_and(|model| model.graph.is_some())
+}
+
+/// Reads the network; `beside` reads files that lie beside it.
+pub(super) fn read(
+    bytes: &[u8],
+    beside: &dyn Fn(&str) -> io::Result<Vec<u8>>,
+    input: Option<Input>,
+) -> Result<Graph, Problem> {
+    let model = proto::Model::decode(bytes)
+        .map_err(|error| Problem::kind("an ONNX file", format!("a damaged one: {error}")))?;
+    let graph = model
+        .graph
+        .as_ref()
+        .ok_or_else(|| Problem::field("graph", "a network", "none"))?;
+    let version = model
+        .opset_import
+        .iter()
+        .find(|set| set.domain.is_empty() || set.domain == "ai.onnx");
+    match version {
+        Some(set) if set.version >= OLDEST => {}
+        found => {
+            let found = found.map_or_else(|| "none".into(), |set| set.version.to_string());
+            return Err(Problem::field(
+                "opset_import",
+                format!("operator set {OLDEST} or later (onnx.version_converter makes newer ones)"),
+                found,
+            ));
+        }
+    }
+    // Nothing says whether channels are first: a convolution can only read the right one.
+    let first = Reader::run(graph, beside, input, Axes::Nchw);
+    let (done, problem) = match first {
+        Ok(graph) => return Ok(graph),
+        Err(failed) => failed,
+    };
+    Reader::run(graph, beside, input, Axes::Nhwc).map_err(
+        |(other_done, other)| {
+            if other_done > done { other } else { problem }
+        },
+    )
+}
+
+struct Reader<'m> {
+    file: &'m proto::Graph,
+    graph: Graph,
+    values: HashMap<&'m str, Value>,
+    tensors: Tensors<'m>,
+}
+
+impl<'m> Reader<'m> {
+    /// Reads with one order of the picture's axes; on failure also how many nodes were read.
+    fn run(
+        file: &'m proto::Graph,
+        beside: &'m dyn Fn(&str) -> io::Result<Vec<u8>>,
+        input: Option<Input>,
+        axes: Axes,
+    ) -> Result<Graph, (usize, Problem)> {
+        let start = || {
+            let initialisers: HashMap<&str, &proto::Tensor> =
+                file.initializer.iter().map(|t| (t.name.as_str(), t)).collect();
+            let (name, map) = picture(file, &initialisers, input, axes)?;
+            let order = match axes {
+                Axes::Nchw => NCHW,
+                Axes::Nhwc => NHWC,
+            };
+            let graph = Graph::new(name, map, axes)?;
+            let values = HashMap::from([(name, Value::Map(0, order.to_vec()))]);
+            let reader = Self {
+                file,
+                graph,
+                values,
+                tensors: Tensors::new(beside),
+            };
+            Ok((reader, initialisers))
+        };
+        let (mut reader, initialisers) = start().map_err(|problem| (0, problem))?;
+        let mut done = 0;
+        reader
+            .nodes(&initialisers, &mut done)
+            .and_then(|()| reader.finish())
+            .map_err(|problem| (done, problem))
+    }
+
+    /// Reads every node the output depends on.
+    fn nodes(
+        &mut self,
+        initialisers: &HashMap<&'m str, &'m proto::Tensor>,
+        done: &mut usize,
+    ) -> Result<(), Problem> {
+        let needed = self.needed()?;
+        for (index, node) in self.file.node.iter().enumerate() {
+            if !needed.contains(&index) {
+                continue;
+            }
+            for name in &node.input {
+                let name = name.as_str();
+                if let Some(tensor) = initialisers.get(name).filter(|_| !self.values.contains_key(name)) {
+                    let constant = self.tensors.read(name, tensor)?;
+                    self.values.insert(name, Value::Constant(constant));
+                }
+            }
+            let view = View::new(node);
+            let value = self.op(&view)?;
+            if let Some(output) = node.output.first() {
+                self.values.insert(output, value);
+            }
+            *done += 1;
+        }
+        Ok(())
+    }
+
+    /// Numbers of the nodes the output depends on.
+    fn needed(&self) -> Result<HashSet<usize>, Problem> {
+        let [output] = self.file.output.as_slice() else {
+            let names: Vec<&str> = self
+                .file
+                .output
+                .iter()
+                .map(|output| output.name.as_str())
+                .collect();
+            let found = if names.is_empty() {
+                "none".into()
+            } else {
+                names.join(", ")
+            };
+            return Err(Problem::field(
+                "outputs",
+                "one, the classes' logits or shares",
+                found,
+            ));
+        };
+        let mut makers = HashMap::new();
+        for (index, node) in self.file.node.iter().enumerate() {
+            for output in node.output.iter().filter(|output| !output.is_empty()) {
+                makers.insert(output.as_str(), index);
+            }
+        }
+        let (mut needed, mut open) = (HashSet::new(), vec![output.name.as_str()]);
+        while let Some(name) = open.pop() {
+            if let Some(&index) = makers.get(name)
+                && needed.insert(index)
+            {
+                open.extend(self.file.node[index].input.iter().map(String::as_str));
+            }
+        }
+        Ok(needed)
+    }
+
+    fn finish(mut self) -> Result<Graph, Problem> {
+        let name = self.file.output.first().map_or("", |output| output.name.as_str());
+        let Some(Value::Map(at, axes)) = self.values.get(name) else {
+            return Err(Problem::field(
+                format!("output `{name}`"),
+                "what the network makes of a picture",
+                "a constant, or nothing",
+            ));
+        };
+        let map = self.graph.nodes[*at].map;
+        if map.pixels() != 1 || axes.first() != Some(&Axis::Batch) {
+            let found = format!("a map of {}x{}x{}", map.height, map.width, map.channels);
+            return Err(Problem::field(
+                format!("output `{name}`"),
+                "one number per class",
+                found,
+            ));
+        }
+        self.graph.output = *at;
+        Ok(self.graph)
+    }
+
+    /// The value an input of a node names; `None` where the input is left out.
+    fn value(&self, node: &View<'m>, index: usize) -> Result<Option<&Value>, Problem> {
+        match node.input(index) {
+            None => Ok(None),
+            Some(name) => match self.values.get(name) {
+                Some(value) => Ok(Some(value)),
+                None => Err(node.bad(
+                    &format!("its input `{name}` has no value"),
+                    "every input but the picture must be a constant or made by a node in front of it",
+                )),
+            },
+        }
+    }
+}
+
+/// Name and shape of the picture.
+fn picture<'m>(
+    file: &'m proto::Graph,
+    initialisers: &HashMap<&str, &proto::Tensor>,
+    input: Option<Input>,
+    axes: Axes,
+) -> Result<(&'m str, Map), Problem> {
+    let mut inputs = file
+        .input
+        .iter()
+        .filter(|input| !initialisers.contains_key(input.name.as_str()));
+    let (Some(info), None) = (inputs.next(), inputs.next()) else {
+        let names = file.input.iter().map(|input| input.name.as_str());
+        let names: Vec<&str> = names.filter(|name| !initialisers.contains_key(name)).collect();
+        return Err(Problem::field(
+            "inputs",
+            "one, the picture",
+            if names.is_empty() {
+                "none".into()
+            } else {
+                names.join(", ")
+            },
+        ));
+    };
+    let field = format!("input `{}`", info.name);
+    let shape = (info.r#type.as_ref())
+        .and_then(|kind| kind.tensor_type.as_ref()?.shape.as_ref())
+        .map_or(&[] as &[proto::Dimension], |shape| shape.dim.as_slice());
+    let sides: Vec<Option<usize>> = (shape.iter())
+        .map(|side| usize::try_from(side.dim_value?).ok().filter(|side| *side > 0))
+        .collect();
+    let &[_, first, second, third] = sides.as_slice() else {
+        let found = format!("{} axes", sides.len());
+        return Err(Problem::field(
+            field,
+            "4 axes: batch, channels, rows and columns",
+            found,
+        ));
+    };
+    let [height, width, channels] = match axes {
+        Axes::Nchw => [second, third, first],
+        Axes::Nhwc => [first, second, third],
+    };
+    let side = |name: &str, own: Option<usize>, given: Option<usize>| match (own, given) {
+        (Some(own), Some(given)) if own != given => Err(Problem::field(
+            format!("--input's {name}"),
+            format!("the file's {own}"),
+            given,
+        )),
+        (Some(side), _) | (None, Some(side)) => Ok(side),
+        (None, None) => Err(Problem::field(
+            "--input",
+            "the shape HxWxC of a picture: the file leaves it open",
+            "nothing",
+        )),
+    };
+    let map = Map {
+        height: side("height", height, input.map(|input| input.height))?,
+        width: side("width", width, input.map(|input| input.width))?,
+        channels: side("channels", channels, input.map(|input| input.channels))?,
+    };
+    Ok((&info.name, map))
+}

@@ -1,0 +1,466 @@
+//! ONNX operations that are part of a network of the family, as nodes of our graph; belongs to `import`.
+
+use super::super::error::Problem;
+use super::super::graph::{Affine, Op, Pads};
+use super::super::tensor::Tensor;
+use super::axes::{Axis, NCHW, agree};
+use super::constant::Constant;
+use super::node::View;
+use super::proto::data_type;
+use super::{Reader, Value};
+use crate::net::{BatchNorm, Linear};
+use std::rc::Rc;
+
+/// What a DenseNet is made of.
+const ADVICE: &str = "a DenseNet is made of Conv, BatchNormalization, Relu, Concat, AveragePool, one global average and one \
+                      fully connected layer";
+
+impl<'m> Reader<'m> {
+    /// What a node makes.
+    pub(super) fn op(&mut self, node: &View<'m>) -> Result<Value, Problem> {
+        if !(node.node.domain.is_empty() || node.node.domain == "ai.onnx") {
+            let why = format!("it is of the operator set `{}`", node.node.domain);
+            return Err(node.bad(&why, "export with the standard operators only"));
+        }
+        if node.what() == "Constant" {
+            return Ok(Value::Constant(self.constant(node)?));
+        }
+        let mut constants = Vec::new();
+        for index in 0..node.node.input.len() {
+            match self.value(node, index)? {
+                Some(Value::Constant(constant)) => constants.push(constant),
+                Some(Value::Map(..)) => {
+                    constants.clear();
+                    break;
+                }
+                None => {}
+            }
+        }
+        if !constants.is_empty() {
+            let folded = self.folded(node, &constants)?;
+            let folded =
+                folded.ok_or_else(|| node.bad("it computes a constant in a way that is not known", ADVICE));
+            return Ok(Value::Constant(folded?));
+        }
+        let Some(Value::Map(at, axes)) = self.value(node, 0)?.cloned() else {
+            return self.swapped(node);
+        };
+        match node.what() {
+            "Identity" => Ok(Value::Map(at, axes)),
+            "Cast" => match i32::try_from(node.int("to", 0)) {
+                Ok(data_type::FLOAT | data_type::FLOAT16 | data_type::BFLOAT16 | data_type::DOUBLE) => {
+                    Ok(Value::Map(at, axes))
+                }
+                _ => Err(node.bad("it makes whole numbers of a feature map", ADVICE)),
+            },
+            "Dropout" => self.dropout(node, at, axes),
+            "Shape" => Ok(self.shape_of(node, at, &axes)),
+            "Transpose" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" => self.view(node, at, &axes),
+            "Relu" => self.push(node, Op::Relu, vec![at], axes),
+            "Clip" => self.clip(node, at, axes),
+            "Add" | "Sub" | "Mul" | "Div" => self.scale(node, at, axes),
+            "BatchNormalization" => self.norm(node, at, axes),
+            "Conv" => self.conv(node, at, axes),
+            "Pad" => self.pad(node, at, axes),
+            "AveragePool" | "MaxPool" => self.pool(node, at, axes),
+            "GlobalAveragePool" => {
+                self.check_order(node, at, &axes)?;
+                self.push(node, Op::GlobalAverage, vec![at], axes)
+            }
+            "ReduceMean" => self.mean(node, at, axes),
+            "Concat" => self.concat(node),
+            "Gemm" | "MatMul" => self.linear(node, at, axes),
+            "Softmax" | "LogSoftmax" => {
+                let rank = i64::try_from(axes.len()).unwrap_or(0);
+                let axis = node.int("axis", -1);
+                let axis = usize::try_from(if axis < 0 { axis.saturating_add(rank) } else { axis });
+                if axis.ok().and_then(|axis| axes.get(axis)) != Some(&Axis::Channel) {
+                    return Err(node.bad(
+                        "it does not run over the classes",
+                        "the softmax runs over the classes",
+                    ));
+                }
+                let op = if node.what() == "Softmax" {
+                    Op::Softmax
+                } else {
+                    Op::LogSoftmax
+                };
+                self.push(node, op, vec![at], axes)
+            }
+            "Sigmoid" | "LeakyRelu" | "Elu" | "Selu" | "Gelu" | "PRelu" | "HardSwish" | "HardSigmoid"
+            | "Tanh" => Err(node.bad(
+                "it is another activation than ReLU",
+                "a DenseNet's only activation is ReLU; it ends in logits or a softmax",
+            )),
+            _ => Err(node.bad("no network of the family has such an operation", ADVICE)),
+        }
+    }
+
+    fn push(
+        &mut self,
+        node: &View<'m>,
+        op: Op,
+        inputs: Vec<usize>,
+        axes: Vec<Axis>,
+    ) -> Result<Value, Problem> {
+        let at = self.graph.push(node.name(), node.what(), op, inputs)?;
+        Ok(Value::Map(at, axes))
+    }
+
+    /// Convolutions, pools and batch norms read channels behind the batch.
+    fn check_order(&self, node: &View<'m>, at: usize, axes: &[Axis]) -> Result<(), Problem> {
+        if agree(axes, &NCHW, self.graph.nodes[at].map) {
+            return Ok(());
+        }
+        Err(node.bad(
+            &format!("it reads axes {axes:?}"),
+            "it can only read batch, channels, rows, columns: check the file with onnx.checker",
+        ))
+    }
+
+    /// The floats of an input.
+    fn floats(&self, node: &View<'m>, index: usize) -> Result<Option<Rc<Tensor>>, Problem> {
+        match self.value(node, index)? {
+            None => Ok(None),
+            Some(Value::Constant(Constant::Floats(tensor))) => Ok(Some(Rc::clone(tensor))),
+            Some(_) => Err(node.bad(
+                &format!(
+                    "its input `{}` is not a constant",
+                    node.input(index).unwrap_or_default()
+                ),
+                "weights must be constants of the file",
+            )),
+        }
+    }
+
+    fn needed_floats(&self, node: &View<'m>, index: usize) -> Result<Rc<Tensor>, Problem> {
+        let tensor = self.floats(node, index)?;
+        tensor.ok_or_else(|| {
+            node.bad(
+                &format!("its input {index} is left out"),
+                "check the file with onnx.checker",
+            )
+        })
+    }
+
+    fn dropout(&mut self, node: &View<'m>, at: usize, axes: Vec<Axis>) -> Result<Value, Problem> {
+        if let Some(Value::Constant(Constant::Ints(ints))) = self.value(node, 2)?
+            && ints.values.iter().any(|value| *value != Some(0))
+        {
+            return Err(node.bad(
+                "it drops values in inference",
+                "export the network in evaluation mode",
+            ));
+        }
+        Ok(Value::Map(at, axes))
+    }
+
+    /// A `Clip` at zero is a ReLU.
+    fn clip(&mut self, node: &View<'m>, at: usize, axes: Vec<Axis>) -> Result<Value, Problem> {
+        let bound = |tensor: Option<Rc<Tensor>>| tensor.and_then(|tensor| tensor.values.first().copied());
+        let low = bound(self.floats(node, 1)?);
+        let high = bound(self.floats(node, 2)?);
+        if low == Some(0.0) && high.is_none_or(|high| high >= f32::MAX) {
+            return self.push(node, Op::Relu, vec![at], axes);
+        }
+        let named = |bound: Option<f32>| bound.map_or("none".to_owned(), |bound| bound.to_string());
+        Err(node.bad(
+            &format!("it bounds values between {} and {}", named(low), named(high)),
+            "use ReLU, which has no upper bound",
+        ))
+    }
+
+    /// A constant in front: `c + x`, `c - x`, `c * x`.
+    fn swapped(&mut self, node: &View<'m>) -> Result<Value, Problem> {
+        let Some(Value::Map(at, axes)) = self.value(node, 1)?.cloned() else {
+            return Err(node.bad("it reads no feature map", ADVICE));
+        };
+        let (constant, sign) = match node.what() {
+            "Add" | "Mul" => (self.needed_floats(node, 0)?, 1.0),
+            "Sub" => (self.needed_floats(node, 0)?, -1.0),
+            _ => return Err(node.bad("it reads a constant first", ADVICE)),
+        };
+        let spread = self.per_channel(node, &constant, at, &axes)?;
+        let affine = if node.what() == "Mul" {
+            Affine {
+                shift: vec![0.0; spread.len()],
+                scale: spread,
+            }
+        } else {
+            Affine {
+                scale: vec![sign; spread.len()],
+                shift: spread,
+            }
+        };
+        self.push(node, Op::Affine(affine), vec![at], axes)
+    }
+
+    fn scale(&mut self, node: &View<'m>, at: usize, axes: Vec<Axis>) -> Result<Value, Problem> {
+        if let Some(Value::Map(..)) = self.value(node, 1)? {
+            let (why, advice) = if node.what() == "Add" {
+                (
+                    "it adds two feature maps, as residual networks do",
+                    "a DenseNet joins feature maps with Concat",
+                )
+            } else {
+                ("it combines two feature maps", ADVICE)
+            };
+            return Err(node.bad(why, advice));
+        }
+        let constant = self.needed_floats(node, 1)?;
+        let spread = self.per_channel(node, &constant, at, &axes)?;
+        let channels = spread.len();
+        let shifted = |shift: Vec<f64>| Affine {
+            scale: vec![1.0; channels],
+            shift,
+        };
+        let scaled = |scale: Vec<f64>| Affine {
+            scale,
+            shift: vec![0.0; channels],
+        };
+        let affine = match node.what() {
+            "Add" => shifted(spread),
+            "Sub" => shifted(spread.into_iter().map(|value| -value).collect()),
+            "Mul" => scaled(spread),
+            _ => scaled(spread.into_iter().map(|value| 1.0 / value).collect()),
+        };
+        self.push(node, Op::Affine(affine), vec![at], axes)
+    }
+
+    /// A constant that is the same for every pixel, one number per channel.
+    fn per_channel(
+        &self,
+        node: &View<'m>,
+        constant: &Tensor,
+        at: usize,
+        axes: &[Axis],
+    ) -> Result<Vec<f64>, Problem> {
+        let channels = self.graph.nodes[at].map.channels;
+        let ones = constant.shape.iter().take_while(|side| **side == 1).count();
+        let sides = &constant.shape[ones..];
+        let aligned = axes.len().checked_sub(sides.len()).map(|start| &axes[start..]);
+        let fits = aligned.is_some_and(|axes| {
+            let mut pairs = axes.iter().zip(sides);
+            pairs.all(|(axis, side)| *side == 1 || (*axis == Axis::Channel && *side == channels))
+        });
+        match constant.values.as_slice() {
+            [one] if sides.is_empty() => Ok(vec![f64::from(*one); channels]),
+            values if fits && values.len() == channels => Ok(values.iter().map(|v| f64::from(*v)).collect()),
+            _ => Err(node.bad(
+                &format!(
+                    "its constant of shape {:?} differs from pixel to pixel",
+                    constant.shape
+                ),
+                "scales and shifts must be one number per channel",
+            )),
+        }
+    }
+
+    fn norm(&mut self, node: &View<'m>, at: usize, axes: Vec<Axis>) -> Result<Value, Problem> {
+        if axes.get(1) != Some(&Axis::Channel) {
+            self.check_order(node, at, &axes)?;
+        }
+        if node.int("training_mode", 0) != 0 {
+            return Err(node.bad("it is in training mode", "export the network in evaluation mode"));
+        }
+        let epsilon = node.float("epsilon", 1e-5);
+        if !(epsilon > 0.0 && epsilon <= 1.0) {
+            return Err(node.bad(
+                &format!("its epsilon is {epsilon}"),
+                "it lies above 0 and is at most 1",
+            ));
+        }
+        let part = |index| {
+            let tensor = self.needed_floats(node, index)?;
+            (*tensor).clone().vector(node.input(index).unwrap_or_default())
+        };
+        let norm = BatchNorm {
+            gamma: part(1)?,
+            beta: part(2)?,
+            mean: part(3)?,
+            var: part(4)?,
+            epsilon,
+        };
+        self.push(node, Op::Norm(norm), vec![at], axes)
+    }
+
+    fn conv(&mut self, node: &View<'m>, at: usize, axes: Vec<Axis>) -> Result<Value, Problem> {
+        self.check_order(node, at, &axes)?;
+        let groups = node.int("group", 1);
+        if groups != 1 {
+            return Err(node.bad(
+                &format!("it is a convolution of {groups} groups"),
+                "a DenseNet's convolutions read every channel",
+            ));
+        }
+        let name = node.input(1).unwrap_or_default();
+        let bias = self.floats(node, 2)?;
+        let bias = bias.map(|bias| (*bias).clone().vector(node.input(2).unwrap_or_default()));
+        let conv = self.needed_floats(node, 1)?.conv_oihw(name, bias.transpose()?)?;
+        let map = self.graph.nodes[at].map;
+        let window = node.window(map, Some([conv.kernel_height, conv.kernel_width]))?;
+        self.push(node, Op::Conv(conv, window), vec![at], NCHW.to_vec())
+    }
+
+    fn pad(&mut self, node: &View<'m>, at: usize, axes: Vec<Axis>) -> Result<Value, Problem> {
+        let value = self
+            .floats(node, 2)?
+            .and_then(|tensor| tensor.values.first().copied());
+        let is_zero = value.is_none_or(|value| value == 0.0);
+        let mode = node
+            .node
+            .attribute
+            .iter()
+            .find(|attribute| attribute.name == "mode");
+        if !is_zero || mode.is_some_and(|mode| mode.s != b"constant") {
+            return Err(node.bad("it pads with other values than zero", "only zeros are padded"));
+        }
+        let ints = self.ints_at(node, 1)?.unwrap_or_default();
+        let all: Vec<i64> = (0..i64::try_from(axes.len()).unwrap_or(0)).collect();
+        let of = self.ints_at(node, 3)?.unwrap_or(all);
+        let bad = || {
+            node.bad(
+                &format!("its pads are {ints:?}"),
+                "rows and columns may be padded, nothing else",
+            )
+        };
+        if ints.len() != 2 * of.len() {
+            return Err(bad());
+        }
+        let mut pads = [0i64; 4];
+        let rank = i64::try_from(axes.len()).unwrap_or(0);
+        for (index, axis) in of.iter().enumerate() {
+            let axis = usize::try_from(if *axis < 0 {
+                axis.saturating_add(rank)
+            } else {
+                *axis
+            });
+            let (before, after) = (ints[index], ints[index + of.len()]);
+            match axis.ok().and_then(|axis| axes.get(axis)) {
+                Some(Axis::Row) => (pads[0], pads[2]) = (before, after),
+                Some(Axis::Column) => (pads[1], pads[3]) = (before, after),
+                Some(_) if before == 0 && after == 0 => {}
+                _ => return Err(bad()),
+            }
+        }
+        let pads: Pads = node.pads(&pads)?;
+        self.push(node, Op::Pad(pads), vec![at], axes)
+    }
+
+    fn pool(&mut self, node: &View<'m>, at: usize, axes: Vec<Axis>) -> Result<Value, Problem> {
+        self.check_order(node, at, &axes)?;
+        let window = node.window(self.graph.nodes[at].map, None)?;
+        let op = if node.what() == "MaxPool" {
+            Op::MaxPool(window)
+        } else {
+            Op::AveragePool(window, node.int("count_include_pad", 0) != 0)
+        };
+        self.push(node, op, vec![at], NCHW.to_vec())
+    }
+
+    fn mean(&mut self, node: &View<'m>, at: usize, axes: Vec<Axis>) -> Result<Value, Problem> {
+        let rank = i64::try_from(axes.len()).unwrap_or(0);
+        let named = match (node.ints("axes"), self.ints_at(node, 1)?) {
+            (Some(ints), _) => ints.to_vec(),
+            (None, Some(ints)) => ints,
+            (None, None) => (0..rank).collect(),
+        };
+        let picked = named.iter().map(|&axis| {
+            let axis = if axis < 0 { axis.saturating_add(rank) } else { axis };
+            axes.get(usize::try_from(axis).ok()?).copied()
+        });
+        let picked: Option<Vec<Axis>> = picked.collect();
+        let map = self.graph.nodes[at].map;
+        let reduced = picked.unwrap_or_default();
+        let covers = [Axis::Row, Axis::Column]
+            .iter()
+            .all(|axis| reduced.contains(axis) || axis.len(map) == 1);
+        let others = [Axis::Batch, Axis::Channel]
+            .iter()
+            .any(|axis| reduced.contains(axis));
+        if !covers || others || reduced.is_empty() {
+            return Err(node.bad(
+                &format!("it averages over {reduced:?}"),
+                "only the global average, over rows and columns, is known",
+            ));
+        }
+        let axes = if node.int("keepdims", 1) == 0 {
+            axes.into_iter().filter(|axis| !reduced.contains(axis)).collect()
+        } else {
+            axes
+        };
+        self.push(node, Op::GlobalAverage, vec![at], axes)
+    }
+
+    fn concat(&mut self, node: &View<'m>) -> Result<Value, Problem> {
+        let mut inputs = Vec::new();
+        let mut order: Option<Vec<Axis>> = None;
+        for index in 0..node.node.input.len() {
+            match self.value(node, index)? {
+                Some(Value::Map(at, axes)) => {
+                    let map = self.graph.nodes[*at].map;
+                    if order
+                        .as_ref()
+                        .is_some_and(|order| order != axes && !agree(axes, order, map))
+                    {
+                        return Err(node.bad("it joins maps of different axes", ADVICE));
+                    }
+                    order.get_or_insert_with(|| axes.clone());
+                    inputs.push(*at);
+                }
+                Some(Value::Constant(_)) => return Err(node.bad("it joins a constant", ADVICE)),
+                None => {}
+            }
+        }
+        let axes = order.unwrap_or_default();
+        let rank = i64::try_from(axes.len()).unwrap_or(0);
+        let axis = node.int("axis", i64::MAX);
+        let axis = usize::try_from(if axis < 0 { axis.saturating_add(rank) } else { axis });
+        if axis.ok().and_then(|axis| axes.get(axis)) != Some(&Axis::Channel) {
+            return Err(node.bad(
+                "it joins along another axis than the channels",
+                "a DenseNet joins channels",
+            ));
+        }
+        self.push(node, Op::Concat, inputs, axes)
+    }
+
+    fn linear(&mut self, node: &View<'m>, at: usize, axes: Vec<Axis>) -> Result<Value, Problem> {
+        if axes.last() != Some(&Axis::Channel) || node.int("transA", 0) != 0 {
+            return Err(node.bad(
+                &format!("it multiplies axes {axes:?}"),
+                "the only matrix product is the fully connected layer behind the global average",
+            ));
+        }
+        let name = node.input(1).unwrap_or_default();
+        let matrix = self.needed_floats(node, 1)?;
+        let matrix = if node.what() == "Gemm" && node.int("transB", 0) != 0 {
+            (*matrix).clone()
+        } else {
+            matrix.transposed(name)?
+        };
+        let [outputs, inputs] = matrix.sides(name)?;
+        let (mut weight, mut bias) = (matrix.values, vec![0.0; outputs]);
+        if node.what() == "Gemm" {
+            let alpha = node.float("alpha", 1.0);
+            if alpha != 1.0 {
+                weight.iter_mut().for_each(|weight| *weight *= alpha);
+            }
+            if let Some(tensor) = self.floats(node, 2)? {
+                let beta = node.float("beta", 1.0);
+                let spread: Vec<f32> = match tensor.values.as_slice() {
+                    [one] => vec![*one; outputs],
+                    values => values.to_vec(),
+                };
+                bias = spread.into_iter().map(|bias| bias * beta).collect();
+            }
+        }
+        let linear = Linear {
+            outputs,
+            inputs,
+            weight,
+            bias,
+        };
+        self.push(node, Op::Linear(linear), vec![at], axes)
+    }
+}

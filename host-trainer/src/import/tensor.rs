@@ -1,0 +1,184 @@
+//! Tensors as files hold them, and their way into our order of axes; belongs to `import`.
+
+use super::error::Problem;
+use crate::net::Conv;
+
+/// Numbers of a file with their sides, outermost first.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Tensor {
+    pub(super) shape: Vec<usize>,
+    pub(super) values: Vec<f32>,
+}
+
+/// How a file writes a number; always little endian.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Number {
+    F16,
+    Bf16,
+    F32,
+    F64,
+    U8,
+}
+
+impl Number {
+    /// Bytes of one.
+    pub(super) fn len(self) -> usize {
+        match self {
+            Self::U8 => 1,
+            Self::F16 | Self::Bf16 => 2,
+            Self::F32 => 4,
+            Self::F64 => 8,
+        }
+    }
+
+    /// All whole numbers of `bytes`.
+    pub(super) fn read(self, bytes: &[u8]) -> Vec<f32> {
+        match self {
+            Self::U8 => bytes.iter().map(|&byte| f32::from(byte)).collect(),
+            Self::F16 => {
+                let halves = bytes.as_chunks::<2>().0.iter();
+                halves.map(|b| half::f16::from_le_bytes(*b).to_f32()).collect()
+            }
+            Self::Bf16 => {
+                let halves = bytes.as_chunks::<2>().0.iter();
+                halves.map(|b| half::bf16::from_le_bytes(*b).to_f32()).collect()
+            }
+            Self::F32 => {
+                let words = bytes.as_chunks::<4>().0.iter();
+                words.map(|b| f32::from_le_bytes(*b)).collect()
+            }
+            Self::F64 => {
+                let words = bytes.as_chunks::<8>().0.iter();
+                words.map(|b| f64::from_le_bytes(*b) as f32).collect()
+            }
+        }
+    }
+}
+
+/// Values a tensor of this shape has; `None` where nobody could hold them.
+pub(super) fn count(shape: &[usize]) -> Option<usize> {
+    shape
+        .iter()
+        .try_fold(1usize, |product, &side| product.checked_mul(side))
+}
+
+impl Tensor {
+    /// The sides, where there are exactly `N`.
+    pub(super) fn sides<const N: usize>(&self, name: &str) -> Result<[usize; N], Problem> {
+        self.shape.as_slice().try_into().map_err(|_| {
+            Problem::field(
+                name,
+                format!("a tensor of {N} axes"),
+                format!("shape {:?}", self.shape),
+            )
+        })
+    }
+
+    /// A vector.
+    pub(super) fn vector(self, name: &str) -> Result<Vec<f32>, Problem> {
+        self.sides::<1>(name)?;
+        Ok(self.values)
+    }
+
+    /// A filter written as `[o][i][ky][kx]`, as PyTorch and ONNX do.
+    pub(super) fn conv_oihw(&self, name: &str, bias: Option<Vec<f32>>) -> Result<Conv, Problem> {
+        let [outputs, inputs, kernel_height, kernel_width] = self.sides(name)?;
+        let from = |o, ky, kx, i| ((o * inputs + i) * kernel_height + ky) * kernel_width + kx;
+        self.conv(outputs, [kernel_height, kernel_width], inputs, bias, from)
+    }
+
+    /// A filter written as `[ky][kx][i][o]`, as Keras does.
+    pub(super) fn conv_hwio(&self, name: &str, bias: Option<Vec<f32>>) -> Result<Conv, Problem> {
+        let [kernel_height, kernel_width, inputs, outputs] = self.sides(name)?;
+        let from = |o, ky, kx, i| ((ky * kernel_width + kx) * inputs + i) * outputs + o;
+        self.conv(outputs, [kernel_height, kernel_width], inputs, bias, from)
+    }
+
+    fn conv(
+        &self,
+        outputs: usize,
+        [kernel_height, kernel_width]: [usize; 2],
+        inputs: usize,
+        bias: Option<Vec<f32>>,
+        from: impl Fn(usize, usize, usize, usize) -> usize,
+    ) -> Result<Conv, Problem> {
+        let mut weight = Vec::with_capacity(self.values.len());
+        for o in 0..outputs {
+            for ky in 0..kernel_height {
+                for kx in 0..kernel_width {
+                    for i in 0..inputs {
+                        weight.extend(self.values.get(from(o, ky, kx, i)));
+                    }
+                }
+            }
+        }
+        Ok(Conv {
+            outputs,
+            kernel_height,
+            kernel_width,
+            inputs,
+            weight,
+            bias,
+        })
+    }
+
+    /// A matrix with its rows and columns swapped.
+    pub(super) fn transposed(&self, name: &str) -> Result<Self, Problem> {
+        let [rows, columns] = self.sides(name)?;
+        let values = (0..columns).flat_map(|c| (0..rows).map(move |r| self.values[r * columns + c]));
+        Ok(Self {
+            shape: vec![columns, rows],
+            values: values.collect(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_orders_of_axes_become_ours() {
+        let ours: Vec<f32> = (0..24u8).map(f32::from).collect();
+        let at = |o: usize, ky: usize, kx: usize, i: usize| ours[((o * 2 + ky) * 3 + kx) * 2 + i];
+        let (mut oihw, mut hwio) = (Vec::new(), Vec::new());
+        for o in 0..2 {
+            for i in 0..2 {
+                for ky in 0..2 {
+                    for kx in 0..3 {
+                        oihw.push(at(o, ky, kx, i));
+                    }
+                }
+            }
+        }
+        for ky in 0..2 {
+            for kx in 0..3 {
+                for i in 0..2 {
+                    for o in 0..2 {
+                        hwio.push(at(o, ky, kx, i));
+                    }
+                }
+            }
+        }
+        let tensor = |shape: &[usize], values: Vec<f32>| Tensor {
+            shape: shape.to_vec(),
+            values,
+        };
+        let conv = tensor(&[2, 2, 2, 3], oihw).conv_oihw("w", None).unwrap();
+        assert_eq!(conv.weight, ours);
+        assert_eq!(tensor(&[2, 3, 2, 2], hwio).conv_hwio("w", None).unwrap(), conv);
+        assert!(tensor(&[24], ours).conv_hwio("w", None).is_err());
+    }
+
+    #[test]
+    fn numbers_are_read_in_every_width() {
+        assert_eq!(Number::F16.read(&half::f16::from_f32(1.5).to_le_bytes()), [1.5]);
+        assert_eq!(
+            Number::Bf16.read(&half::bf16::from_f32(-2.0).to_le_bytes()),
+            [-2.0]
+        );
+        assert_eq!(Number::F64.read(&0.25f64.to_le_bytes()), [0.25]);
+        assert_eq!(Number::F32.read(&[0, 0, 128, 63, 9]), [1.0]);
+        assert_eq!(Number::U8.read(&[7]), [7.0]);
+    }
+}

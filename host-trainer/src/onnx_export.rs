@@ -1,0 +1,462 @@
+//! A trained network as an ONNX file or as a PyTorch state dict, for viewers and other runtimes. Beside the main path: reads a
+//! network, changes nothing.
+
+use crate::import::proto::{
+    Attribute, Dimension, Graph, Model, Node, Opset, Shape, Tensor, TensorType, Type, ValueInfo,
+    attribute_type, data_type,
+};
+use crate::net::{BatchNorm, Conv, Network};
+use prost::Message;
+use safetensors::SafeTensorError;
+use safetensors::tensor::TensorView;
+
+/// Operator set; the oldest that holds all a network needs, so that most runtimes read it.
+const OPSET: i64 = 13;
+/// Version of the file's own layout that goes with it.
+const IR_VERSION: i64 = 7;
+
+/// The network as the bytes of an ONNX file. It takes raw bytes as floats from 0 to 255, `[N, C, H, W]`: normalisation is part
+/// of it; it answers logits.
+pub fn to_onnx(network: &Network) -> Vec<u8> {
+    let spec = &network.spec;
+    let input = spec.input;
+    let mut writer = Writer::default();
+    let channels = input.channels;
+    writer.tensor("input.mean", &[1, channels, 1, 1], &network.input.mean);
+    writer.tensor("input.std", &[1, channels, 1, 1], &network.input.std);
+    writer.node("Sub", "input.centred", &["picture", "input.mean"], Vec::new());
+    writer.node(
+        "Div",
+        "input.normalised",
+        &["input.centred", "input.std"],
+        Vec::new(),
+    );
+    let mut at = writer.stem(network);
+    let maps = spec.maps();
+    for (b, (block, map)) in network.blocks.iter().zip(&maps.blocks).enumerate() {
+        for (l, layer) in block.layers.iter().enumerate() {
+            let name = format!("blocks.{b}.layers.{l}");
+            let mut made = writer.active(&format!("{name}.norm1"), &at, &layer.norm1);
+            if let (Some(conv), Some(norm)) = (&layer.conv1, &layer.norm2) {
+                made = writer.conv(&format!("{name}.conv1"), &made, conv, [1, 1], [0; 4]);
+                made = writer.active(&format!("{name}.norm2"), &made, norm);
+            }
+            let rows = layer.conv2.kernel_height / 2;
+            made = writer.conv(
+                &format!("{name}.conv2"),
+                &made,
+                &layer.conv2,
+                [1, 1],
+                [rows, 1, rows, 1],
+            );
+            let joined = format!("{name}.joined");
+            writer.node("Concat", &joined, &[&at, &made], vec![int("axis", 1)]);
+            at = joined;
+        }
+        if let Some(transition) = &block.transition {
+            let name = format!("blocks.{b}.transition");
+            let active = writer.active(&format!("{name}.norm"), &at, &transition.norm);
+            // Pooling first is the same function at a quarter of the work.
+            let rows = map.height.min(2);
+            let window = vec![ints("kernel_shape", &[rows, 2]), ints("strides", &[rows, 2])];
+            let pooled = format!("{name}.pooled");
+            writer.node("AveragePool", &pooled, &[&active], window);
+            at = writer.conv(&format!("{name}.conv"), &pooled, &transition.conv, [1, 1], [0; 4]);
+        }
+    }
+    if let Some(norm) = &network.final_norm {
+        at = writer.active("final_norm", &at, norm);
+    }
+    let head = &network.head;
+    writer.node("GlobalAveragePool", "head.average", &[&at], Vec::new());
+    writer.node("Flatten", "head.flat", &["head.average"], vec![int("axis", 1)]);
+    writer.tensor("head.weight", &[head.outputs, head.inputs], &head.weight);
+    writer.tensor("head.bias", &[head.outputs], &head.bias);
+    let parts = ["head.flat", "head.weight", "head.bias"];
+    writer.node("Gemm", "logits", &parts, vec![int("transB", 1)]);
+    let sides = [input.channels, input.height, input.width];
+    let model = Model {
+        ir_version: IR_VERSION,
+        producer_name: "denselet".into(),
+        producer_version: env!("CARGO_PKG_VERSION").into(),
+        graph: Some(Graph {
+            node: writer.nodes,
+            name: spec.name.clone(),
+            initializer: writer.tensors,
+            input: vec![value("picture", &sides)],
+            output: vec![value("logits", &[spec.classes])],
+        }),
+        opset_import: vec![Opset {
+            domain: String::new(),
+            version: OPSET,
+        }],
+    };
+    model.encode_to_vec()
+}
+
+/// Nodes and weights so far.
+#[derive(Default)]
+struct Writer {
+    nodes: Vec<Node>,
+    tensors: Vec<Tensor>,
+}
+
+impl Writer {
+    /// A node called as what it makes.
+    fn node(&mut self, op: &str, output: &str, inputs: &[&str], attribute: Vec<Attribute>) {
+        self.nodes.push(Node {
+            input: inputs.iter().map(|&input| input.to_owned()).collect(),
+            output: vec![output.to_owned()],
+            name: output.to_owned(),
+            op_type: op.to_owned(),
+            attribute,
+            domain: String::new(),
+        });
+    }
+
+    fn tensor(&mut self, name: &str, shape: &[usize], values: &[f32]) {
+        self.tensors.push(Tensor {
+            dims: signed(shape),
+            data_type: data_type::FLOAT,
+            name: name.to_owned(),
+            raw_data: values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            ..Tensor::default()
+        });
+    }
+
+    fn stem(&mut self, network: &Network) -> String {
+        let stem = network.spec.stem;
+        let is_flat = network.spec.input.height == 1;
+        let stride = [if is_flat { 1 } else { stem.stride }, stem.stride];
+        let pads = [stem.pad_top, stem.pad_left, stem.pad_bottom, stem.pad_right];
+        let mut at = self.conv("stem.conv", "input.normalised", &network.stem.conv, stride, pads);
+        if let Some(norm) = &network.stem.norm {
+            at = self.active("stem.norm", &at, norm);
+        }
+        if stem.pool {
+            let rows = if is_flat { 1 } else { 3 };
+            let window = vec![
+                ints("kernel_shape", &[rows, 3]),
+                ints("strides", &[rows.min(2), 2]),
+                ints("pads", &[rows / 2, 1, rows / 2, 1]),
+            ];
+            self.node("MaxPool", "stem.pooled", &[&at], window);
+            at = "stem.pooled".into();
+        }
+        at
+    }
+
+    /// A convolution; the name of what it makes.
+    fn conv(&mut self, name: &str, from: &str, conv: &Conv, stride: [usize; 2], pads: [usize; 4]) -> String {
+        let kernel = [conv.kernel_height, conv.kernel_width];
+        let weight = format!("{name}.weight");
+        let shape = [conv.outputs, conv.inputs, kernel[0], kernel[1]];
+        self.tensor(&weight, &shape, &channels_first(conv));
+        let bias = format!("{name}.bias");
+        let mut inputs = vec![from, &weight];
+        if let Some(values) = &conv.bias {
+            self.tensor(&bias, &[conv.outputs], values);
+            inputs.push(&bias);
+        }
+        let attributes = vec![
+            ints("kernel_shape", &kernel),
+            ints("strides", &stride),
+            ints("pads", &pads),
+        ];
+        self.node("Conv", name, &inputs, attributes);
+        name.to_owned()
+    }
+
+    /// Batch norm and ReLU; the name of what they make.
+    fn active(&mut self, name: &str, from: &str, norm: &BatchNorm) -> String {
+        let parts = [
+            ("gamma", &norm.gamma),
+            ("beta", &norm.beta),
+            ("mean", &norm.mean),
+            ("var", &norm.var),
+        ];
+        let names = parts.map(|(part, values)| {
+            let name = format!("{name}.{part}");
+            self.tensor(&name, &[values.len()], values);
+            name
+        });
+        let [gamma, beta, mean, var] = &names;
+        let epsilon = Attribute {
+            name: "epsilon".into(),
+            f: norm.epsilon,
+            r#type: attribute_type::FLOAT,
+            ..Attribute::default()
+        };
+        self.node(
+            "BatchNormalization",
+            name,
+            &[from, gamma, beta, mean, var],
+            vec![epsilon],
+        );
+        let active = format!("{name}.relu");
+        self.node("Relu", &active, &[name], Vec::new());
+        active
+    }
+}
+
+/// Weights as `[o][i][ky][kx]`.
+fn channels_first(conv: &Conv) -> Vec<f32> {
+    let taps = conv.taps();
+    let mut turned = Vec::with_capacity(conv.weight.len());
+    for filter in conv.weight.chunks_exact(taps * conv.inputs) {
+        for i in 0..conv.inputs {
+            turned.extend((0..taps).map(|tap| filter[tap * conv.inputs + i]));
+        }
+    }
+    turned
+}
+
+fn signed(sides: &[usize]) -> Vec<i64> {
+    sides
+        .iter()
+        .filter_map(|&side| i64::try_from(side).ok())
+        .collect()
+}
+
+fn int(name: &str, value: i64) -> Attribute {
+    Attribute {
+        name: name.into(),
+        i: value,
+        r#type: attribute_type::INT,
+        ..Attribute::default()
+    }
+}
+
+fn ints(name: &str, values: &[usize]) -> Attribute {
+    Attribute {
+        name: name.into(),
+        ints: signed(values),
+        r#type: attribute_type::INTS,
+        ..Attribute::default()
+    }
+}
+
+/// An input or output of any number of pictures.
+fn value(name: &str, sides: &[usize]) -> ValueInfo {
+    let batch = Dimension {
+        dim_param: Some("N".into()),
+        dim_value: None,
+    };
+    let known = signed(sides).into_iter().map(|side| Dimension {
+        dim_value: Some(side),
+        dim_param: None,
+    });
+    ValueInfo {
+        name: name.into(),
+        r#type: Some(Type {
+            tensor_type: Some(TensorType {
+                elem_type: data_type::FLOAT,
+                shape: Some(Shape {
+                    dim: core::iter::once(batch).chain(known).collect(),
+                }),
+            }),
+        }),
+    }
+}
+
+/// Why a network has no state dict.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateError {
+    /// Names and shapes alone would not tell it from another network.
+    #[error("a state dict by torchvision's names cannot hold {0}; export ONNX instead")]
+    Form(&'static str),
+    /// It cannot be written.
+    #[error(transparent)]
+    Write(#[from] SafeTensorError),
+}
+
+/// The network as a PyTorch state dict by torchvision's names, in safetensors. Normalisation is not part of it.
+///
+/// # Errors
+///
+/// Where those names do not tell the network.
+pub fn to_state_dict(network: &Network) -> Result<Vec<u8>, StateError> {
+    let stem = network.spec.stem;
+    let kernel = (
+        stem.kernel_height,
+        stem.kernel_width,
+        stem.stride,
+        stem.norm,
+        stem.pool,
+    );
+    let pads = [stem.pad_top, stem.pad_left, stem.pad_bottom, stem.pad_right];
+    let known = match kernel {
+        (3, 3, 1, false, false) => pads == [1; 4],
+        (7, 7, 2, true, true) => pads == [3; 4],
+        _ => false,
+    };
+    if !known {
+        return Err(StateError::Form("its stem's strides and padding"));
+    }
+    let Some(final_norm) = &network.final_norm else {
+        return Err(StateError::Form("a head without batch norm"));
+    };
+    let mut state = State::default();
+    state.conv("features.conv0", &network.stem.conv);
+    if let Some(norm) = &network.stem.norm {
+        state.norm("features.norm0", norm);
+    }
+    for (b, block) in network.blocks.iter().enumerate() {
+        for (l, layer) in block.layers.iter().enumerate() {
+            let name = format!("features.denseblock{}.denselayer{}", b + 1, l + 1);
+            state.norm(&format!("{name}.norm1"), &layer.norm1);
+            if let (Some(conv), Some(norm)) = (&layer.conv1, &layer.norm2) {
+                state.conv(&format!("{name}.conv1"), conv);
+                state.norm(&format!("{name}.norm2"), norm);
+                state.conv(&format!("{name}.conv2"), &layer.conv2);
+            } else {
+                state.conv(&format!("{name}.conv1"), &layer.conv2);
+            }
+        }
+        if let Some(transition) = &block.transition {
+            let name = format!("features.transition{}", b + 1);
+            state.norm(&format!("{name}.norm"), &transition.norm);
+            state.conv(&format!("{name}.conv"), &transition.conv);
+        }
+    }
+    state.norm(&format!("features.norm{}", network.blocks.len() + 1), final_norm);
+    let head = &network.head;
+    state.add("classifier.weight", vec![head.outputs, head.inputs], &head.weight);
+    state.add("classifier.bias", vec![head.outputs], &head.bias);
+    state.to_bytes()
+}
+
+/// Named tensors in order.
+#[derive(Default)]
+struct State {
+    list: Vec<(String, Vec<usize>, Vec<u8>)>,
+}
+
+impl State {
+    fn add(&mut self, name: &str, shape: Vec<usize>, values: &[f32]) {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.list.push((name.to_owned(), shape, bytes));
+    }
+
+    fn conv(&mut self, name: &str, conv: &Conv) {
+        let shape = vec![conv.outputs, conv.inputs, conv.kernel_height, conv.kernel_width];
+        self.add(&format!("{name}.weight"), shape, &channels_first(conv));
+        if let Some(bias) = &conv.bias {
+            self.add(&format!("{name}.bias"), vec![conv.outputs], bias);
+        }
+    }
+
+    fn norm(&mut self, name: &str, norm: &BatchNorm) {
+        // PyTorch's epsilon is not in a state dict: the difference goes into the variances.
+        let more = f64::from(norm.epsilon) - 1e-5;
+        let var: Vec<f32> = norm
+            .var
+            .iter()
+            .map(|var| (f64::from(*var) + more) as f32)
+            .collect();
+        let var = if norm.epsilon == 1e-5 { &norm.var } else { &var };
+        for (part, values) in [
+            ("weight", &norm.gamma),
+            ("bias", &norm.beta),
+            ("running_mean", &norm.mean),
+            ("running_var", var),
+        ] {
+            self.add(&format!("{name}.{part}"), vec![values.len()], values);
+        }
+    }
+
+    fn to_bytes(&self) -> Result<Vec<u8>, StateError> {
+        let mut views = Vec::with_capacity(self.list.len());
+        for (name, shape, bytes) in &self.list {
+            let view = TensorView::new(safetensors::Dtype::F32, shape.clone(), bytes)?;
+            views.push((name.clone(), view));
+        }
+        Ok(safetensors::serialize(views, None)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::import::{Imported, Options, import_bytes};
+    use crate::net::{Normalisation, Role};
+    use crate::spec::Spec;
+
+    /// A network whose every tensor, statistics too, is its own.
+    fn network(name: &str) -> Network {
+        network_of(&Spec::load(name).unwrap())
+    }
+
+    fn network_of(spec: &Spec) -> Network {
+        let channels = spec.input.channels;
+        let input = Normalisation {
+            mean: (0..channels).map(|c| 120.3 + c as f32).collect(),
+            std: (0..channels).map(|c| 61.7 + c as f32).collect(),
+        };
+        let mut network = Network::new(spec, input, 7);
+        let others = network
+            .tensors()
+            .into_iter()
+            .filter(|tensor| tensor.role != Role::Weight);
+        for (index, tensor) in others.enumerate() {
+            for (at, value) in tensor.values.iter_mut().enumerate() {
+                *value += ((index * 31 + at * 17) % 23) as f32 / 91.0;
+            }
+        }
+        network
+    }
+
+    fn back(bytes: &[u8], options: &Options) -> Imported {
+        let nothing = |_: &str| Err(std::io::Error::from(std::io::ErrorKind::NotFound));
+        import_bytes(bytes, "back", &nothing, options).unwrap()
+    }
+
+    #[test]
+    fn onnx_comes_back_bit_for_bit() {
+        // BC, plain, 1-D, strided stem, widths that grow without final norm, the ImageNet form, a norm without pool.
+        let mut small = Spec::load("densenet-121").unwrap();
+        (small.input.height, small.input.width) = (40, 32);
+        let mut normed = Spec::load("d1").unwrap();
+        normed.stem.norm = true;
+        let mut networks: Vec<Network> = ["digits", "d1", "d3", "d4", "d5", "article"].map(network).into();
+        networks.extend([network_of(&small), network_of(&normed)]);
+        for mut before in networks {
+            let name = before.spec.name.clone();
+            if let Some(bias) = (before.spec.classes == 5).then(|| vec![0.25; before.spec.stem.filters]) {
+                before.stem.conv.bias = Some(bias);
+            }
+            let imported = back(&to_onnx(&before), &Options::default());
+            let mut after = imported.network.clone();
+            after.spec.name.clone_from(&before.spec.name);
+            after.spec.dropout = before.spec.dropout;
+            assert!(after == before, "{name}");
+            let image: Vec<u8> = (0..before.image_len()).map(|i| (i * 37 % 251) as u8).collect();
+            let bits = |network: &Network| -> Vec<u32> {
+                let logits = network.logits(&image, 1);
+                assert!(logits.iter().all(|logit| logit.is_finite()), "{name}");
+                logits.into_iter().map(f32::to_bits).collect()
+            };
+            assert!(bits(&after) == bits(&before), "{name}");
+            let own = imported.against_graph(&imported.noise(1, 3));
+            assert!(own.passes(), "{name}: {own:?}");
+        }
+    }
+
+    #[test]
+    fn state_dicts_come_back() {
+        for name in ["digits", "d1"] {
+            let mut before = network(name);
+            let options = Options {
+                input: Some(before.spec.input),
+                preprocess: Some("mean=120.3;std=61.7".parse().unwrap()),
+            };
+            let mut after = back(&to_state_dict(&before).unwrap(), &options).network;
+            after.spec.name.clone_from(&before.spec.name);
+            before.spec.dropout = 0.0;
+            assert_eq!(after, before, "{name}");
+        }
+        assert!(to_state_dict(&network("article")).is_err());
+        assert!(to_state_dict(&network("d5")).is_err());
+    }
+}

@@ -21,10 +21,8 @@ pub fn read(bytes: &[u8], format: Format) {
     if imported.network.spec.macs() < 5_000_000 {
         let images = imported.noise(1, 1);
         let comparison = imported.against_graph(&images);
-        // Damaged weights may be so large that nothing is finite; then both must be.
-        assert!(
-            comparison.passes() || !comparison.range.is_finite() || comparison.range > 1e6,
-            "{comparison:?}"
-        );
+        // Damaged weights may be so large that answers are no numbers, or that rounding is all there is.
+        let tells = (f64::MIN_POSITIVE * 2.0..1e6).contains(&comparison.range);
+        assert!(comparison.passes() || !tells, "{comparison:?}");
     }
 }

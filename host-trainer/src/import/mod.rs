@@ -15,6 +15,7 @@ mod interpret;
 mod keras;
 mod npz;
 mod onnx;
+mod picture;
 mod preprocess;
 mod simplify;
 mod structure;

@@ -22,12 +22,8 @@ pub(super) fn simplify(graph: &Graph) -> Result<Graph, Problem> {
         shared: vec![readers[0].len() > 1],
     };
     simple.new.dropout = graph.dropout;
-    #[expect(
-        clippy::needless_range_loop,
-        reason = "the number is a node's, not only its readers'"
-    )]
-    for number in 1..graph.nodes.len() {
-        if number == graph.output || !readers[number].is_empty() {
+    for (number, own) in readers.iter().enumerate().skip(1) {
+        if number == graph.output || !own.is_empty() {
             simple.place[number] = simple.take(number)?;
             simple.note_shared(number);
         }

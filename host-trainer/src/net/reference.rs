@@ -229,14 +229,18 @@ fn loss(network: &Network, images: &[u8], labels: &[u16], step: Step) -> f64 {
 
 /// Compares the gradients of every tensor whose name holds `part` with finite differences.
 pub(super) fn check(text: &str, part: &str) {
+    check_spec(&Spec::parse(text, "checked").unwrap(), part);
+}
+
+/// The same for a network that no text describes.
+pub(super) fn check_spec(spec: &Spec, part: &str) {
     const DISTANCE: f32 = 1.0 / 131_072.0;
-    let spec = Spec::parse(text, "checked").unwrap();
     let channels = spec.input.channels;
     let normal = Normalisation {
         mean: vec![100.0; channels],
         std: vec![80.0; channels],
     };
-    let mut network = Network::new(&spec, normal, 11);
+    let mut network = Network::new(spec, normal, 11);
     // Away from the values of birth, so that every derivative is there.
     for tensor in network.tensors() {
         if tensor.name.ends_with("gamma") || tensor.name.ends_with("beta") {
@@ -265,7 +269,7 @@ pub(super) fn check(text: &str, part: &str) {
     };
     let mut gradient = network.clone();
     let mut trained = network.clone();
-    let mut pass = Pass::training(&spec, n);
+    let mut pass = Pass::training(spec, n);
     let score = pass.step(&mut trained, &images, &labels, step, &mut gradient);
     let expected = loss(&network, &images, &labels, step);
     assert!(

@@ -318,7 +318,8 @@ pub(super) fn unpool(
 
 #[cfg(test)]
 mod tests {
-    use super::super::reference::{SMALL, check};
+    use super::super::reference::{SMALL, check, check_spec};
+    use crate::spec::Spec;
 
     #[test]
     fn gradients_are_those_of_finite_differences() {
@@ -337,5 +338,12 @@ mod tests {
             .replace("height = 7", "height = 17")
             .replace("width = 9", "width = 14");
         check(&larger, "stem");
+    }
+
+    #[test]
+    fn a_norm_without_a_pool_is_differentiated() {
+        let mut spec = Spec::parse(SMALL, "checked").unwrap();
+        spec.stem.norm = true;
+        check_spec(&spec, "stem");
     }
 }

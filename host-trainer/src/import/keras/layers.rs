@@ -63,24 +63,7 @@ fn picture(layer: &Layer, input: Option<Input>) -> Result<Map, Problem> {
             format!("{} axes", shape.len()),
         ));
     }
-    let side = |name: &str, own: Option<usize>, given: Option<usize>| match (own, given) {
-        (Some(own), Some(given)) if own != given => Err(Problem::field(
-            format!("--input's {name}"),
-            format!("the file's {own}"),
-            given,
-        )),
-        (Some(side), _) | (None, Some(side)) => Ok(side),
-        (None, None) => Err(Problem::field(
-            "--input",
-            "the shape HxWxC of a picture: the file leaves it open",
-            "nothing",
-        )),
-    };
-    Ok(Map {
-        height: side("height", own(1), input.map(|input| input.height))?,
-        width: side("width", own(2), input.map(|input| input.width))?,
-        channels: side("channels", own(3), input.map(|input| input.channels))?,
-    })
+    super::super::picture::map([own(1), own(2), own(3)], input)
 }
 
 pub(super) struct Reader<'w> {
@@ -179,6 +162,11 @@ impl Reader<'_> {
             }
             class if class.starts_with("Random") && class != "RandomCrop" => Ok(at),
             "Conv2D" => self.conv(layer, slot, at),
+            "BatchNormalization" if call.trains => Err(refuse(
+                layer,
+                "it is called with training=True and normalises by the batch in inference",
+                "build the model without training=True",
+            )),
             "BatchNormalization" => self.norm(layer, slot, at),
             "Activation" => self.activation(layer, &activation(layer), at),
             "ReLU" | "Relu" => self.relu(layer, at),

@@ -13,7 +13,7 @@ pub(super) fn flag(layer: &Layer, key: &str) -> bool {
     layer.settings.get(key).and_then(Value::as_bool).unwrap_or(true)
 }
 
-/// The name of an activation, however it is written.
+/// The name of an activation: a word, or a function by its name. Anything with settings of its own is told as it is.
 pub(super) fn activation(layer: &Layer) -> String {
     let value = layer.settings.get("activation").unwrap_or(&Value::Null);
     match value {
@@ -21,8 +21,7 @@ pub(super) fn activation(layer: &Layer) -> String {
         Value::Null => String::new(),
         other => {
             let name = other.get("config").and_then(Value::as_str);
-            let name = name.or_else(|| other.get("class_name").and_then(Value::as_str));
-            name.map_or_else(|| other.to_string(), str::to_lowercase)
+            name.map_or_else(|| other.to_string(), str::to_owned)
         }
     }
 }
@@ -80,26 +79,71 @@ pub(super) fn pair(layer: &Layer, key: &str) -> Result<Option<[usize; 2]>, Probl
 
 /// One number for all channels or one for each, however deep in lists.
 pub(super) fn spread(layer: &Layer, key: &str, default: f64, channels: usize) -> Result<Vec<f64>, Problem> {
-    fn collect(value: &Value, found: &mut Vec<f64>) {
+    fn collect(value: &Value, found: &mut Vec<f64>) -> Option<()> {
         match value {
-            Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
-            Value::Object(map) => map
-                .get("config")
-                .into_iter()
-                .for_each(|inner| collect(inner, found)),
-            other => found.extend(other.as_f64()),
+            Value::Array(items) => items.iter().try_for_each(|item| collect(item, found)),
+            // An array of NumPy's, as Keras 3 writes it.
+            Value::Object(map) => collect(map.get("config").or_else(|| map.get("value"))?, found),
+            other => {
+                found.push(other.as_f64()?);
+                Some(())
+            }
         }
     }
+    let value = layer.settings.get(key).filter(|value| !value.is_null());
+    let Some(value) = value else {
+        return Ok(vec![default; channels]);
+    };
     let mut values = Vec::new();
-    collect(layer.settings.get(key).unwrap_or(&Value::Null), &mut values);
+    let is_read = collect(value, &mut values).is_some();
     match values.as_slice() {
-        [] => Ok(vec![default; channels]),
-        [one] => Ok(vec![*one; channels]),
-        _ if values.len() == channels => Ok(values),
+        [one] if is_read => Ok(vec![*one; channels]),
+        _ if is_read && values.len() == channels => Ok(values),
         _ => Err(refuse(
             layer,
-            &format!("its {key} has {} numbers", values.len()),
+            &format!("its {key} is {value}"),
             "one number, or one per channel, is expected",
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layer(settings: &str) -> Layer {
+        Layer {
+            name: "l".into(),
+            class: "Rescaling".into(),
+            is_layer: true,
+            settings: serde_json::from_str(settings).unwrap(),
+            calls: Vec::new(),
+            model: None,
+        }
+    }
+
+    #[test]
+    fn numbers_are_found_in_every_form_and_never_guessed() {
+        let spread = |text: &str| spread(&layer(text), "scale", 1.0, 2).ok();
+        assert_eq!(spread("{}"), Some(vec![1.0, 1.0]));
+        assert_eq!(spread(r#"{"scale": 0.5}"#), Some(vec![0.5, 0.5]));
+        assert_eq!(spread(r#"{"scale": [[[2, 3]]]}"#), Some(vec![2.0, 3.0]));
+        let numpy =
+            r#"{"scale": {"class_name": "__numpy__", "config": {"value": [2, 3], "dtype": "float32"}}}"#;
+        assert_eq!(spread(numpy), Some(vec![2.0, 3.0]));
+        assert_eq!(spread(r#"{"scale": "half"}"#), None);
+        assert_eq!(spread(r#"{"scale": [1, 2, 3]}"#), None);
+    }
+
+    #[test]
+    fn activations_with_settings_are_not_taken_for_plain_ones() {
+        let named = |text: &str| activation(&layer(text));
+        assert_eq!(named(r#"{"activation": "relu"}"#), "relu");
+        assert_eq!(
+            named(r#"{"activation": {"class_name": "function", "config": "relu"}}"#),
+            "relu"
+        );
+        let six = named(r#"{"activation": {"class_name": "ReLU", "config": {"max_value": 6}}}"#);
+        assert!(six.contains("max_value"), "{six}");
     }
 }

@@ -258,27 +258,9 @@ fn picture<'m>(
             found,
         ));
     };
-    let [height, width, channels] = match axes {
+    let own = match axes {
         Axes::Nchw => [second, third, first],
         Axes::Nhwc => [first, second, third],
     };
-    let side = |name: &str, own: Option<usize>, given: Option<usize>| match (own, given) {
-        (Some(own), Some(given)) if own != given => Err(Problem::field(
-            format!("--input's {name}"),
-            format!("the file's {own}"),
-            given,
-        )),
-        (Some(side), _) | (None, Some(side)) => Ok(side),
-        (None, None) => Err(Problem::field(
-            "--input",
-            "the shape HxWxC of a picture: the file leaves it open",
-            "nothing",
-        )),
-    };
-    let map = Map {
-        height: side("height", height, input.map(|input| input.height))?,
-        width: side("width", width, input.map(|input| input.width))?,
-        channels: side("channels", channels, input.map(|input| input.channels))?,
-    };
-    Ok((&info.name, map))
+    Ok((&info.name, super::picture::map(own, input)?))
 }

@@ -1,0 +1,71 @@
+//! `denselet import` and `denselet export-onnx` as a user runs them.
+
+use denselet_train::train::checkpoint;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn fixture(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures/import")
+        .join(name)
+}
+
+fn denselet(args: &[&dyn AsRef<std::ffi::OsStr>]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_denselet"));
+    command.args(args.iter().map(|arg| arg.as_ref()));
+    command.output().unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn import(name: &str, vectors: &str, out: &Path) -> Output {
+    let (file, vectors) = (fixture(name), fixture(vectors));
+    denselet(&[&"import", &file, &"--out", &out, &"--check", &vectors, &"--json"])
+}
+
+#[test]
+fn what_agrees_becomes_a_checkpoint_and_goes_out_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let first = import("article.keras", "article.npz", &out);
+    assert!(
+        first.status.success(),
+        "{}",
+        String::from_utf8_lossy(&first.stderr)
+    );
+    let report: serde_json::Value = serde_json::from_slice(&first.stdout).unwrap();
+    assert_eq!(report["checks"][0]["images"], 64);
+    assert_eq!(report["checks"][0]["passes"], true);
+    assert_eq!(report["parts"][1]["what"], "layers of 4, 6");
+    let network = checkpoint::load(&out).unwrap().network;
+    assert_eq!(network.spec.dropout, 0.4);
+
+    let again = import("article.keras", "article.npz", &out);
+    assert!(!again.status.success());
+    assert!(String::from_utf8_lossy(&again.stderr).contains("holds a checkpoint already"));
+
+    let onnx = folder.path().join("out.onnx");
+    assert!(
+        denselet(&[&"export-onnx", &out, &"--out", &onnx])
+            .status
+            .success()
+    );
+    let back = folder.path().join("back");
+    assert!(denselet(&[&"import", &onnx, &"--out", &back]).status.success());
+    let mut returned = checkpoint::load(&back).unwrap().network;
+    (returned.spec.name, returned.spec.dropout) = (network.spec.name.clone(), network.spec.dropout);
+    assert!(returned == network);
+}
+
+#[test]
+fn what_differs_is_not_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    // Answers of another network to pictures of the same shape.
+    let output = import("bc.keras", "legacy.npz", &out);
+    assert!(!output.status.success());
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        message.contains("differs from") && message.contains("nothing was written"),
+        "{message}"
+    );
+    assert!(!out.exists());
+}

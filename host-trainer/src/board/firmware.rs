@@ -66,6 +66,11 @@ impl Workspace {
         }
     }
 
+    /// Its folder.
+    pub fn root(&self) -> &Path {
+        &self.0
+    }
+
     /// Builds `program` for `board` around `model`, and gets what is missing for it.
     ///
     /// # Errors

@@ -67,6 +67,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         model: &blob,
         images: &images,
         labels: &labels,
+        cycles: false,
         limit: Duration::from_secs(args.timeout),
     };
     let outcome = run_with_progress(&request)?;

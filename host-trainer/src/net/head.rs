@@ -1,9 +1,9 @@
 //! The end: batch norm, ReLU, global average, linear layer, cross-entropy, forward and backward; belongs to `net`.
 
 use super::Linear;
-use super::kernel::{by_groups, load, store};
 use super::memory::Scratch;
 use super::norm::{Active, Rows};
+use super::simd::{by_groups, load, store};
 use crate::spec::Map;
 use pulp::{Simd, WithSimd};
 

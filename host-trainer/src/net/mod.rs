@@ -7,19 +7,20 @@ mod conv3x3;
 mod dropout;
 mod head;
 mod infer;
-mod kernel;
 mod memory;
 mod norm;
 mod pass;
+mod product;
 #[cfg(test)]
 mod reference;
+mod simd;
 mod stem;
 mod transition;
 
 pub use head::Score;
 pub use infer::Site;
-pub use kernel::product_speed;
 pub use pass::{Pass, Step};
+pub use product::product_speed;
 
 use crate::spec::{Layer as LayerSpec, Spec};
 use rand_chacha::ChaCha8Rng;

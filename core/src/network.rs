@@ -399,14 +399,7 @@ fn dense_layer<T: Tile>(
 ) {
     let line = cast::as_i16s_mut(line);
     let first = layer.bottleneck.as_ref().map(|(conv, _)| conv);
-    // What is left of the line buffer where an inner loop's values are bytes takes its notes.
-    let both = [first, Some(&layer.conv)];
-    let lens = both.map(|conv| conv.map_or(0, |conv| tile::line_len::<T>(conv, Content::Bytes)));
-    let line_len = lens[0].max(lens[1]).next_multiple_of(2).min(line.len());
-    let (line, notes) = line.split_at_mut(line_len);
-    let notes = cast::as_i32s_of(notes);
-    let first_len = first.map_or(0, |conv| stride(conv.outputs)).min(notes.len());
-    let (first_notes, notes) = notes.split_at_mut(first_len);
+    let (line, [first_notes, notes]) = tile::with_notes::<T>(line, first, &layer.conv);
     let bottleneck = first.map(|conv| Ready::new(tile, conv, Content::Bytes, first_notes));
     let conv = Ready::new(tile, &layer.conv, Content::Bytes, notes);
     let shape = Shape {

@@ -1,7 +1,7 @@
 /* Which blocks of code a program runs, how often, and how often by a jump: a plugin of QEMU.
  *
  * `denselet bench --cycles` and `denselet profile --cycles` build and load it, and put a price on the instructions of each
- * block (host-trainer/src/board/cortex_m4.rs). This file knows no instruction set.
+ * block (host-trainer/src/board/cortex_m4.rs). Of the instruction set, this file knows how long an instruction of Thumb is.
  *
  *   cc -O2 -shared -fPIC -o blocks.so blocks.c
  *   qemu-system-arm ... -plugin blocks.so,out=FILE,mark=ADDRESS[,mark=ADDRESS...] -kernel ELF
@@ -32,7 +32,7 @@ void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id, void (*ended)(qemu_plug
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t index);
 uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
-size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
+const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -77,6 +77,13 @@ static void on_entered(unsigned cpu, void *data) {
     last = b;
 }
 
+/* Bytes of a Thumb instruction. QEMU 7.2 would say too many of a block's last one where the next one crosses the end of a page:
+ * it counts what it has looked at. */
+static int thumb_len(const struct qemu_plugin_insn *insn) {
+    const unsigned char *bytes = qemu_plugin_insn_data(insn);
+    return bytes[1] >> 3 >= 0x1d ? 4 : 2;
+}
+
 static void on_translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
     size_t count = qemu_plugin_tb_n_insns(tb);
     struct block *b = calloc(1, sizeof *b);
@@ -85,7 +92,7 @@ static void on_translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
         return;
     struct qemu_plugin_insn *end = qemu_plugin_tb_get_insn(tb, count - 1);
     b->start = qemu_plugin_insn_vaddr(qemu_plugin_tb_get_insn(tb, 0));
-    b->end = qemu_plugin_insn_vaddr(end) + qemu_plugin_insn_size(end);
+    b->end = qemu_plugin_insn_vaddr(end) + thumb_len(end);
     for (int i = 0; i < mark_count; i++)
         b->is_mark |= marks[i] == b->start;
     b->next = blocks;

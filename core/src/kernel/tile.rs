@@ -4,8 +4,9 @@
 //! buffer* as `i16` (clamped, added up or just widened), and lines are multiplied with filters. How values lie inside a
 //! row of the line buffer is the architecture's own business; it alone reads what it has written.
 
+use super::arch::cast;
 use crate::arithmetic;
-use crate::layout::{GROUP, Order, TAPS, TILE};
+use crate::layout::{GROUP, Order, TAPS, TILE, stride};
 use core::fmt;
 use core::ops::Deref;
 
@@ -184,6 +185,24 @@ pub fn line_len<T: Tile>(conv: &Conv<'_>, content: Content) -> usize {
         Content::Bytes => (values * TILE).div_ceil(T::PIXELS),
         Content::Sums => values,
     }
+}
+
+/// The line buffer of a layer's two convolutions, and what each may keep its notes in: what is left of the buffer where an
+/// inner loop's values are bytes.
+pub fn with_notes<'l, T: Tile>(
+    line: &'l mut [i16],
+    first: Option<&Conv<'_>>,
+    second: &Conv<'_>,
+) -> (&'l mut [i16], [&'l mut [i32]; 2]) {
+    if T::PIXELS == TILE {
+        return (line, [&mut [], &mut []]);
+    }
+    let lens = [first, Some(second)].map(|conv| conv.map_or(0, |conv| line_len::<T>(conv, Content::Bytes)));
+    let len = lens[0].max(lens[1]).next_multiple_of(2).min(line.len());
+    let (line, notes) = line.split_at_mut(len);
+    let notes = cast::as_i32s_of(notes);
+    let len = first.map_or(0, |conv| stride(conv.outputs)).min(notes.len());
+    (line, notes.split_at_mut(len).into())
 }
 
 impl<'b, T: Tile> Deref for Ready<'b, T> {

@@ -171,7 +171,7 @@ pub fn run(request: &Request<'_>, progress: &mut dyn FnMut(Progress)) -> Result<
 /// The most cycles of an inference, which has to have the instructions that the board counted.
 fn modelled(laps: &[Lap], counted: Option<(u64, u64)>) -> Result<Option<u64>, Error> {
     // Calling the two functions is in what the plugin counts only.
-    const AROUND: u64 = 64;
+    const AROUND: u64 = 32;
     let most = laps
         .iter()
         .filter(|lap| lap.from == 0)

@@ -3,6 +3,7 @@
 //!
 //! This module and the firmware meet only in a blob, in `firmware/boards.toml` and in the lines that a program prints.
 
+mod code;
 mod cortex_m4;
 mod cycles;
 mod elf;
@@ -13,6 +14,7 @@ mod protocol;
 mod run;
 mod table;
 
+pub use code::Code;
 pub use elf::Sizes;
 pub use emulator::emulate;
 pub use firmware::{Built, Program, Workspace};

@@ -4,7 +4,7 @@ use super::inspect::grouped;
 use super::run::run_with_progress;
 use super::{print_json, say, table};
 use crate::blob::Blob;
-use crate::board::{Board, Program, Request, Table, Workspace};
+use crate::board::{Board, Code, Program, Request, Table, Workspace};
 use crate::export::export;
 use crate::inspect;
 use crate::spec::Spec;
@@ -75,7 +75,9 @@ struct Row {
     arena_bytes: usize,
     stack_bytes: usize,
     blob_bytes: usize,
+    /// Of a program that only runs the network: all of its flash but the model.
     code_bytes: usize,
+    code: Code,
     matches_host: bool,
 }
 
@@ -149,6 +151,7 @@ fn measure(
         limit: Duration::from_secs(args.timeout),
     })
     .with_context(|| format!("network {net}"))?;
+    let minimal = workspace.build(boards, board, Program::Minimal, blob.bytes())?;
     let instructions = outcome
         .instructions
         .context("the board counted no instructions")?;
@@ -162,7 +165,8 @@ fn measure(
         arena_bytes: outcome.arena_bytes,
         stack_bytes: outcome.stack_bytes,
         blob_bytes: blob.bytes().len(),
-        code_bytes: outcome.sizes.flash_code_bytes,
+        code_bytes: minimal.sizes.flash_code_bytes,
+        code: Code::of(&minimal.elf)?,
         matches_host: outcome.matches_host,
     })
 }
@@ -224,9 +228,29 @@ fn print(report: &Report, peer: &Peer) {
         peer.recorded,
         grouped(peer.code_bytes as u64)
     ));
-    say(
-        "RAM: arena, state and stack; the peer's: arena and stack. Code: all of the firmware's flash but the model.",
-    );
+    say("RAM: arena, state and stack; the peer's: arena and stack.");
+    if let Some(row) = report.networks.first() {
+        let code = &row.code;
+        let parts = [
+            ("kernels", code.kernels),
+            ("network", code.network),
+            ("format", code.format),
+            ("plan", code.plan),
+            ("compiler's", code.compiler),
+            ("main with what is inlined", code.program),
+            ("start and rest", code.rest),
+            (
+                "constants and vectors",
+                row.code_bytes.saturating_sub(code.total()),
+            ),
+        ];
+        let parts = parts.map(|(name, bytes)| format!("{name} {}", grouped(bytes as u64)));
+        say(format_args!(
+            "Code: a program that only runs the network (firmware/src/bin/minimal.rs), all but the model; {}: {}.",
+            row.name,
+            parts.join(", ")
+        ));
+    }
     if has_cycles {
         say("Cycles are modelled: a Cortex-M4 with memory that never waits.");
     }

@@ -21,7 +21,7 @@ pub use firmware::{Built, Program, Workspace};
 pub use profile::{Taken, profile};
 pub use protocol::Facts;
 pub use run::{Instructions, Outcome, Progress, Request, run};
-pub use table::{Board, Table};
+pub use table::{Board, Table, order_name};
 
 use core::time::Duration;
 use std::path::PathBuf;

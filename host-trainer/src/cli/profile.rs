@@ -1,7 +1,7 @@
 //! `denselet profile`: where an inference's instructions go, stage by stage.
 
 use super::inspect::grouped;
-use super::{print_json, say, spinner, table};
+use super::{print_json, say, spinner, table, warn_of_order};
 use crate::blob::Blob;
 use crate::board::{self, Table, Workspace};
 use crate::{chart, inspect, whole_file};
@@ -83,6 +83,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let board = boards.find(&args.board)?;
     let workspace = Workspace::find(args.workspace.as_deref())?;
     let blob = Blob::read(&args.model)?;
+    warn_of_order(blob.model()?.header().order, board);
     let sizes = inspect::blob(&args.model.display().to_string(), &blob).context("network is too large")?;
     let wait = if args.json {
         indicatif::ProgressBar::hidden()

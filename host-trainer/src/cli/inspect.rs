@@ -3,7 +3,7 @@
 use super::{print_json, say, table};
 use crate::blob::Blob;
 use crate::board::{Table, order_name};
-use crate::inspect::{self, Report};
+use crate::inspect::{self, Report, grouped};
 use crate::spec::Spec;
 use crate::train::checkpoint;
 use anyhow::Context;
@@ -113,17 +113,4 @@ fn print(report: &Report) -> anyhow::Result<()> {
         say(format_args!("  weights     {order} order, {}", boards_of(order)?));
     }
     Ok(())
-}
-
-/// A number with its thousands apart.
-pub fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }

@@ -6,7 +6,7 @@
 mod backward;
 mod forward;
 
-use super::head::{self, Score};
+use super::loss::{Loss, Score};
 use super::memory::{Buffer, JOBS, Scratch};
 use super::norm::{Active, Moments, Pull, follow};
 use super::simd::{PAD, lanes};
@@ -71,12 +71,12 @@ enum Statistics {
 }
 
 /// How one step differs from plain inference.
-#[derive(Clone, Copy, Debug)]
-pub struct Step {
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Step<'a> {
     /// Decides the dropout masks; different for every step.
     pub key: u64,
-    /// Share of the labels spread over all classes.
-    pub smoothing: f32,
+    /// What the logits are held against.
+    pub loss: Loss<'a>,
 }
 
 impl Pass {
@@ -200,7 +200,7 @@ impl Pass {
         network: &mut Network,
         images: &[u8],
         labels: &[u16],
-        step: Step,
+        step: Step<'_>,
         gradient: &mut Network,
     ) -> Score {
         let n = self.begin(network, images);
@@ -213,7 +213,7 @@ impl Pass {
         rayon::scope(|_| {
             self.forward(network, images, n, Statistics::Batch, step.key);
             let logits = &mut self.logits[..n * self.spec.classes];
-            let score = head::cross_entropy(logits, labels, step.smoothing);
+            let score = step.loss.take(logits, labels);
             self.backward(network, images, n, step.key, gradient);
             self.follow(network, n);
             score

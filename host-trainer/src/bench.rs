@@ -2,7 +2,7 @@
 
 use crate::net::{Network, Normalisation, Pass, Step, product_speed};
 use crate::spec::Spec;
-use crate::train::{Momentum, Recipe};
+use crate::train::{Optimiser, Recipe, parameters, trained_lengths};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::Serialize;
@@ -58,12 +58,9 @@ pub fn train_speed(spec: &Spec, batch: usize, seconds: f64) -> Speed {
         .map(|_| (bits.next_u64() % spec.classes as u64) as u16)
         .collect();
     let mut gradient = network.clone();
-    let mut momentum = Momentum::new(&network);
     let mut pass = Pass::training(spec, batch);
-    let recipe = Recipe {
-        rate: 0.01,
-        ..Recipe::default()
-    };
+    let rule = Recipe::default().rule();
+    let mut optimiser = Optimiser::new(rule, &trained_lengths(&mut network));
     let mut times = Vec::new();
     let start = Instant::now();
     let mut key = 0;
@@ -73,10 +70,13 @@ pub fn train_speed(spec: &Spec, batch: usize, seconds: f64) -> Speed {
             &mut network,
             &images,
             &labels,
-            Step { key, smoothing: 0.0 },
+            Step {
+                key,
+                ..Step::default()
+            },
             &mut gradient,
         );
-        momentum.step(&mut network, &mut gradient, &recipe, recipe.rate);
+        optimiser.step(parameters(&mut network, &mut gradient), 0.01, 1.0);
         key += 1;
         if key > 3 {
             times.push(step.elapsed().as_secs_f64());

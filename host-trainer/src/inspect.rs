@@ -140,6 +140,19 @@ fn report(
     Some(report)
 }
 
+/// A number with its thousands apart.
+pub fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
 fn start(step: &Step) -> usize {
     match step {
         Step::Stem { to, .. } => to.offset,

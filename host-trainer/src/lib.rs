@@ -18,6 +18,7 @@ pub mod onnx_export;
 pub mod pack;
 pub mod picture;
 pub mod quantise;
+pub mod report;
 pub mod spec;
 pub mod train;
 pub mod whole_file;

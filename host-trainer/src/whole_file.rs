@@ -3,6 +3,9 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+/// How the name of a file that is being written begins.
+const PREFIX: &str = ".denselet-";
+
 /// Writes `bytes` to `path`: to a temporary file in the same folder, which is synced and then takes the name. Whoever reads
 /// `path`, now or after a power cut, finds the old file or the new one.
 ///
@@ -15,7 +18,10 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
         _ => Path::new("."),
     };
     std::fs::create_dir_all(folder).map_err(named)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(named)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(PREFIX)
+        .tempfile_in(folder)
+        .map_err(named)?;
     file.write_all(bytes).map_err(named)?;
     file.as_file().sync_all().map_err(named)?;
     set_plain_permissions(file.as_file()).map_err(named)?;
@@ -23,6 +29,25 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     // The name itself must last too; not every system can sync a folder.
     if let Ok(folder) = std::fs::File::open(folder) {
         let _ = folder.sync_all();
+    }
+    Ok(())
+}
+
+/// Removes what a writer that was killed left in `folder`; nobody else may be writing there.
+///
+/// # Errors
+/// What the system says, with the path in front.
+pub fn clear(folder: &Path) -> io::Result<()> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Ok(()); // not there yet
+    };
+    for entry in entries {
+        let path = entry?.path();
+        let name = path.file_name().map(|name| name.to_string_lossy());
+        if name.is_some_and(|name| name.starts_with(PREFIX)) {
+            std::fs::remove_file(&path)
+                .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
+        }
     }
     Ok(())
 }

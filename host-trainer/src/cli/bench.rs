@@ -1,12 +1,12 @@
 //! `denselet bench`: five networks on a board, beside a peer's recorded figures.
 
-use super::inspect::grouped;
 use super::run::run_with_progress;
 use super::{print_json, say, table};
 use crate::blob::Blob;
 use crate::board::{Board, Program, Request, Table, Workspace};
 use crate::export::export;
 use crate::inspect;
+use crate::inspect::grouped;
 use crate::spec::Spec;
 use anyhow::Context;
 use core::time::Duration;

@@ -1,6 +1,5 @@
 //! `denselet demo`: the whole path on the digits data set.
 
-use super::inspect::grouped;
 use super::run::run_with_progress;
 use super::train::Watch;
 use super::{print_json, progress, say, table};
@@ -9,9 +8,10 @@ use crate::board::{Outcome, Program, Request, Table, Workspace};
 use crate::data::Dataset;
 use crate::evaluate::{self, Confusion};
 use crate::export::export;
+use crate::inspect::grouped;
 use crate::picture::{self, Gallery};
 use crate::spec::Spec;
-use crate::train::{self, Recipe};
+use crate::train::{self, Place, Recipe};
 use crate::whole_file;
 use anyhow::Context;
 use core::time::Duration;
@@ -79,8 +79,17 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         data.train.len()
     ));
     let mut watch = Watch::new(args.json);
-    let recipe = Recipe::for_data(&data);
-    let network = train::train_in(&out, false, &spec, &data, &recipe, &mut watch)?.network;
+    // So few pictures are all trained on.
+    let recipe = Recipe {
+        held_out: 0.0,
+        ..Recipe::for_data(&data)
+    };
+    let place = Place {
+        folder: &out,
+        resume: false,
+        command: None,
+    };
+    let network = train::train_in(place, &spec, &data, &recipe, &mut watch)?.network;
     watch.finish();
     let float_accuracy = train::accuracy(&network, &data.test);
 

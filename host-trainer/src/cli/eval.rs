@@ -26,6 +26,9 @@ pub struct Args {
     /// Only the first N test images
     #[arg(long, value_name = "N")]
     count: Option<usize>,
+    /// Of a run's folder take the last network, not the one with the highest held-out accuracy
+    #[arg(long)]
+    last: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -51,7 +54,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         floats(args)?
     };
     let report = Report {
-        model: args.model.clone(),
+        model: checkpoint::choose(&args.model, args.last),
         data: args.data.clone(),
         arithmetic,
         images: confusion.images(),
@@ -144,7 +147,7 @@ fn print(report: &Report) {
 const CHUNK: usize = 256;
 
 fn floats(args: &Args) -> anyhow::Result<(&'static str, Confusion, Vec<String>)> {
-    let network = checkpoint::load(&args.model)?.network;
+    let network = checkpoint::load(&checkpoint::choose(&args.model, args.last))?.network;
     let classes = network.spec.classes;
     let data = load(&args.data, network.spec.input, classes)?;
     let test = data.test.first(args.count.unwrap_or(usize::MAX));

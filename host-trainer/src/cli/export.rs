@@ -1,8 +1,8 @@
 //! `denselet export`: folds, calibrates, quantises and packs a trained network into a blob.
 
-use super::inspect::grouped;
 use super::{print_json, say};
 use crate::board::Table;
+use crate::inspect::grouped;
 use crate::net::{Network, Normalisation};
 use crate::spec::Spec;
 use crate::train::checkpoint;
@@ -47,6 +47,9 @@ pub struct Args {
     /// With --untrained: the seed of the weights
     #[arg(long, value_name = "N", default_value_t = 1, requires = "untrained")]
     seed: u64,
+    /// Of a run's folder take the last network, not the one with the highest held-out accuracy
+    #[arg(long)]
+    last: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -139,7 +142,11 @@ pub fn untrained(net: &str, seed: u64) -> anyhow::Result<(Network, Vec<u8>)> {
 
 /// A trained network and the training images that calibrate it.
 fn trained(run: &Path, args: &Args) -> anyhow::Result<(Network, Vec<u8>)> {
-    let checkpoint = checkpoint::load(run)?;
+    let chosen = checkpoint::choose(run, args.last);
+    let checkpoint = checkpoint::load(&chosen)?;
+    if !args.json {
+        say(format_args!("takes {}", chosen.display()));
+    }
     let name = args.data.as_ref().unwrap_or(&checkpoint.meta.data);
     let network = checkpoint.network;
     let data = super::eval::load(name, network.spec.input, network.spec.classes)?;

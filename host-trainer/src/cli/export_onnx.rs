@@ -1,7 +1,7 @@
 //! `denselet export-onnx`: a trained network for viewers and other runtimes.
 
-use super::inspect::grouped;
 use super::{print_json, say};
+use crate::inspect::grouped;
 use crate::train::checkpoint;
 use crate::{onnx_export, whole_file};
 use serde::Serialize;
@@ -23,6 +23,9 @@ pub struct Args {
     /// Where a PyTorch state dict goes, as safetensors
     #[arg(long, value_name = "FILE")]
     state_dict: Option<PathBuf>,
+    /// Of a run's folder take the last network, not the one with the highest held-out accuracy
+    #[arg(long)]
+    last: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -40,7 +43,7 @@ struct Report {
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let network = checkpoint::load(&args.run)?.network;
+    let network = checkpoint::load(&checkpoint::choose(&args.run, args.last))?.network;
     let onnx = match (&args.out, &args.state_dict) {
         (Some(path), _) => Some(path.clone()),
         (None, None) => Some(PathBuf::from("model.onnx")),

@@ -1,11 +1,11 @@
 //! `denselet import`: a network trained with Keras or PyTorch becomes a checkpoint.
 
-use super::inspect::grouped;
 use super::{eval, print_json, say, table};
 use crate::data::Dataset;
 use crate::evaluate::Confusion;
 use crate::import::check::{BAR, Comparison};
 use crate::import::{Ending, ImportError, Imported, Options, Part, Preprocess, Problem, import, summary};
+use crate::inspect::grouped;
 use crate::spec::Input;
 use crate::train::Recipe;
 use crate::train::checkpoint::{self, Checkpoint, Meta};
@@ -223,6 +223,7 @@ fn save(args: &Args, imported: Imported, data: Option<&Dataset>) -> anyhow::Resu
         classes: Vec::new(),
         train: crate::data::Split::default(),
         test: crate::data::Split::default(),
+        ..Dataset::default()
     };
     let data = data.unwrap_or(&unnamed);
     let mut classes = data.classes.clone();
@@ -232,11 +233,13 @@ fn save(args: &Args, imported: Imported, data: Option<&Dataset>) -> anyhow::Resu
             epoch: 0,
             data: data.name.clone(),
             classes,
+            encoding: data.encoding.clone(),
             recipe: Recipe::for_data(data),
             history: Vec::new(),
+            command: None,
         },
         network,
-        momentum: None,
+        optimiser: None,
     };
     Ok(checkpoint.save(&args.out)?)
 }

@@ -2,7 +2,7 @@
 
 use super::{print_json, say, table};
 use crate::blob::Blob;
-use crate::inspect::{self, Report};
+use crate::inspect::{self, Report, grouped};
 use crate::spec::Spec;
 use crate::train::checkpoint;
 use anyhow::Context;
@@ -94,17 +94,4 @@ fn print(report: &Report) {
     if let Some(order) = report.order {
         say(format_args!("  weights     {order} order"));
     }
-}
-
-/// A number with its thousands apart.
-pub fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }

@@ -11,6 +11,7 @@ pub mod export_onnx;
 pub mod import;
 pub mod inspect;
 pub mod profile;
+pub mod report;
 pub mod run;
 pub mod train;
 
@@ -38,6 +39,8 @@ pub enum Command {
     Export(export::Args),
     /// Accuracy of a blob (the device's bits) or of a checkpoint (float).
     Eval(eval::Args),
+    /// A run on one page: curves, confusions, the arena, as HTML.
+    Report(report::Args),
     /// Sizes of a blob or a network, layer by layer.
     Inspect(inspect::Args),
     /// Run a model on an emulated board.
@@ -64,6 +67,7 @@ impl Cli {
             Command::ExportOnnx(args) => export_onnx::run(args),
             Command::Export(args) => export::run(args),
             Command::Eval(args) => eval::run(args),
+            Command::Report(args) => report::run(args),
             Command::Inspect(args) => inspect::run(args),
             Command::Run(args) => run::run(args),
             Command::Build(args) => build::run(args),

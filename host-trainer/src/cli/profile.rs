@@ -1,9 +1,9 @@
 //! `denselet profile`: where an inference's instructions go, stage by stage.
 
-use super::inspect::grouped;
 use super::{print_json, say, spinner, table};
 use crate::blob::Blob;
 use crate::board::{self, Table, Workspace};
+use crate::inspect::grouped;
 use crate::{chart, inspect, whole_file};
 use anyhow::Context;
 use core::time::Duration;

@@ -3,7 +3,9 @@
 use super::{print_json, say};
 use crate::data::Dataset;
 use crate::spec::Spec;
-use crate::train::{self, Epoch, Position, Progress, Recipe, checkpoint};
+use crate::train::checkpoint::{self, Checkpoint};
+use crate::train::{self, Epoch, Method, Place, Position, Progress, Recipe, Schedule};
+use crate::whole_file;
 use anyhow::Context;
 use core::time::Duration;
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
@@ -11,20 +13,29 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+/// Name of the resolved recipe in a run's folder.
+const RECIPE_NAME: &str = "recipe.toml";
+
 /// Options of `denselet train`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   denselet train --net digits --data digits
   denselet train --net d1 --data fashion-mnist --out runs/fashion
   denselet train --net mine.toml --data pictures/ --resize --epochs 50 --lr 0.05
-  denselet train --net d2 --data cifar10 --out runs/cifar --resume    (goes on where it was stopped)")]
+  denselet train --net d1 --data fashion-mnist --recipe mine.toml --lr 0.05    (the flag wins)
+  denselet train --net d2 --data cifar10 --out runs/cifar --resume    (goes on where it was stopped)
+
+A run's folder holds checkpoint.safetensors (the last epoch), best.safetensors (the highest held-out accuracy), recipe.toml and log.csv.")]
 pub struct Args {
     /// A preset's name or a TOML file
     #[arg(long, value_name = "NAME|FILE")]
     net: String,
-    /// `digits`, `fashion-mnist`, `cifar10`, a folder that holds one of them, or a folder of PNG or JPEG files by class
+    /// `digits`, `fashion-mnist`, `cifar10`, `har`, `keywords`, a folder that holds one of them, or a folder of PNG or JPEG files by class
     #[arg(long, value_name = "NAME|DIR")]
     data: String,
+    /// A TOML file with fields of a recipe; what it leaves out depends on the data, and flags win over it
+    #[arg(long, value_name = "FILE")]
+    recipe: Option<PathBuf>,
     /// Times every picture is seen [default: depends on the data]
     #[arg(long, value_name = "N")]
     epochs: Option<usize>,
@@ -34,24 +45,40 @@ pub struct Args {
     /// Highest learning rate [default: 0.1]
     #[arg(long, value_name = "RATE")]
     lr: Option<f32>,
+    /// How the weights follow their gradients [default: sgd]
+    #[arg(long, value_enum, value_name = "NAME")]
+    optimiser: Option<Method>,
+    /// How the learning rate changes [default: cosine]
+    #[arg(long, value_enum, value_name = "NAME")]
+    schedule: Option<Schedule>,
+    /// Epochs in which the learning rate rises to its highest [default: 0]
+    #[arg(long, value_name = "N")]
+    warm_up: Option<f32>,
+    /// Longest gradient, as one vector; 0: any length [default: 0]
+    #[arg(long, value_name = "NORM")]
+    clip: Option<f32>,
+    /// Epochs without a better held-out accuracy that end the run early; 0: never [default: 0]
+    #[arg(long, value_name = "N")]
+    patience: Option<usize>,
     /// Weight decay of convolutions and head [default: depends on the data]
     #[arg(long, value_name = "RATE")]
     decay: Option<f32>,
-    /// Decides every random number of the run
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    seed: u64,
+    /// Decides every random number of the run [default: 1]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
     /// Pixels a training picture may move [default: depends on the data]
     #[arg(long, value_name = "N")]
     shift: Option<usize>,
     /// Whether training pictures may be mirrored [default: depends on the data]
     #[arg(long, value_name = "BOOL")]
     flip: Option<bool>,
-    /// Share of the labels spread over all classes
-    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
-    smoothing: f32,
-    /// Share of the training images that is measured after every epoch instead of trained on
-    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
-    hold_out: f32,
+    /// Share of the labels spread over all classes [default: 0]
+    #[arg(long, value_name = "SHARE")]
+    smoothing: Option<f32>,
+    /// Share of the training images that is measured after every epoch instead of trained on; 0: all are trained on
+    /// [default: 0.1]
+    #[arg(long, value_name = "SHARE", alias = "hold-out")]
+    held_out: Option<f32>,
     /// Resize pictures to what the network takes
     #[arg(long)]
     resize: bool,
@@ -79,25 +106,17 @@ struct Report {
     held_out_accuracy: Option<f64>,
     test_images: usize,
     test_accuracy: f64,
+    int8_accuracy: Option<f64>,
     images_per_second: f64,
     seconds: f64,
     checkpoint: PathBuf,
+    page: Option<PathBuf>,
 }
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let spec = Spec::load(&args.net)?;
-    let data = Dataset::load(&args.data, args.resize.then_some(spec.input))?;
-    let mut recipe = Recipe::for_data(&data);
-    recipe.epochs = args.epochs.unwrap_or(recipe.epochs);
-    recipe.batch = args.batch.unwrap_or(recipe.batch);
-    recipe.rate = args.lr.unwrap_or(recipe.rate);
-    recipe.decay = args.decay.unwrap_or(recipe.decay);
-    recipe.augment.shift = args.shift.unwrap_or(recipe.augment.shift);
-    recipe.augment.flip = args.flip.unwrap_or(recipe.augment.flip);
-    recipe.smoothing = args.smoothing;
-    recipe.held_out = args.hold_out;
-    recipe.seed = args.seed;
+    let mut data = Dataset::load(&args.data, args.resize.then_some(spec.input))?;
     let folder = args
         .out
         .clone()
@@ -107,6 +126,13 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         "{} holds a run already: go on with --resume or choose another --out",
         folder.display()
     );
+    let recipe = recipe(args, &folder, &data)?;
+    if recipe.held_out == 0.0 {
+        data.train_on_everything();
+    }
+    if !checkpoint::is_here(&folder) {
+        whole_file::write(&folder.join(RECIPE_NAME), toml::to_string(&recipe)?.as_bytes())?;
+    }
     if !args.json {
         say(format_args!(
             "{}: {} parameters, {} multiply-accumulates; {}: {} training images",
@@ -119,24 +145,41 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
     let start = Instant::now();
     let mut watch = Watch::new(args.json);
-    let done = train::train_in(&folder, args.resume, &spec, &data, &recipe, &mut watch)?;
+    let command = command_line();
+    let place = Place {
+        folder: &folder,
+        resume: args.resume,
+        command: Some(&command),
+    };
+    let done = train::train_in(place, &spec, &data, &recipe, &mut watch)?;
     let images_per_second = watch.images_per_second;
     watch.finish();
-    let last = done.meta.history.last().context("a run of no epochs")?;
+    let chosen = checkpoint::choose(&folder, false);
+    let run = Checkpoint {
+        network: checkpoint::load(&chosen)?.network,
+        ..done
+    };
+    let last = run.meta.history.last().context("a run of no epochs")?;
+    let page = folder.join(super::report::FILE_NAME);
+    let page = super::report::write(&run, &data, &page, args.json)
+        .inspect_err(|error| eprintln!("no report: {error:#}"))
+        .ok();
     let report = Report {
         net: spec.name.clone(),
         data: data.name.clone(),
         parameters: spec.parameters(),
-        epochs: done.meta.epoch,
+        epochs: run.meta.epoch,
         seed: recipe.seed,
         loss: last.loss,
         train_accuracy: last.accuracy,
         held_out_accuracy: last.held_out_accuracy,
         test_images: data.test.len(),
-        test_accuracy: train::accuracy(&done.network, &data.test),
+        test_accuracy: train::accuracy(&run.network, &data.test),
+        int8_accuracy: page.as_ref().map(|page| page.int8_accuracy),
         images_per_second,
         seconds: start.elapsed().as_secs_f64(),
-        checkpoint: folder.join(checkpoint::FILE_NAME),
+        checkpoint: chosen,
+        page: page.map(|page| page.out),
     };
     if args.json {
         return print_json(&report);
@@ -148,7 +191,61 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         report.checkpoint.display(),
         HumanDuration(Duration::from_secs_f64(report.seconds))
     ));
+    if let (Some(int8), Some(page)) = (report.int8_accuracy, &report.page) {
+        say(format_args!(
+            "{:.2} % with the device's bits; curves, confusions and the arena in {}",
+            100.0 * int8,
+            page.display()
+        ));
+    }
     Ok(())
+}
+
+/// This command as it could be given again: the program by its name, words with spaces in quotes.
+fn command_line() -> String {
+    let words = std::env::args().skip(1).map(|word| {
+        let is_plain =
+            !word.is_empty() && !word.contains(|c: char| c.is_whitespace() || "'\"\\$".contains(c));
+        if is_plain {
+            word
+        } else {
+            format!("'{}'", word.replace('\'', "'\\''"))
+        }
+    });
+    ["denselet".to_owned()]
+        .into_iter()
+        .chain(words)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// The recipe of the run to go on with, or of the data; then what the file says, then what the flags say.
+fn recipe(args: &Args, folder: &Path, data: &Dataset) -> anyhow::Result<Recipe> {
+    let mut recipe = if checkpoint::is_here(folder) {
+        checkpoint::load(&checkpoint::choose(folder, true))?.meta.recipe
+    } else {
+        Recipe::for_data(data)
+    };
+    if let Some(path) = &args.recipe {
+        let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        recipe = recipe.with(&text).with_context(|| path.display().to_string())?;
+    }
+    recipe.epochs = args.epochs.unwrap_or(recipe.epochs);
+    recipe.batch = args.batch.unwrap_or(recipe.batch);
+    recipe.optimiser = args.optimiser.unwrap_or(recipe.optimiser);
+    recipe.schedule = args.schedule.unwrap_or(recipe.schedule);
+    recipe.warm_up = args.warm_up.unwrap_or(recipe.warm_up);
+    recipe.clip = args.clip.unwrap_or(recipe.clip);
+    recipe.patience = args.patience.unwrap_or(recipe.patience);
+    recipe.rate = args.lr.unwrap_or(recipe.rate);
+    recipe.decay = args.decay.unwrap_or(recipe.decay);
+    recipe.augment.shift = args.shift.unwrap_or(recipe.augment.shift);
+    recipe.augment.flip = args.flip.unwrap_or(recipe.augment.flip);
+    recipe.smoothing = args.smoothing.unwrap_or(recipe.smoothing);
+    recipe.held_out = args.held_out.unwrap_or(recipe.held_out);
+    recipe.seed = args.seed.unwrap_or(recipe.seed);
+    recipe.check(data.train.len())?;
+    Ok(recipe)
 }
 
 fn default_folder(spec: &Spec, data: &str) -> PathBuf {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// What may happen to a training picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Augment {
     /// Pixels it may move in each direction; black comes in from outside.
     pub shift: usize,

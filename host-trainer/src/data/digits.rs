@@ -34,5 +34,6 @@ pub(super) fn load() -> Result<Dataset, DataError> {
             images: test,
             labels: test_labels,
         },
+        ..Dataset::default()
     })
 }

@@ -53,5 +53,6 @@ pub(super) fn load(folder: &Path) -> Result<Dataset, DataError> {
         classes: CLASSES.map(String::from).to_vec(),
         train,
         test,
+        ..Dataset::default()
     })
 }

@@ -67,6 +67,7 @@ pub(super) fn load(folder: &Path, shape: Option<Input>) -> Result<Dataset, DataE
         classes,
         train,
         test,
+        ..Dataset::default()
     })
 }
 

@@ -14,6 +14,36 @@ pub(super) struct Idx {
 
 /// Reads an IDX file of bytes with `dimensions` sides.
 pub(super) fn read(path: &Path, bytes: &[u8], dimensions: usize) -> Result<Idx, DataError> {
+    let (sides, values) = parts(path, bytes, dimensions, (0x08, "unsigned bytes"), 1)?;
+    Ok(Idx {
+        sides,
+        values: values.to_vec(),
+    })
+}
+
+/// Reads an IDX file of 16-bit numbers with `dimensions` sides: sides and values.
+pub(super) fn read_i16(
+    path: &Path,
+    bytes: &[u8],
+    dimensions: usize,
+) -> Result<(Vec<usize>, Vec<i16>), DataError> {
+    let (sides, values) = parts(path, bytes, dimensions, (0x0b, "16-bit numbers"), 2)?;
+    let values = values
+        .as_chunks::<2>()
+        .0
+        .iter()
+        .map(|pair| i16::from_be_bytes(*pair));
+    Ok((sides, values.collect()))
+}
+
+/// Sides and raw values of an IDX file of one type, `size` bytes a value.
+fn parts<'b>(
+    path: &Path,
+    bytes: &'b [u8],
+    dimensions: usize,
+    (kind, kind_name): (u8, &str),
+    size: usize,
+) -> Result<(Vec<usize>, &'b [u8]), DataError> {
     let head = 4 + 4 * dimensions;
     if bytes.len() < head {
         return Err(DataError::field(
@@ -28,15 +58,16 @@ pub(super) fn read(path: &Path, bytes: &[u8], dimensions: usize) -> Result<Idx, 
         let found = format!("{:02x} {:02x}", header[0], header[1]);
         return Err(DataError::field(path, "magic", "two zero bytes", found));
     }
-    if header[2] != 0x08 {
+    if header[2] != kind {
         let found = format!("0x{:02x}", header[2]);
-        return Err(DataError::field(path, "type", "0x08 (unsigned bytes)", found));
+        let expected = format!("0x{kind:02x} ({kind_name})");
+        return Err(DataError::field(path, "type", expected, found));
     }
     if usize::from(header[3]) != dimensions {
         return Err(DataError::field(path, "dimensions", dimensions, header[3]));
     }
     let mut sides = Vec::with_capacity(dimensions);
-    let mut count = Some(1usize);
+    let mut count = Some(size);
     for side in header[4..].as_chunks::<4>().0 {
         let side = usize::try_from(u32::from_be_bytes(*side)).unwrap_or(usize::MAX);
         count = count.and_then(|count| count.checked_mul(side));
@@ -51,10 +82,7 @@ pub(super) fn read(path: &Path, bytes: &[u8], dimensions: usize) -> Result<Idx, 
             values.len(),
         ));
     }
-    Ok(Idx {
-        sides,
-        values: values.to_vec(),
-    })
+    Ok((sides, values))
 }
 
 /// Reads pictures and their labels and checks that they fit together.
@@ -64,15 +92,7 @@ pub(super) fn pair(
     classes: usize,
 ) -> Result<(Idx, Vec<u16>), DataError> {
     let pictures = read(images.0, images.1, 3)?;
-    let numbers = read(labels.0, labels.1, 1)?;
-    if numbers.values.len() != pictures.sides[0] {
-        return Err(DataError::field(
-            labels.0,
-            "count",
-            format!("{}, one label per picture", pictures.sides[0]),
-            numbers.values.len(),
-        ));
-    }
+    let numbers = labels_of(pictures.sides[0], labels, classes)?;
     if pictures.sides.contains(&0) {
         return Err(DataError::field(
             images.0,
@@ -81,22 +101,30 @@ pub(super) fn pair(
             format!("{:?}", pictures.sides),
         ));
     }
-    if let Some(at) = numbers
-        .values
-        .iter()
-        .position(|&label| usize::from(label) >= classes)
-    {
+    Ok((pictures, numbers))
+}
+
+/// Reads `count` labels below `classes`.
+pub(super) fn labels_of(
+    count: usize,
+    (path, bytes): (&Path, &[u8]),
+    classes: usize,
+) -> Result<Vec<u16>, DataError> {
+    let numbers = read(path, bytes, 1)?.values;
+    if numbers.len() != count {
+        let expected = format!("{count}, one label per picture");
+        return Err(DataError::field(path, "count", expected, numbers.len()));
+    }
+    if let Some(at) = numbers.iter().position(|&label| usize::from(label) >= classes) {
+        let expected = format!("below {classes}");
         return Err(DataError::field(
-            labels.0,
+            path,
             &format!("label {at}"),
-            format!("below {classes}"),
-            numbers.values[at],
+            expected,
+            numbers[at],
         ));
     }
-    Ok((
-        pictures,
-        numbers.values.iter().map(|&label| u16::from(label)).collect(),
-    ))
+    Ok(numbers.into_iter().map(u16::from).collect())
 }
 
 #[cfg(test)]
@@ -140,6 +168,18 @@ mod tests {
         assert!(message(&GOOD[..13], 2).contains("`values`: expected 2 bytes for [1, 2], found 1"));
         let huge = [&[0, 0, 8, 3][..], &[0xff; 12]].concat();
         assert!(message(&huge, 3).contains("`values`"));
+    }
+
+    #[test]
+    fn numbers_of_16_bits_keep_their_sign() {
+        let bytes = [0, 0, 0x0b, 1, 0, 0, 0, 2, 0xff, 0xfe, 1, 0];
+        let read = |bytes: &[u8]| read_i16(Path::new("x"), bytes, 1);
+        assert_eq!(read(&bytes).unwrap(), (vec![2], vec![-2, 256]));
+        let error = read(&bytes[..11]).unwrap_err().to_string();
+        assert!(
+            error.contains("`values`: expected 4 bytes for [2], found 3"),
+            "{error}"
+        );
     }
 
     #[test]

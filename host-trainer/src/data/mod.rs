@@ -6,13 +6,16 @@ mod digits;
 mod fashion;
 mod files;
 mod folder;
+mod har;
 mod idx;
+mod keywords;
 mod resize;
 
 pub use augment::Augment;
 
 use crate::net::Normalisation;
 use crate::spec::Input;
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// Why a data set cannot be had.
@@ -105,7 +108,7 @@ impl Split {
 }
 
 /// A data set: pictures of one shape, in two splits.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Dataset {
     /// As it was asked for.
     pub name: String,
@@ -121,14 +124,43 @@ pub struct Dataset {
     pub train: Split,
     /// For nothing but the last measurement.
     pub test: Split,
+    /// For measuring while training; empty where the data set brings none.
+    pub validation: Split,
+    /// Whom or what each training picture is of, where that is known: what is held out is held out whole.
+    pub groups: Vec<u16>,
+    /// How bytes were made of measurements; absent where the data set is bytes.
+    pub encoding: Option<Encoding>,
+}
+
+/// How measurements become bytes: byte = (value - low) * 255 / (high - low), rounded half away from zero, then clipped
+/// to 0..=255. Whoever feeds a device does the same.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Encoding {
+    /// What becomes 0, one per channel, in the channel's unit.
+    pub low: Vec<f32>,
+    /// What becomes 255, one per channel.
+    pub high: Vec<f32>,
+}
+
+impl Encoding {
+    /// The byte of a measurement in this channel.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such channel.
+    pub fn byte(&self, channel: usize, value: f32) -> u8 {
+        let (low, high) = (self.low[channel], self.high[channel]);
+        // A cast from float saturates.
+        ((value - low) * 255.0 / (high - low)).round() as u8
+    }
 }
 
 /// Where named data sets are looked for besides their usual places.
 const FOLDER_VARIABLE: &str = "DENSELET_DATA";
 
 impl Dataset {
-    /// The data set `name`: `digits`, `fashion-mnist`, `cifar10`, or a folder that holds one of the last two
-    /// or pictures by class.
+    /// The data set `name`: `digits`, `fashion-mnist`, `cifar10`, `har`, `keywords`, or a folder that holds one of the last
+    /// four or pictures by class.
     ///
     /// With `shape`, pictures of another shape are resized to it; without, they stay as they are.
     ///
@@ -142,18 +174,25 @@ impl Dataset {
                 fashion::load(&find(name, fashion::USUAL, fashion::ADVICE, fashion::is_here)?)?
             }
             "cifar10" => cifar::load(&find(name, cifar::USUAL, cifar::ADVICE, cifar::is_here)?)?,
+            "har" => har::load(&find(name, har::USUAL, har::ADVICE, har::is_here)?)?,
+            "keywords" => keywords::load(&find(name, keywords::USUAL, keywords::ADVICE, keywords::is_here)?)?,
             _ => {
                 let folder = Path::new(name);
                 if !folder.is_dir() {
                     return Err(DataError::Missing {
                         name: name.to_owned(),
-                        advice: "give `digits`, `fashion-mnist`, `cifar10` or a folder".into(),
+                        advice: "give `digits`, `fashion-mnist`, `cifar10`, `har`, `keywords` or a folder"
+                            .into(),
                     });
                 }
                 if cifar::is_here(folder) {
                     cifar::load(folder)?
                 } else if fashion::is_here(folder) {
                     fashion::load(folder)?
+                } else if har::is_here(folder) {
+                    har::load(folder)?
+                } else if keywords::is_here(folder) {
+                    keywords::load(folder)?
                 } else {
                     folder::load(folder, shape)?
                 }
@@ -178,6 +217,21 @@ impl Dataset {
             width: self.width,
             channels: self.channels,
         }
+    }
+
+    /// Adds a validation split that came with the set to the training split, for a run that holds nothing out.
+    pub fn train_on_everything(&mut self) {
+        let validation = core::mem::take(&mut self.validation);
+        if validation.is_empty() {
+            return;
+        }
+        if !self.groups.is_empty() {
+            // Whoever they are, they are nobody of the training split.
+            let next = self.groups.iter().max().map_or(0, |largest| largest + 1);
+            self.groups.extend(validation.labels.iter().map(|_| next));
+        }
+        self.train.images.extend(validation.images);
+        self.train.labels.extend(validation.labels);
     }
 
     /// Mean and standard deviation per channel over the training split, in raw units.
@@ -210,7 +264,16 @@ impl Dataset {
 fn find(name: &str, usual: &[&str], advice: &str, is_here: fn(&Path) -> bool) -> Result<PathBuf, DataError> {
     let mut places: Vec<PathBuf> = usual.iter().map(PathBuf::from).collect();
     if let Some(folder) = std::env::var_os(FOLDER_VARIABLE) {
-        places.insert(0, PathBuf::from(folder).join(name));
+        let folder = PathBuf::from(folder);
+        // By its name here, then by its folder's usual name.
+        places.splice(
+            0..0,
+            usual
+                .iter()
+                .filter_map(|place| Path::new(place).file_name())
+                .map(|end| folder.join(end)),
+        );
+        places.insert(0, folder.join(name));
     }
     places.into_iter().find(|place| is_here(place)).ok_or_else(|| DataError::Missing {
         name: name.to_owned(),
@@ -236,6 +299,15 @@ mod tests {
         let normalisation = set.normalisation();
         assert!((normalisation.mean[0] - 4.9).abs() < 0.1, "{normalisation:?}");
         assert!((normalisation.std[0] - 6.0).abs() < 0.2, "{normalisation:?}");
+    }
+
+    #[test]
+    fn everything_is_the_validation_split_too() {
+        let mut set = Dataset::load("digits", None).unwrap();
+        set.validation = set.test.first(10);
+        set.train_on_everything();
+        assert_eq!((set.train.len(), set.validation.len()), (1447, 0));
+        assert_eq!(set.train.images.len(), 1447 * 64);
     }
 
     #[test]

@@ -15,8 +15,10 @@ impl Dataset {
             return;
         }
         let mut channels = self.channels;
-        for split in [&mut self.train, &mut self.test] {
-            channels = convert(split, from, shape);
+        for split in [&mut self.train, &mut self.test, &mut self.validation] {
+            if !split.is_empty() {
+                channels = convert(split, from, shape);
+            }
         }
         (self.height, self.width, self.channels) = (shape.height, shape.width, channels);
     }

@@ -2,9 +2,10 @@
 
 use super::Conv;
 use super::dropout::Dropout;
-use super::kernel::{Multiply, Outer, PAD, Panels, by_groups, load, multiply, outer, store};
 use super::memory::{Scratch, runs};
 use super::norm::{Active, Moments, Owed, Rows, activate, deliver, padded, settle};
+use super::product::{Multiply, Outer, Panels, multiply, outer};
+use super::simd::{PAD, by_groups, load, store};
 use pulp::{Simd, WithSimd};
 
 /// Pixels of one tile: with a hundred channels on either side it stays in the first two cache levels.

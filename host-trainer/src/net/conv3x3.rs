@@ -5,9 +5,10 @@
 use super::Conv;
 use super::conv1x1::{Finish, add_columns, give};
 use super::dropout::Dropout;
-use super::kernel::{Multiply, Outer, PAD, Panels, by_groups, dispatch, lanes, load, multiply, outer, store};
 use super::memory::Scratch;
 use super::norm::{Active, Owed, Rows, activate, deliver, settle};
+use super::product::{Multiply, Outer, Panels, multiply, outer};
+use super::simd::{PAD, by_groups, dispatch, lanes, load, store};
 use crate::spec::Map;
 use pulp::{Simd, WithSimd};
 

@@ -1,9 +1,9 @@
-//! The end: batch norm, ReLU, global average, linear layer, cross-entropy, forward and backward; belongs to `net`.
+//! The end: batch norm, ReLU, global average, linear layer, forward and backward; belongs to `net`.
 
 use super::Linear;
-use super::kernel::{by_groups, load, store};
 use super::memory::Scratch;
 use super::norm::{Active, Rows};
+use super::simd::{by_groups, load, store};
 use crate::spec::Map;
 use pulp::{Simd, WithSimd};
 
@@ -194,37 +194,6 @@ pub(super) fn linear_back(
     back
 }
 
-/// What a batch's logits are worth.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Score {
-    /// Mean cross-entropy.
-    pub loss: f64,
-    /// Pictures whose largest logit is their label's.
-    pub correct: usize,
-}
-
-/// Softmax and cross-entropy with smoothed labels; turns logits into their gradients.
-pub(super) fn cross_entropy(logits: &mut [f32], labels: &[u16], smoothing: f32) -> Score {
-    let classes = logits.len() / labels.len().max(1);
-    let share = 1.0 / labels.len().max(1) as f32;
-    let mut score = Score::default();
-    for (row, &label) in logits.chunks_exact_mut(classes).zip(labels) {
-        let label = usize::from(label);
-        let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        // Ties count for the first, as they do on the device.
-        score.correct += usize::from(row.iter().position(|v| *v == largest) == Some(label));
-        let sum: f64 = row.iter().map(|v| f64::from(v - largest).exp()).sum();
-        for (class, value) in row.iter_mut().enumerate() {
-            let target = smoothing / classes as f32 + if class == label { 1.0 - smoothing } else { 0.0 };
-            let log = f64::from(*value - largest) - sum.ln();
-            score.loss -= f64::from(target) * log;
-            *value = (log.exp() as f32 - target) * share;
-        }
-    }
-    score.loss /= labels.len().max(1) as f64;
-    score
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::reference::{SMALL, check};
@@ -234,14 +203,5 @@ mod tests {
         check(SMALL, "head");
         check(SMALL, "final_norm");
         check(&SMALL.replace("theta", "final_norm = false\ntheta"), "head");
-    }
-
-    #[test]
-    fn cross_entropy_of_equal_logits_is_the_logarithm() {
-        let mut logits = vec![2.0; 8];
-        let score = super::cross_entropy(&mut logits, &[0, 1], 0.0);
-        assert!((score.loss - 4f64.ln()).abs() < 1e-6);
-        assert_eq!(score.correct, 1);
-        assert_eq!(logits[..2], [-0.375, 0.125]);
     }
 }

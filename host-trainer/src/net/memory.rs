@@ -1,6 +1,6 @@
 //! Buffers of the training pass and what each of its jobs works in; belongs to `net`.
 
-use super::kernel::PAD;
+use super::simd::PAD;
 use core::ops::{Deref, DerefMut};
 
 /// Jobs a batch is cut into. Fixed, so that sums are added in the same order whatever the number of threads.

@@ -7,19 +7,21 @@ mod conv3x3;
 mod dropout;
 mod head;
 mod infer;
-mod kernel;
+mod loss;
 mod memory;
 mod norm;
 mod pass;
+mod product;
 #[cfg(test)]
 mod reference;
+mod simd;
 mod stem;
 mod transition;
 
-pub use head::Score;
 pub use infer::Site;
-pub use kernel::product_speed;
+pub use loss::{Loss, Score, Teacher};
 pub use pass::{Pass, Step};
+pub use product::product_speed;
 
 use crate::spec::{Layer as LayerSpec, Spec};
 use rand_chacha::ChaCha8Rng;
@@ -159,6 +161,13 @@ pub struct Tensor<'n> {
     pub role: Role,
     /// Its values, row-major.
     pub values: &'n mut [f32],
+}
+
+impl Tensor<'_> {
+    /// Whether steps of training change it.
+    pub fn is_trained(&self) -> bool {
+        self.role != Role::Statistic
+    }
 }
 
 /// Seeded normal numbers; the sequence is the same on every machine.

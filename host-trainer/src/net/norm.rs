@@ -6,8 +6,8 @@
 //! channel's own producer reads its gradient.
 
 use super::BatchNorm;
-use super::kernel::{PAD, by_groups, load, store};
 use super::memory::{Scratch, total};
+use super::simd::{PAD, by_groups, load, store};
 use pulp::Simd;
 
 /// Batch statistics of channels.

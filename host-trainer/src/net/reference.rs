@@ -1,7 +1,7 @@
 //! The network in double precision, written as the paper reads: what the gradient checks differentiate. Tests only.
 
 use super::dropout::Dropout;
-use super::{BatchNorm, Conv, Network, Normalisation, Pass, Role, Step};
+use super::{BatchNorm, Conv, Loss, Network, Normalisation, Pass, Role, Step};
 use crate::spec::Spec;
 
 /// A batch of feature maps, NHWC.
@@ -218,7 +218,7 @@ fn loss(network: &Network, images: &[u8], labels: &[u16], step: Step) -> f64 {
             })
             .collect();
         let log_sum = logits.iter().map(|v| v.exp()).sum::<f64>().ln();
-        let smoothing = f64::from(step.smoothing);
+        let smoothing = f64::from(step.loss.smoothing);
         for (class, logit) in logits.iter().enumerate() {
             let hit = f64::from(u8::from(class == usize::from(*label)));
             sum -= (smoothing / logits.len() as f64 + hit * (1.0 - smoothing)) * (logit - log_sum);
@@ -265,7 +265,10 @@ pub(super) fn check_spec(spec: &Spec, part: &str) {
     let labels: Vec<u16> = (0..n).map(|i| (i % spec.classes) as u16).collect();
     let step = Step {
         key: 5,
-        smoothing: 0.1,
+        loss: Loss {
+            smoothing: 0.1,
+            ..Loss::default()
+        },
     };
     let mut gradient = network.clone();
     let mut trained = network.clone();
@@ -374,7 +377,7 @@ fn threads_do_not_change_a_bit() {
             let labels: Vec<u16> = (0..37).map(|i| i % 10).collect();
             let step = Step {
                 key: 1,
-                smoothing: 0.0,
+                ..Step::default()
             };
             pass.step(&mut network, &images, &labels, step, &mut gradient);
             gradient

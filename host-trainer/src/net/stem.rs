@@ -1,9 +1,9 @@
 //! The first convolution, over normalised bytes, and the ImageNet form's batch norm, ReLU and max pool; belongs to `net`.
 
 use super::conv1x1::{Finish, add_columns};
-use super::kernel::{Multiply, Outer, Panels, multiply, outer};
 use super::memory::Scratch;
 use super::norm::{Active, Owed, Rows, deliver, settle};
+use super::product::{Multiply, Outer, Panels, multiply, outer};
 use super::{Conv, Normalisation};
 use crate::spec::{Input, Map, Stem};
 use pulp::{Simd, WithSimd};

@@ -5,9 +5,10 @@
 
 use super::conv1x1::{Finish, add_columns};
 use super::dropout::Dropout;
-use super::kernel::{Multiply, Outer, Panels, by_groups, load, multiply, outer, store};
 use super::memory::{Scratch, runs};
 use super::norm::{Active, Owed, Rows, deliver, settle};
+use super::product::{Multiply, Outer, Panels, multiply, outer};
+use super::simd::{by_groups, load, store};
 use crate::spec::Map;
 use pulp::{Simd, WithSimd};
 

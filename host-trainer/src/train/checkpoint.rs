@@ -1,10 +1,11 @@
 //! A trained or half-trained network as one safetensors file, written whole or not at all; belongs to `train`.
 //!
-//! Tensors carry their names in the network; the optimiser's momentum lies beside them under `velocity.`. Everything
-//! else is one JSON text in the file's metadata, under `denselet`.
+//! Tensors carry their names in the network; what the optimiser remembers lies beside them, under `velocity.` or under
+//! `mean.` and `square.`. Everything else is one JSON text in the file's metadata, under `denselet`.
 
-use super::{Epoch, Momentum, Recipe};
-use crate::net::{Conv, Network, Normalisation, Role};
+use super::{Epoch, Optimiser, Recipe};
+use crate::data::Encoding;
+use crate::net::{Conv, Network, Normalisation, Tensor};
 use crate::spec::{Spec, SpecError};
 use crate::whole_file;
 use safetensors::{Dtype, SafeTensorError, SafeTensors, View};
@@ -15,10 +16,10 @@ use std::path::{Path, PathBuf};
 
 /// Name of a run's checkpoint in its folder.
 pub const FILE_NAME: &str = "checkpoint.safetensors";
+/// Name of the network with the highest held-out accuracy, in the same folder; not there where nothing is held out.
+pub const BEST_NAME: &str = "best.safetensors";
 /// Key of the metadata.
 const KEY: &str = "denselet";
-/// Prefix of the optimiser's momentum.
-const VELOCITY: &str = "velocity.";
 /// Counts changes of the metadata.
 const VERSION: u32 = 1;
 
@@ -81,10 +82,16 @@ pub struct Meta {
     pub data: String,
     /// Names of the classes.
     pub classes: Vec<String>,
+    /// How bytes were made of measurements; absent where the data set is bytes.
+    #[serde(default)]
+    pub encoding: Option<Encoding>,
     /// How it is trained; holds the seed.
     pub recipe: Recipe,
     /// What each epoch brought.
     pub history: Vec<Epoch>,
+    /// The command line that started the run; absent in older files and in networks made elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
 }
 
 /// A network between two epochs, and all it takes to go on.
@@ -92,8 +99,8 @@ pub struct Meta {
 pub struct Checkpoint {
     /// The network.
     pub network: Network,
-    /// The optimiser's momentum; networks made elsewhere have none.
-    pub momentum: Option<Momentum>,
+    /// The optimiser, for the network's trained tensors in their order; networks made elsewhere have none.
+    pub optimiser: Option<Optimiser>,
     /// Everything else.
     pub meta: Meta,
 }
@@ -103,6 +110,9 @@ struct Header {
     version: u32,
     spec: Spec,
     normalisation: Normalisation,
+    /// Of the optimiser.
+    #[serde(default)]
+    steps: u64,
     meta: Meta,
 }
 
@@ -110,6 +120,13 @@ struct Header {
 struct Out {
     shape: Vec<usize>,
     bytes: Vec<u8>,
+}
+
+impl Out {
+    fn new(shape: Vec<usize>, values: &[f32]) -> Self {
+        let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        Self { shape, bytes }
+    }
 }
 
 impl View for Out {
@@ -133,6 +150,30 @@ impl View for Out {
 /// Whether a folder holds a run's checkpoint.
 pub fn is_here(folder: &Path) -> bool {
     folder.join(FILE_NAME).is_file()
+}
+
+/// The file to take of a run: the network with the highest held-out accuracy if there is one and not the last is asked
+/// for, else the last. A file stands for itself.
+pub fn choose(run: &Path, last: bool) -> PathBuf {
+    let best = run.join(BEST_NAME);
+    if !run.is_dir() {
+        run.to_owned()
+    } else if !last && best.is_file() {
+        best
+    } else {
+        run.join(FILE_NAME)
+    }
+}
+
+/// Takes away what an earlier run in the folder left as its best.
+pub(super) fn remove_best(folder: &Path) -> Result<(), CheckpointError> {
+    let path = folder.join(BEST_NAME);
+    match std::fs::remove_file(&path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(CheckpointError::Write { path, source })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Loads a checkpoint from its file or from the folder of its run.
@@ -160,7 +201,20 @@ impl Checkpoint {
     ///
     /// When the folder or the file cannot be written.
     pub fn save(&self, folder: &Path) -> Result<(), CheckpointError> {
-        let path = folder.join(FILE_NAME);
+        self.save_as(folder.join(FILE_NAME))
+    }
+
+    /// Writes the network alone as the folder's best.
+    pub(super) fn save_best(&self, folder: &Path) -> Result<(), CheckpointError> {
+        let alone = Self {
+            network: self.network.clone(),
+            optimiser: None,
+            meta: self.meta.clone(),
+        };
+        alone.save_as(folder.join(BEST_NAME))
+    }
+
+    fn save_as(&self, path: PathBuf) -> Result<(), CheckpointError> {
         let bytes = self.to_bytes().map_err(|source| CheckpointError::Format {
             path: path.clone(),
             source,
@@ -173,33 +227,26 @@ impl Checkpoint {
             version: VERSION,
             spec: self.network.spec.clone(),
             normalisation: self.network.input.clone(),
+            steps: self.optimiser.as_ref().map_or(0, Optimiser::steps),
             meta: self.meta.clone(),
         };
-        let mut tensors = list(&mut self.network.clone(), "", true);
-        if let Some(momentum) = &self.momentum {
-            tensors.extend(list(&mut momentum.velocity.clone(), VELOCITY, false));
+        let network = &mut self.network.clone();
+        let mut tensors: Vec<(String, Out)> = (network.tensors().into_iter())
+            .map(|tensor| (tensor.name, Out::new(tensor.shape, tensor.values)))
+            .collect();
+        for (memory, slices) in self.optimiser.iter().flat_map(Optimiser::memory) {
+            let trained = network.tensors().into_iter().filter(Tensor::is_trained);
+            tensors.extend(trained.zip(slices).map(|(tensor, values)| {
+                (
+                    format!("{memory}.{}", tensor.name),
+                    Out::new(tensor.shape, values),
+                )
+            }));
         }
         let text = serde_json::to_string(&header)
             .map_err(|error| SafeTensorError::IoError(std::io::Error::other(error)))?;
         safetensors::serialize(tensors, Some(HashMap::from([(KEY.to_owned(), text)])))
     }
-}
-
-fn list(network: &mut Network, prefix: &str, statistics: bool) -> Vec<(String, Out)> {
-    let tensors = network.tensors().into_iter();
-    tensors
-        .filter(|tensor| statistics || tensor.role != Role::Statistic)
-        .map(|tensor| {
-            let bytes = tensor.values.iter().flat_map(|v| v.to_le_bytes()).collect();
-            (
-                format!("{prefix}{}", tensor.name),
-                Out {
-                    shape: tensor.shape,
-                    bytes,
-                },
-            )
-        })
-        .collect()
 }
 
 fn read(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointError> {
@@ -232,6 +279,7 @@ fn read(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointError> {
     let Header {
         spec,
         normalisation,
+        steps,
         meta,
         ..
     } = header;
@@ -270,24 +318,41 @@ fn read(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointError> {
     }
     let mut network = Network::new(&spec, normalisation, 0);
     add_biases(&mut network, &file);
-    fill(path, &mut network, &file, "", true)?;
-    let mut velocity = network.clone();
-    let moves = file.names().iter().any(|name| name.starts_with(VELOCITY));
-    if moves {
-        fill(path, &mut velocity, &file, VELOCITY, false)?;
+    let tensors = network.tensors();
+    let mut expected = tensors.len();
+    for tensor in tensors {
+        fill(path, &file, &tensor.name, &tensor.shape, tensor.values)?;
     }
-    let expected = list(&mut network, "", true).len()
-        + if moves {
-            list(&mut velocity, VELOCITY, false).len()
-        } else {
-            0
-        };
+    let rule = meta.recipe.rule();
+    let is_memory =
+        |name: &str| (rule.memories().iter()).any(|memory| name.starts_with(&format!("{memory}.")));
+    let mut optimiser = None;
+    if file.names().iter().any(|name| is_memory(name)) {
+        let mut memory = Vec::new();
+        for name in rule.memories() {
+            let mut slices = Vec::new();
+            for tensor in network.tensors().into_iter().filter(Tensor::is_trained) {
+                let mut values = vec![0.0; tensor.values.len()];
+                fill(
+                    path,
+                    &file,
+                    &format!("{name}.{}", tensor.name),
+                    &tensor.shape,
+                    &mut values,
+                )?;
+                slices.push(values);
+            }
+            expected += slices.len();
+            memory.push(slices);
+        }
+        optimiser = Some(Optimiser::restored(rule, steps, memory));
+    }
     if file.len() != expected {
         return Err(field("tensors", &expected.to_string(), file.len().to_string()));
     }
     Ok(Checkpoint {
         network,
-        momentum: moves.then_some(Momentum { velocity }),
+        optimiser,
         meta,
     })
 }
@@ -313,43 +378,39 @@ fn add_biases(network: &mut Network, file: &SafeTensors<'_>) {
     }
 }
 
+/// Reads one tensor of the file.
 fn fill(
     path: &Path,
-    network: &mut Network,
     file: &SafeTensors<'_>,
-    prefix: &str,
-    statistics: bool,
+    name: &str,
+    shape: &[usize],
+    values: &mut [f32],
 ) -> Result<(), CheckpointError> {
-    for tensor in network.tensors() {
-        if !statistics && tensor.role == Role::Statistic {
-            continue;
-        }
-        let name = format!("{prefix}{}", tensor.name);
-        let field = |expected: String, found: String| CheckpointError::Field {
-            path: path.to_owned(),
-            field: name.clone(),
-            expected,
-            found,
-        };
-        let view = file
-            .tensor(&name)
-            .map_err(|_| field("a tensor".into(), "none".into()))?;
-        if view.dtype() != Dtype::F32 || view.shape() != tensor.shape {
-            let found = format!("{:?} {:?}", view.dtype(), view.shape());
-            return Err(field(format!("F32 {:?}", tensor.shape), found));
-        }
-        for (value, bytes) in tensor.values.iter_mut().zip(view.data().as_chunks::<4>().0) {
-            *value = f32::from_le_bytes(*bytes);
-        }
-        if let Some(value) = tensor.values.iter().find(|value| !value.is_finite()) {
-            return Err(field("finite numbers".into(), value.to_string()));
-        }
+    let field = |expected: String, found: String| CheckpointError::Field {
+        path: path.to_owned(),
+        field: name.to_owned(),
+        expected,
+        found,
+    };
+    let view = file
+        .tensor(name)
+        .map_err(|_| field("a tensor".into(), "none".into()))?;
+    if view.dtype() != Dtype::F32 || view.shape() != shape {
+        let found = format!("{:?} {:?}", view.dtype(), view.shape());
+        return Err(field(format!("F32 {shape:?}"), found));
     }
-    Ok(())
+    for (value, bytes) in values.iter_mut().zip(view.data().as_chunks::<4>().0) {
+        *value = f32::from_le_bytes(*bytes);
+    }
+    match values.iter().find(|value| !value.is_finite()) {
+        Some(value) => Err(field("finite numbers".into(), value.to_string())),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::{parameters, trained_lengths};
     use super::*;
     use crate::data::Dataset;
 
@@ -358,24 +419,30 @@ mod tests {
         let spec = Spec::load("digits").unwrap();
         let mut network = Network::new(&spec, data.normalisation(), 4);
         network.stem.conv.bias = Some(vec![0.5; 8]);
-        let momentum = Some(Momentum {
-            velocity: network.clone(),
-        });
+        let recipe = Recipe::for_data(&data);
+        let mut optimiser = Optimiser::new(recipe.rule(), &trained_lengths(&mut network));
+        let gradient = &mut network.clone();
+        optimiser.step(parameters(&mut network, gradient), 0.1, 1.0);
         let meta = Meta {
             epoch: 2,
             data: data.name.clone(),
             classes: data.classes.clone(),
-            recipe: Recipe::for_data(&data),
+            encoding: data.encoding.clone(),
+            recipe,
             history: vec![Epoch {
                 number: 1,
                 loss: 0.5,
                 accuracy: 0.75,
                 held_out_accuracy: None,
+                rate: 0.1,
+                images_per_second: 0.0,
+                seconds: 0.0,
             }],
+            command: Some("denselet train".to_owned()),
         };
         Checkpoint {
             network,
-            momentum,
+            optimiser: Some(optimiser),
             meta,
         }
     }
@@ -388,22 +455,11 @@ mod tests {
         saved.save(folder.path()).unwrap();
         assert!(is_here(folder.path()));
         let loaded = load(folder.path()).unwrap();
-        assert_eq!(loaded.network, saved.network);
-        assert_eq!(loaded.meta, saved.meta);
-        let (mut a, mut b) = (
-            loaded.momentum.unwrap().velocity,
-            saved.momentum.unwrap().velocity,
-        );
-        assert_eq!(list(&mut a, "", false).len(), list(&mut b, "", false).len());
-        assert_eq!(a.head, b.head);
-        saved.momentum = None;
+        assert_eq!(loaded, saved);
+        saved.optimiser = None;
         saved.save(&folder.path().join("other")).unwrap();
-        assert!(
-            load(&folder.path().join("other").join(FILE_NAME))
-                .unwrap()
-                .momentum
-                .is_none()
-        );
+        let loaded = load(&folder.path().join("other").join(FILE_NAME)).unwrap();
+        assert_eq!(loaded, saved);
     }
 
     #[test]

@@ -4,26 +4,30 @@
 //! on any number of threads, and a run that was interrupted goes on as if it had not been.
 
 pub mod checkpoint;
+mod log;
+mod optimiser;
 mod recipe;
-mod sgd;
+mod run;
 
-pub use recipe::Recipe;
-pub use sgd::Momentum;
+pub use optimiser::{Optimiser, Parameters, Rule, norm};
+pub use recipe::{Method, Recipe, Schedule};
 
 use crate::data::{Dataset, Split};
-use crate::net::{Network, Pass, Score, Step};
+use crate::net::{Network, Role, Tensor};
 use crate::spec::{Input, Spec};
-use checkpoint::{Checkpoint, CheckpointError, Meta};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use crate::whole_file;
+use checkpoint::{Checkpoint, CheckpointError};
+use run::Run;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use std::time::Instant;
 
 /// Why training stopped without a network.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
+    /// What an earlier run left half-written cannot be removed.
+    #[error("run folder: {0}")]
+    Folder(std::io::Error),
     /// The data set's pictures are not what the network takes.
     #[error(
         "network `{network}` takes {}x{}x{} pictures, data set `{data}` has {}x{}x{}",
@@ -86,6 +90,9 @@ pub enum TrainError {
     /// A checkpoint cannot be written or read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// The log cannot be written.
+    #[error("log: {0}")]
+    Log(std::io::Error),
 }
 
 /// What one epoch brought.
@@ -99,6 +106,15 @@ pub struct Epoch {
     pub accuracy: f64,
     /// Share of held-out training pictures classified correctly afterwards; absent where none are held out.
     pub held_out_accuracy: Option<f64>,
+    /// Learning rate of the last step.
+    #[serde(default)]
+    pub rate: f32,
+    /// Training speed; differs from run to run, so checkpoints leave it out, and 0 means that nobody knows any more.
+    #[serde(skip)]
+    pub images_per_second: f64,
+    /// What the epoch took, with measuring; as for the speed.
+    #[serde(skip)]
+    pub seconds: f64,
 }
 
 /// Where a run stands, for whoever watches it.
@@ -154,30 +170,67 @@ pub fn train(
     Ok(run.state.network)
 }
 
-/// As [`train`], with a checkpoint in `folder` after each epoch. If one is there already and `resume` says so, the run
-/// goes on from it and ends with exactly the weights it would have had.
+/// Where a run keeps what it makes.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'p> {
+    /// Its folder.
+    pub folder: &'p Path,
+    /// Whether to go on from a checkpoint that is there already, instead of from the beginning.
+    pub resume: bool,
+    /// The command line, where one started the run.
+    pub command: Option<&'p str>,
+}
+
+/// As [`train`], with a checkpoint in the place's folder after each epoch. A run that goes on from one ends with exactly
+/// the weights it would have had.
 ///
 /// # Errors
 ///
 /// As [`train`]; when a checkpoint cannot be written or read; when the one that is there began differently.
 pub fn train_in(
-    folder: &Path,
-    resume: bool,
+    Place {
+        folder,
+        resume,
+        command,
+    }: Place<'_>,
     spec: &Spec,
     data: &Dataset,
     recipe: &Recipe,
     progress: &mut dyn Progress,
 ) -> Result<Checkpoint, TrainError> {
+    whole_file::clear(folder).map_err(TrainError::Folder)?;
     let mut run = if resume && checkpoint::is_here(folder) {
         Run::resume(checkpoint::load(folder)?, spec, data, recipe)?
     } else {
-        Run::new(spec, data, recipe)?
+        checkpoint::remove_best(folder)?;
+        let mut run = Run::new(spec, data, recipe)?;
+        run.state.meta.command = command.map(str::to_owned);
+        run
     };
+    log::write(folder, &run.state.meta.history)?;
     while let Some(done) = run.epoch(data, progress)? {
+        // The best first: whoever is stopped in between does this epoch again, and writes the same.
+        if best(&run.state.meta.history) == Some(done.number) {
+            run.state.save_best(folder)?;
+        }
         run.state.save(folder)?;
+        log::write(folder, &run.state.meta.history)?;
         progress.epoch(&done);
     }
     Ok(run.state)
+}
+
+/// Number of the first epoch with the highest held-out accuracy; none where nothing is held out.
+pub fn best(history: &[Epoch]) -> Option<usize> {
+    let mut best: Option<(usize, f64)> = None;
+    for epoch in history {
+        if let Some(accuracy) = epoch.held_out_accuracy
+            && best.is_none_or(|(_, highest)| accuracy > highest)
+        {
+            best = Some((epoch.number, accuracy));
+        }
+    }
+    best.map(|(number, _)| number)
 }
 
 /// Share of a split's pictures that `network` classifies correctly, 0 to 1.
@@ -194,202 +247,23 @@ pub fn accuracy(network: &Network, split: &Split) -> f64 {
     right.count() as f64 / split.len().max(1) as f64
 }
 
-/// A run between two epochs.
-struct Run {
-    state: Checkpoint,
-    pass: Pass,
-    gradient: Network,
+/// Lengths of a network's trained tensors, in their order.
+pub fn trained_lengths(network: &mut Network) -> Vec<usize> {
+    let trained = network.tensors().into_iter().filter(Tensor::is_trained);
+    trained.map(|tensor| tensor.values.len()).collect()
 }
 
-impl Run {
-    fn new(spec: &Spec, data: &Dataset, recipe: &Recipe) -> Result<Self, TrainError> {
-        let network = Network::new(spec, data.normalisation(), recipe.seed);
-        let meta = Meta {
-            epoch: 0,
-            data: data.name.clone(),
-            classes: data.classes.clone(),
-            recipe: recipe.clone(),
-            history: Vec::new(),
-        };
-        let momentum = Some(Momentum::new(&network));
-        Self::from(
-            Checkpoint {
-                network,
-                momentum,
-                meta,
-            },
-            data,
-        )
-    }
-
-    fn resume(state: Checkpoint, spec: &Spec, data: &Dataset, recipe: &Recipe) -> Result<Self, TrainError> {
-        let differs = |what, expected: String, found: String| {
-            if expected == found {
-                Ok(())
-            } else {
-                Err(TrainError::Resume {
-                    what,
-                    expected,
-                    found,
-                })
-            }
-        };
-        differs(
-            "network",
-            format!("{:?}", state.network.spec),
-            format!("{spec:?}"),
-        )?;
-        differs("data set", state.meta.data.clone(), data.name.clone())?;
-        differs(
-            "recipe",
-            format!("{:?}", state.meta.recipe),
-            format!("{recipe:?}"),
-        )?;
-        Self::from(state, data)
-    }
-
-    fn from(state: Checkpoint, data: &Dataset) -> Result<Self, TrainError> {
-        let spec = &state.network.spec;
-        if spec.input != data.shape() {
-            return Err(TrainError::Shape {
-                network: spec.name.clone(),
-                data: data.name.clone(),
-                expected: spec.input,
-                found: data.shape(),
-            });
-        }
-        if spec.classes != data.classes.len() {
-            return Err(TrainError::Classes {
-                network: spec.name.clone(),
-                data: data.name.clone(),
-                expected: spec.classes,
-                found: data.classes.len(),
-            });
-        }
-        let recipe = &state.meta.recipe;
-        recipe.check(data.train.len())?;
-        Ok(Self {
-            pass: Pass::training(spec, recipe.batch),
-            gradient: state.network.clone(),
-            state,
+/// A network's trained tensors with their gradients, as an optimiser takes them.
+pub fn parameters<'a>(network: &'a mut Network, gradient: &'a mut Network) -> Vec<Parameters<'a>> {
+    let pairs = network.tensors().into_iter().zip(gradient.tensors());
+    pairs
+        .filter(|(tensor, _)| tensor.is_trained())
+        .map(|(tensor, gradient)| Parameters {
+            decays: tensor.role == Role::Weight,
+            weights: tensor.values,
+            gradient: gradient.values,
         })
-    }
-
-    /// Trains one more epoch; `None` when all are done.
-    fn epoch(&mut self, data: &Dataset, progress: &mut dyn Progress) -> Result<Option<Epoch>, TrainError> {
-        let Checkpoint {
-            network,
-            momentum,
-            meta,
-        } = &mut self.state;
-        let recipe = &meta.recipe;
-        if meta.epoch >= recipe.epochs {
-            return Ok(None);
-        }
-        let momentum = momentum.get_or_insert_with(|| Momentum::new(network));
-        let held_out = recipe.held_out(data.train.len());
-        let mut order = shuffled(data.train.len(), recipe.seed, HELD_OUT_STREAM);
-        let aside = order.split_off(order.len() - held_out);
-        let mut bits = generator(recipe.seed, meta.epoch as u64);
-        shuffle(&mut order, &mut bits);
-
-        let size = data.image_len();
-        let steps = order.len() / recipe.batch;
-        let mut images = vec![0; recipe.batch * size];
-        let mut labels = vec![0; recipe.batch];
-        let mut sum = Score::default();
-        let start = Instant::now();
-        for (step, picked) in order.chunks_exact(recipe.batch).enumerate() {
-            gather(data, picked, recipe, &mut bits, &mut images, &mut labels);
-            let at = Step {
-                key: bits.next_u64(),
-                smoothing: recipe.smoothing,
-            };
-            let score = self.pass.step(network, &images, &labels, at, &mut self.gradient);
-            if !score.loss.is_finite() {
-                return Err(TrainError::Diverged {
-                    epoch: meta.epoch + 1,
-                    step: step + 1,
-                    loss: score.loss,
-                    rate: recipe.rate,
-                });
-            }
-            let rate = recipe.rate_at(meta.epoch * steps + step, recipe.epochs * steps, steps);
-            momentum.step(network, &mut self.gradient, recipe, rate);
-            sum.loss += score.loss;
-            sum.correct += score.correct;
-            let seen = ((step + 1) * recipe.batch) as f64;
-            progress.step(&Position {
-                epoch: meta.epoch + 1,
-                epochs: recipe.epochs,
-                step: step + 1,
-                steps,
-                batch: recipe.batch,
-                loss: sum.loss / (step + 1) as f64,
-                accuracy: sum.correct as f64 / seen,
-                images_per_second: seen / start.elapsed().as_secs_f64().max(1e-9),
-            });
-        }
-        let kept = (held_out > 0).then(|| accuracy(network, &pick(&data.train, &aside, size)));
-        meta.epoch += 1;
-        let done = Epoch {
-            number: meta.epoch,
-            loss: sum.loss / steps as f64,
-            accuracy: sum.correct as f64 / (steps * recipe.batch) as f64,
-            held_out_accuracy: kept,
-        };
-        meta.history.push(done);
-        Ok(Some(done))
-    }
-}
-
-/// Stream that decides which pictures are held out; epochs use theirs, counted from 0.
-const HELD_OUT_STREAM: u64 = u64::MAX;
-
-fn generator(seed: u64, stream: u64) -> ChaCha8Rng {
-    let mut bits = ChaCha8Rng::seed_from_u64(seed);
-    bits.set_stream(stream);
-    bits
-}
-
-fn shuffled(count: usize, seed: u64, stream: u64) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..count).collect();
-    shuffle(&mut order, &mut generator(seed, stream));
-    order
-}
-
-fn shuffle(order: &mut [usize], bits: &mut ChaCha8Rng) {
-    for last in (1..order.len()).rev() {
-        let at = (u128::from(bits.next_u64()) * (last as u128 + 1)) >> 64;
-        order.swap(last, at as usize);
-    }
-}
-
-/// Copies the picked pictures, augmented, and their labels.
-fn gather(
-    data: &Dataset,
-    picked: &[usize],
-    recipe: &Recipe,
-    bits: &mut ChaCha8Rng,
-    images: &mut [u8],
-    labels: &mut [u16],
-) {
-    let size = data.image_len();
-    for ((image, label), &at) in images.chunks_exact_mut(size).zip(labels).zip(picked) {
-        let from = &data.train.images[at * size..(at + 1) * size];
-        recipe.augment.apply(from, data.shape(), bits, image);
-        *label = data.train.labels[at];
-    }
-}
-
-fn pick(split: &Split, picked: &[usize], size: usize) -> Split {
-    let mut out = Split::default();
-    for &at in picked {
-        out.images
-            .extend_from_slice(&split.images[at * size..(at + 1) * size]);
-        out.labels.push(split.labels[at]);
-    }
-    out
+        .collect()
 }
 
 #[cfg(test)]
@@ -413,6 +287,14 @@ mod tests {
         (spec, data, recipe)
     }
 
+    fn place(folder: &Path, resume: bool) -> Place<'_> {
+        Place {
+            folder,
+            resume,
+            command: None,
+        }
+    }
+
     #[test]
     fn a_resumed_run_ends_with_the_same_weights() {
         let (spec, data, recipe) = small();
@@ -427,16 +309,16 @@ mod tests {
             }
         }
         let killed = std::panic::catch_unwind(|| {
-            let _ = train_in(folder.path(), false, &spec, &data, &recipe, &mut Stop);
+            let _ = train_in(place(folder.path(), false), &spec, &data, &recipe, &mut Stop);
         });
         assert!(killed.is_err());
         assert_eq!(checkpoint::load(folder.path()).unwrap().meta.epoch, 1);
-        let resumed = train_in(folder.path(), true, &spec, &data, &recipe, &mut Silent).unwrap();
+        let resumed = train_in(place(folder.path(), true), &spec, &data, &recipe, &mut Silent).unwrap();
         assert_eq!(resumed.network, whole);
         assert_eq!(checkpoint::load(folder.path()).unwrap().network, whole);
 
         let other = Recipe { rate: 0.5, ..recipe };
-        let error = train_in(folder.path(), true, &spec, &data, &other, &mut Silent).unwrap_err();
+        let error = train_in(place(folder.path(), true), &spec, &data, &other, &mut Silent).unwrap_err();
         assert!(error.to_string().contains("recipe"), "{error}");
     }
 

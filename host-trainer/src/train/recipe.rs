@@ -1,30 +1,64 @@
 //! How a network is trained, as data; belongs to `train`.
 
-use super::TrainError;
+use super::{Epoch, Rule, TrainError, best};
 use crate::data::{Augment, Dataset};
 use serde::{Deserialize, Serialize};
 
+/// Names of the optimisers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Method {
+    /// Stochastic gradient descent with Nesterov momentum.
+    #[default]
+    Sgd,
+    /// Adam with the decay beside the gradient; its betas are 0.9 and 0.999.
+    #[value(name = "adamw")]
+    AdamW,
+}
+
+/// How the learning rate goes through a run, behind the warm-up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schedule {
+    /// Falls to zero along half a cosine.
+    #[default]
+    Cosine,
+    /// A tenth after half of the run, a hundredth after three quarters.
+    Step,
+    /// Rises from a 25th along half a cosine for 30 % of the run, then falls to zero along another.
+    OneCycle,
+}
+
 /// Everything that decides a run besides network and data set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct Recipe {
     /// Times every picture is seen.
     pub epochs: usize,
     /// Pictures per step.
     pub batch: usize,
-    /// Learning rate at its highest; it falls to zero along half a cosine.
+    /// How the weights follow their gradients.
+    pub optimiser: Method,
+    /// Learning rate at its highest.
     pub rate: f32,
+    /// How the learning rate changes.
+    pub schedule: Schedule,
     /// Epochs, or a part of one, in which the rate rises to its highest.
     pub warm_up: f32,
-    /// Nesterov momentum.
+    /// Nesterov momentum; `sgd` alone has it.
     pub momentum: f32,
     /// Weight decay of convolutions and head.
     pub decay: f32,
     /// Share of the labels spread over all classes.
     pub smoothing: f32,
+    /// Longest gradient, as one vector; longer ones are shortened to it; 0: any length.
+    pub clip: f32,
+    /// Epochs without a better held-out accuracy after which the run ends early; 0: it never does.
+    pub patience: usize,
     /// Random shift and flip.
     pub augment: Augment,
-    /// Share of the training split that is not trained on but measured after every epoch.
+    /// Share of the training split that is not trained on but measured after every epoch: whole people where the data set
+    /// knows them. Where it brings a validation split, any share above 0 measures that one. 0: nothing is measured.
     pub held_out: f32,
     /// Decides the weights at birth, the order of pictures, augmentation and dropout.
     pub seed: u64,
@@ -36,11 +70,15 @@ impl Default for Recipe {
         Self {
             epochs: 30,
             batch: 64,
+            optimiser: Method::Sgd,
             rate: 0.1,
+            schedule: Schedule::Cosine,
             warm_up: 0.0,
             momentum: 0.9,
             decay: 1e-4,
             smoothing: 0.0,
+            clip: 0.0,
+            patience: 0,
             augment: Augment::default(),
             held_out: 0.0,
             seed: 1,
@@ -54,16 +92,20 @@ impl Recipe {
         let pictures = Self {
             epochs: 30,
             batch: 64,
+            optimiser: Method::Sgd,
             rate: 0.1,
+            schedule: Schedule::Cosine,
             warm_up: 0.0,
             momentum: 0.9,
             decay: 1e-4,
             smoothing: 0.0,
+            clip: 0.0,
+            patience: 0,
             augment: Augment {
                 shift: data.width / 8,
                 flip: true,
             },
-            held_out: 0.0,
+            held_out: 0.1,
             seed: 1,
         };
         match data.name.as_str() {
@@ -80,12 +122,48 @@ impl Recipe {
                 augment: Augment { shift: 2, flip: true },
                 ..pictures
             },
-            _ if data.height == 1 => Self {
+            // A spectrogram's bands and a sensor's direction of time are part of what they are.
+            _ if data.height == 1 || !data.validation.is_empty() => Self {
                 augment: Augment::default(),
                 ..pictures
             },
             _ => pictures,
         }
+    }
+
+    /// How the weights follow their gradients.
+    pub fn rule(&self) -> Rule {
+        match self.optimiser {
+            Method::Sgd => Rule::Sgd {
+                momentum: self.momentum,
+                decay: self.decay,
+            },
+            Method::AdamW => Rule::AdamW {
+                beta1: 0.9,
+                beta2: 0.999,
+                epsilon: 1e-8,
+                decay: self.decay,
+            },
+        }
+    }
+
+    /// This recipe with what a TOML text says of it.
+    ///
+    /// # Errors
+    ///
+    /// Names line and field of what is no recipe.
+    pub fn with(&self, text: &str) -> Result<Self, toml::de::Error> {
+        // Read alone first: its errors show the line.
+        toml::from_str::<Self>(text)?;
+        let mut all = toml::Table::try_from(self).map_err(serde::de::Error::custom)?;
+        merge(&mut all, toml::from_str(text)?);
+        all.try_into()
+    }
+
+    /// Whether a run with this history has been patient enough.
+    pub(super) fn is_enough(&self, history: &[Epoch]) -> bool {
+        self.patience > 0
+            && best(history).is_some_and(|best| history.len().saturating_sub(best) >= self.patience)
     }
 
     /// Learning rate of step `at` of `total`, with `steps` in an epoch.
@@ -95,7 +173,15 @@ impl Recipe {
             return self.rate * (at + 1) as f32 / rise.ceil();
         }
         let done = (at as f32 - rise) / (total as f32 - rise).max(1.0);
-        self.rate * 0.5 * (1.0 + (core::f32::consts::PI * done).cos())
+        let fall = |done: f32| 0.5 * (1.0 + (core::f32::consts::PI * done).cos());
+        match self.schedule {
+            Schedule::Cosine => self.rate * 0.5 * (1.0 + (core::f32::consts::PI * done).cos()),
+            Schedule::Step if done < 0.5 => self.rate,
+            Schedule::Step if done < 0.75 => self.rate * 0.1,
+            Schedule::Step => self.rate * 0.01,
+            Schedule::OneCycle if done < 0.3 => self.rate * (1.0 - 0.96 * fall(done / 0.3)),
+            Schedule::OneCycle => self.rate * fall((done - 0.3) / 0.7),
+        }
     }
 
     /// Pictures of `count` that are not trained on.
@@ -136,6 +222,18 @@ impl Recipe {
             &self.batch,
         )?;
         ensure(
+            self.clip >= 0.0 && self.clip.is_finite(),
+            "clip",
+            "0 or above",
+            &self.clip,
+        )?;
+        ensure(
+            self.patience == 0 || self.held_out > 0.0,
+            "patience",
+            "0 where nothing is held out",
+            &self.patience,
+        )?;
+        ensure(
             self.rate > 0.0 && self.rate.is_finite(),
             "rate",
             "above 0",
@@ -168,9 +266,107 @@ impl Recipe {
     }
 }
 
+/// Puts `over` into `table`, tables inside it field by field.
+fn merge(table: &mut toml::Table, over: toml::Table) {
+    for (key, value) in over {
+        match (table.get_mut(&key), value) {
+            (Some(toml::Value::Table(inner)), toml::Value::Table(value)) => merge(inner, value),
+            (_, value) => drop(table.insert(key, value)),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_changes_what_it_names() {
+        let recipe = Recipe {
+            epochs: 7,
+            augment: Augment { shift: 2, flip: true },
+            ..Recipe::default()
+        };
+        let changed = recipe
+            .with("optimiser = \"adamw\"\nrate = 0.01\n[augment]\nflip = false\n")
+            .unwrap();
+        let expected = Recipe {
+            optimiser: Method::AdamW,
+            rate: 0.01,
+            augment: Augment {
+                shift: 2,
+                flip: false,
+            },
+            ..recipe.clone()
+        };
+        assert_eq!(changed, expected);
+        // What a run leaves is the whole recipe.
+        let text = toml::to_string(&changed).unwrap();
+        assert_eq!(Recipe::default().with(&text).unwrap(), changed);
+        let error = recipe.with("epochs = 3\nrtae = 1\n").unwrap_err().to_string();
+        assert!(error.contains("line 2") && error.contains("rtae"), "{error}");
+    }
+
+    #[test]
+    fn recipes_that_ship_are_recipes() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/recipes");
+        let mut read = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.to_str().unwrap();
+            if name.ends_with("-net.toml") {
+                crate::spec::Spec::load(name).unwrap();
+            } else {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let recipe = Recipe::default().with(&text).unwrap();
+                recipe.check(1000).unwrap();
+                read += 1;
+            }
+        }
+        assert!(read >= 4, "{read}");
+    }
+
+    #[test]
+    fn schedules_go_where_they_say() {
+        let rate = |schedule, at| {
+            let recipe = Recipe {
+                rate: 1.0,
+                schedule,
+                ..Recipe::default()
+            };
+            recipe.rate_at(at, 100, 10)
+        };
+        assert_eq!([49, 50, 75].map(|at| rate(Schedule::Step, at)), [1.0, 0.1, 0.01]);
+        let cycle = [0, 30, 99].map(|at| rate(Schedule::OneCycle, at));
+        assert!(
+            (cycle[0] - 0.04).abs() < 1e-6 && cycle[1] > 0.999 && cycle[2] < 0.01,
+            "{cycle:?}"
+        );
+    }
+
+    #[test]
+    fn patience_ends_at_no_better_epoch() {
+        let history: Vec<Epoch> = [0.5, 0.7, 0.7, 0.6]
+            .iter()
+            .zip(1..)
+            .map(|(accuracy, number)| Epoch {
+                number,
+                loss: 1.0,
+                accuracy: 0.5,
+                held_out_accuracy: Some(*accuracy),
+                rate: 0.1,
+                images_per_second: 1.0,
+                seconds: 1.0,
+            })
+            .collect();
+        assert_eq!(best(&history), Some(2));
+        let recipe = |patience| Recipe {
+            patience,
+            ..Recipe::default()
+        };
+        assert!(recipe(2).is_enough(&history) && !recipe(2).is_enough(&history[..3]));
+        assert!(!recipe(0).is_enough(&history));
+    }
 
     #[test]
     fn rate_rises_then_falls_to_zero() {

@@ -1,0 +1,92 @@
+//! `denselet report`: a run on one page.
+
+use super::{eval, print_json, progress, say};
+use crate::report::Facts;
+use crate::train::checkpoint::{self, Checkpoint};
+use crate::whole_file;
+use anyhow::Context;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// Name of the page in a run's folder.
+pub const FILE_NAME: &str = "report.html";
+
+/// Options of `denselet report`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  denselet report runs/fashion                       (writes runs/fashion/report.html)
+  denselet report runs/fashion --data ~/fashion-mnist --out fashion.html")]
+pub struct Args {
+    /// A run's folder or a checkpoint file
+    #[arg(value_name = "DIR")]
+    run: PathBuf,
+    /// Data set to test on [default: the one it was trained on]
+    #[arg(long, value_name = "NAME|DIR")]
+    data: Option<String>,
+    /// Where the page goes [default: report.html in the run's folder]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was written, and what it says.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// The page.
+    pub out: PathBuf,
+    /// Inputs of the test split.
+    pub test_images: usize,
+    /// Share right in float, 0 to 1.
+    pub float_accuracy: f64,
+    /// Share right with the device's bits, 0 to 1.
+    pub int8_accuracy: f64,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let run = checkpoint::load(&args.run)?;
+    let name = args.data.as_ref().unwrap_or(&run.meta.data);
+    let data = eval::load(name, run.network.spec.input, run.network.spec.classes)?;
+    let folder = if args.run.is_dir() {
+        &args.run
+    } else {
+        args.run.parent().unwrap_or(Path::new("."))
+    };
+    let out = args.out.clone().unwrap_or_else(|| folder.join(FILE_NAME));
+    let report = write(&run, &data, &out, args.json)?;
+    if args.json {
+        return print_json(&report);
+    }
+    say(format_args!(
+        "{}: {:.2} % in float, {:.2} % with the device's bits, on {} test images",
+        report.out.display(),
+        100.0 * report.float_accuracy,
+        100.0 * report.int8_accuracy,
+        report.test_images
+    ));
+    Ok(())
+}
+
+/// Tests a run and writes its page.
+///
+/// # Errors
+/// Where the network cannot be exported or the page cannot be written.
+pub fn write(
+    run: &Checkpoint,
+    data: &crate::data::Dataset,
+    out: &Path,
+    quiet: bool,
+) -> anyhow::Result<Report> {
+    let bar = progress(data.test.len(), "images", quiet);
+    let facts = Facts::gather(run, data, &|n| bar.inc(n as u64))?;
+    bar.finish_and_clear();
+    whole_file::write(out, facts.page()?.as_bytes()).with_context(|| format!("report {}", out.display()))?;
+    Ok(Report {
+        out: out.to_owned(),
+        test_images: data.test.len(),
+        float_accuracy: facts.float.accuracy(),
+        int8_accuracy: facts.int8.accuracy(),
+    })
+}

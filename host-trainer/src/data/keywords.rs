@@ -1,0 +1,70 @@
+//! Spoken words as log-mel pictures, frames by bands; belongs to `data`.
+
+use super::{DataError, Dataset, Split, files, idx};
+use std::path::Path;
+
+pub(super) const USUAL: &[&str] = &["data/arabic_speech_commands", "data/keywords"];
+pub(super) const ADVICE: &str = "get it as IDX files (train_logmel.idx and train_y.idx, the same with val and test, also \
+     as .gz or .xz) with classes.txt";
+
+pub(super) fn is_here(folder: &Path) -> bool {
+    files::variant(folder, "train_logmel.idx").is_some()
+}
+
+pub(super) fn load(folder: &Path) -> Result<Dataset, DataError> {
+    let path = folder.join("classes.txt");
+    let text = std::fs::read_to_string(&path).map_err(DataError::read(&path))?;
+    let classes: Vec<String> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .map(String::from)
+        .collect();
+    if classes.len() < 2 {
+        return Err(DataError::field(
+            &path,
+            "lines",
+            "a name for each of two or more classes",
+            classes.len(),
+        ));
+    }
+    let split = |part: &str| {
+        let (images, image_bytes) = files::read(folder, &format!("{part}_logmel.idx"))?;
+        let (labels, label_bytes) = files::read(folder, &format!("{part}_y.idx"))?;
+        let (pictures, labels) = idx::pair((&images, &image_bytes), (&labels, &label_bytes), classes.len())?;
+        let sides = (pictures.sides[1], pictures.sides[2]);
+        Ok((
+            images,
+            sides,
+            Split {
+                images: pictures.values,
+                labels,
+            },
+        ))
+    };
+    let (_, (height, width), train) = split("train")?;
+    let same = |part| {
+        let (path, sides, split) = split(part)?;
+        if sides == (height, width) {
+            return Ok(split);
+        }
+        let expected = format!("{height}x{width}");
+        Err(DataError::field(
+            &path,
+            "sides",
+            expected,
+            format!("{}x{}", sides.0, sides.1),
+        ))
+    };
+    Ok(Dataset {
+        name: "keywords".into(),
+        height,
+        width,
+        channels: 1,
+        train,
+        validation: same("val")?,
+        test: same("test")?,
+        classes: classes.clone(),
+        ..Dataset::default()
+    })
+}

@@ -1,0 +1,297 @@
+//! One run, epoch after epoch: which pictures are trained on, in which order, and the steps; belongs to `train`.
+
+use super::checkpoint::{Checkpoint, Meta};
+use super::{
+    Epoch, Optimiser, Position, Progress, Recipe, TrainError, accuracy, norm, parameters, trained_lengths,
+};
+use crate::data::{Dataset, Split};
+use crate::net::{Loss, Network, Pass, Score, Step};
+use crate::spec::Spec;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+/// A run between two epochs.
+pub(super) struct Run {
+    pub(super) state: Checkpoint,
+    pass: Pass,
+    gradient: Network,
+}
+
+impl Run {
+    pub(super) fn new(spec: &Spec, data: &Dataset, recipe: &Recipe) -> Result<Self, TrainError> {
+        let network = Network::new(spec, data.normalisation(), recipe.seed);
+        let meta = Meta {
+            epoch: 0,
+            data: data.name.clone(),
+            classes: data.classes.clone(),
+            encoding: data.encoding.clone(),
+            recipe: recipe.clone(),
+            history: Vec::new(),
+            command: None,
+        };
+        Self::from(
+            Checkpoint {
+                network,
+                optimiser: None,
+                meta,
+            },
+            data,
+        )
+    }
+
+    pub(super) fn resume(
+        state: Checkpoint,
+        spec: &Spec,
+        data: &Dataset,
+        recipe: &Recipe,
+    ) -> Result<Self, TrainError> {
+        let differs = |what, expected: String, found: String| {
+            if expected == found {
+                Ok(())
+            } else {
+                Err(TrainError::Resume {
+                    what,
+                    expected,
+                    found,
+                })
+            }
+        };
+        differs(
+            "network",
+            format!("{:?}", state.network.spec),
+            format!("{spec:?}"),
+        )?;
+        differs("data set", state.meta.data.clone(), data.name.clone())?;
+        differs(
+            "recipe",
+            format!("{:?}", state.meta.recipe),
+            format!("{recipe:?}"),
+        )?;
+        Self::from(state, data)
+    }
+
+    fn from(state: Checkpoint, data: &Dataset) -> Result<Self, TrainError> {
+        let spec = &state.network.spec;
+        if spec.input != data.shape() {
+            return Err(TrainError::Shape {
+                network: spec.name.clone(),
+                data: data.name.clone(),
+                expected: spec.input,
+                found: data.shape(),
+            });
+        }
+        if spec.classes != data.classes.len() {
+            return Err(TrainError::Classes {
+                network: spec.name.clone(),
+                data: data.name.clone(),
+                expected: spec.classes,
+                found: data.classes.len(),
+            });
+        }
+        let recipe = &state.meta.recipe;
+        recipe.check(data.train.len())?;
+        Ok(Self {
+            pass: Pass::training(spec, recipe.batch),
+            gradient: state.network.clone(),
+            state,
+        })
+    }
+
+    /// Trains one more epoch; `None` when all are done.
+    pub(super) fn epoch(
+        &mut self,
+        data: &Dataset,
+        progress: &mut dyn Progress,
+    ) -> Result<Option<Epoch>, TrainError> {
+        let Checkpoint {
+            network,
+            optimiser,
+            meta,
+        } = &mut self.state;
+        let recipe = &meta.recipe;
+        if meta.epoch >= recipe.epochs || recipe.is_enough(&meta.history) {
+            return Ok(None);
+        }
+        let optimiser =
+            optimiser.get_or_insert_with(|| Optimiser::new(recipe.rule(), &trained_lengths(network)));
+        let (mut order, aside) = divide(data, recipe);
+        let mut bits = generator(recipe.seed, meta.epoch as u64);
+        shuffle(&mut order, &mut bits);
+
+        let size = data.image_len();
+        let steps = order.len() / recipe.batch;
+        let mut images = vec![0; recipe.batch * size];
+        let mut labels = vec![0; recipe.batch];
+        let mut sum = Score::default();
+        let mut last_rate = 0.0;
+        let start = Instant::now();
+        for (step, picked) in order.chunks_exact(recipe.batch).enumerate() {
+            gather(data, picked, recipe, &mut bits, &mut images, &mut labels);
+            let at = Step {
+                key: bits.next_u64(),
+                loss: Loss {
+                    smoothing: recipe.smoothing,
+                    ..Loss::default()
+                },
+            };
+            let score = self.pass.step(network, &images, &labels, at, &mut self.gradient);
+            if !score.loss.is_finite() {
+                return Err(TrainError::Diverged {
+                    epoch: meta.epoch + 1,
+                    step: step + 1,
+                    loss: score.loss,
+                    rate: recipe.rate,
+                });
+            }
+            let rate = recipe.rate_at(meta.epoch * steps + step, recipe.epochs * steps, steps);
+            last_rate = rate;
+            let slices = parameters(network, &mut self.gradient);
+            let share = match recipe.clip {
+                0.0 => 1.0,
+                clip => (f64::from(clip) / norm(slices.iter().map(|slice| slice.gradient)).max(1e-12))
+                    .min(1.0) as f32,
+            };
+            optimiser.step(slices, rate, share);
+            sum.loss += score.loss;
+            sum.correct += score.correct;
+            let seen = ((step + 1) * recipe.batch) as f64;
+            progress.step(&Position {
+                epoch: meta.epoch + 1,
+                epochs: recipe.epochs,
+                step: step + 1,
+                steps,
+                batch: recipe.batch,
+                loss: sum.loss / (step + 1) as f64,
+                accuracy: sum.correct as f64 / seen,
+                images_per_second: seen / start.elapsed().as_secs_f64().max(1e-9),
+            });
+        }
+        let images_per_second = (steps * recipe.batch) as f64 / start.elapsed().as_secs_f64().max(1e-9);
+        let kept = if recipe.held_out > 0.0 && !data.validation.is_empty() {
+            Some(accuracy(network, &data.validation))
+        } else {
+            (!aside.is_empty()).then(|| accuracy(network, &pick(&data.train, &aside, size)))
+        };
+        meta.epoch += 1;
+        let done = Epoch {
+            number: meta.epoch,
+            loss: sum.loss / steps as f64,
+            accuracy: sum.correct as f64 / (steps * recipe.batch) as f64,
+            held_out_accuracy: kept,
+            rate: last_rate,
+            images_per_second,
+            seconds: start.elapsed().as_secs_f64(),
+        };
+        meta.history.push(done);
+        Ok(Some(done))
+    }
+}
+
+/// Stream that decides which pictures are held out; epochs use theirs, counted from 0.
+const HELD_OUT_STREAM: u64 = u64::MAX;
+
+fn generator(seed: u64, stream: u64) -> ChaCha8Rng {
+    let mut bits = ChaCha8Rng::seed_from_u64(seed);
+    bits.set_stream(stream);
+    bits
+}
+
+/// Numbers of the training pictures in a seeded order, and of those that are held out: none where the data set brings a
+/// validation split, whole groups where it knows them, pictures otherwise.
+fn divide(data: &Dataset, recipe: &Recipe) -> (Vec<usize>, Vec<usize>) {
+    let mut order = shuffled(data.train.len(), recipe.seed, HELD_OUT_STREAM);
+    let count = recipe.held_out(data.train.len());
+    if count == 0 || !data.validation.is_empty() {
+        return (order, Vec::new());
+    }
+    if data.groups.is_empty() {
+        let aside = order.split_off(order.len() - count);
+        return (order, aside);
+    }
+    let mut kept = BTreeSet::new();
+    let mut pictures = 0;
+    // The order is a random one of the groups too; one of them at least is trained on.
+    let groups = data.groups.iter().collect::<BTreeSet<_>>().len();
+    for &at in &order {
+        let group = data.groups[at];
+        if pictures >= count || kept.len() + 1 >= groups {
+            break;
+        }
+        if kept.insert(group) {
+            pictures += data.groups.iter().filter(|&&other| other == group).count();
+        }
+    }
+    order
+        .into_iter()
+        .partition(|&at| !kept.contains(&data.groups[at]))
+}
+
+fn shuffled(count: usize, seed: u64, stream: u64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
+    shuffle(&mut order, &mut generator(seed, stream));
+    order
+}
+
+fn shuffle(order: &mut [usize], bits: &mut ChaCha8Rng) {
+    for last in (1..order.len()).rev() {
+        let at = (u128::from(bits.next_u64()) * (last as u128 + 1)) >> 64;
+        order.swap(last, at as usize);
+    }
+}
+
+/// Copies the picked pictures, augmented, and their labels.
+fn gather(
+    data: &Dataset,
+    picked: &[usize],
+    recipe: &Recipe,
+    bits: &mut ChaCha8Rng,
+    images: &mut [u8],
+    labels: &mut [u16],
+) {
+    let size = data.image_len();
+    for ((image, label), &at) in images.chunks_exact_mut(size).zip(labels).zip(picked) {
+        let from = &data.train.images[at * size..(at + 1) * size];
+        recipe.augment.apply(from, data.shape(), bits, image);
+        *label = data.train.labels[at];
+    }
+}
+
+fn pick(split: &Split, picked: &[usize], size: usize) -> Split {
+    let mut out = Split::default();
+    for &at in picked {
+        out.images
+            .extend_from_slice(&split.images[at * size..(at + 1) * size]);
+        out.labels.push(split.labels[at]);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_held_out_whole() {
+        let mut data = Dataset::load("digits", None).unwrap();
+        data.train = data.train.first(100);
+        data.groups = (0..100).map(|at| at / 10).collect();
+        let recipe = Recipe {
+            held_out: 0.15,
+            ..Recipe::for_data(&data)
+        };
+        let (order, aside) = divide(&data, &recipe);
+        // Fifteen pictures are two groups of ten.
+        assert_eq!((order.len(), aside.len()), (80, 20));
+        assert!(
+            order
+                .iter()
+                .all(|a| aside.iter().all(|b| data.groups[*a] != data.groups[*b]))
+        );
+        data.groups.clear();
+        assert_eq!(divide(&data, &recipe).1.len(), 15);
+        data.validation = data.test.clone();
+        assert_eq!(divide(&data, &recipe).0.len(), 100);
+    }
+}

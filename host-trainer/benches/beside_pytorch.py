@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Times training steps of PyTorch and of denselet in turns, on the same network, batch and threads.
 
-    python3 -m venv /tmp/torch && /tmp/torch/bin/pip install torch numpy
+    python3 -m venv torch-env && torch-env/bin/pip install torch numpy
     cargo build --release -p denselet-train
-    /tmp/torch/bin/python host-trainer/benches/beside_pytorch.py --net d1 --batch 64 --turns 3
+    torch-env/bin/python host-trainer/benches/beside_pytorch.py --net d1 --batch 64 --turns 3
 
 Each turn runs one process of either side: forward, backward and SGD with Nesterov momentum, float32, two threads. PyTorch
 runs channels_last and contiguous, with glibc told to keep its memory between steps (MALLOC_TRIM_THRESHOLD_,

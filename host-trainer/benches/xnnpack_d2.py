@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Network D2 on the host, int8: TensorFlow Lite's XNNPACK and denselet in turns.
 
-    python3 -m venv /tmp/tflite && /tmp/tflite/bin/pip install tensorflow-cpu ai-edge-litert
+    python3 -m venv tflite-env && tflite-env/bin/pip install tensorflow-cpu ai-edge-litert
     cargo bench -p denselet-train --bench host --no-run
-    /tmp/tflite/bin/python host-trainer/benches/xnnpack_d2.py --turns 3
+    tflite-env/bin/python host-trainer/benches/xnnpack_d2.py --turns 3
 
 Two threads in all, in whichever way is fastest for each side: XNNPACK with one and two threads, one image and 16 at a time, and two
 processes of one thread. Both forms of the network are measured: as the converter makes it, and tuned (every batch norm that

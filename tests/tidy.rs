@@ -27,9 +27,6 @@ const KNOWS: [(&str, &str); 1] = [("error", "format")];
 /// Lines that a file may have, tests included.
 const LONGEST: usize = 500;
 
-/// Files that wait to be split, and the lines they may have until then. This list only gets shorter.
-const TOO_LONG: [(&str, usize); 0] = [];
-
 /// Where code may ask for an instruction set: one file of the runtime, the boards, one file of the trainer.
 const TARGET_CODE: [&str; 3] = [
     "core/src/kernel/arch/mod.rs",
@@ -188,12 +185,8 @@ fn files_are_short_and_say_what_they_are() {
     let mut complaints = Vec::new();
     for source in rust() {
         let lines = source.text.lines().count();
-        let longest = TOO_LONG
-            .iter()
-            .find(|(path, _)| *path == source.path)
-            .map_or(LONGEST, |(_, lines)| *lines);
-        if lines > longest {
-            complaints.push(format!("{}: {lines} lines, {longest} at most", source.path));
+        if lines > LONGEST {
+            complaints.push(format!("{}: {lines} lines, {LONGEST} at most", source.path));
         }
         let starts = source.text.starts_with("//!") || source.text.starts_with("#![doc");
         if !starts {

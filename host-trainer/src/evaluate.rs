@@ -31,6 +31,17 @@ pub fn logits(blob: &Blob, images: &[u8], done: &(dyn Fn(usize) + Sync)) -> Resu
     Ok(chunks.concat())
 }
 
+/// The class of the largest logit, the first of them where several are equal, as a device says it.
+pub fn largest<T: PartialOrd>(logits: &[T]) -> usize {
+    let mut best = 0;
+    for (class, logit) in logits.iter().enumerate() {
+        if *logit > logits[best] {
+            best = class;
+        }
+    }
+    best
+}
+
 /// How predictions compare with labels.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Confusion {
@@ -39,19 +50,13 @@ pub struct Confusion {
 }
 
 impl Confusion {
-    /// Counts predictions, the class of the largest logit (the first of them where several are equal).
+    /// Counts predictions, each the class that [`largest`] names.
     pub fn new<T: PartialOrd>(logits: &[T], labels: &[u16], classes: usize) -> Self {
         let mut counts = vec![vec![0; classes]; classes];
         for (row, &label) in logits.chunks_exact(classes).zip(labels) {
-            let mut best = 0;
-            for (class, logit) in row.iter().enumerate() {
-                if *logit > row[best] {
-                    best = class;
-                }
-            }
             if let Some(count) = counts
                 .get_mut(usize::from(label))
-                .and_then(|row| row.get_mut(best))
+                .and_then(|counts| counts.get_mut(largest(row)))
             {
                 *count += 1;
             }

@@ -38,15 +38,16 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// # Errors
 /// What the system says, with the path in front.
 pub fn clear(folder: &Path) -> io::Result<()> {
+    let named =
+        |path: &Path, error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
     let Ok(entries) = std::fs::read_dir(folder) else {
         return Ok(()); // not there yet
     };
     for entry in entries {
-        let path = entry?.path();
+        let path = entry.map_err(|error| named(folder, error))?.path();
         let name = path.file_name().map(|name| name.to_string_lossy());
         if name.is_some_and(|name| name.starts_with(PREFIX)) {
-            std::fs::remove_file(&path)
-                .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
+            std::fs::remove_file(&path).map_err(|error| named(&path, error))?;
         }
     }
     Ok(())

@@ -200,11 +200,7 @@ fn print(report: &Report, outcome: &Outcome) {
 /// The picture: test images with what the integer runtime says of each.
 fn draw(path: &Path, report: &Report, data: &Dataset, logits: &[i32]) -> anyhow::Result<()> {
     let classes = data.classes.len();
-    let best = |row: &[i32]| {
-        let largest = row.iter().max();
-        row.iter().position(|logit| Some(logit) == largest).unwrap_or(0)
-    };
-    let predictions: Vec<usize> = logits.chunks_exact(classes).map(best).collect();
+    let predictions: Vec<usize> = logits.chunks_exact(classes).map(evaluate::largest).collect();
     let lines = [
         format!(
             "{:.2} % of {} test images right in int8 ({:.2} % in float)",

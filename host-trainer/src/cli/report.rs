@@ -26,6 +26,9 @@ pub struct Args {
     /// Where the page goes [default: report.html in the run's folder]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Of a run's folder take the last network, not the one with the highest held-out accuracy
+    #[arg(long)]
+    last: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -46,7 +49,7 @@ pub struct Report {
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let run = checkpoint::load(&args.run)?;
+    let run = checkpoint::load_chosen(&args.run, args.last)?;
     let name = args.data.as_ref().unwrap_or(&run.meta.data);
     let data = eval::load(name, run.network.spec.input, run.network.spec.classes)?;
     let folder = if args.run.is_dir() {

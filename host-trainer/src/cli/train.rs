@@ -3,7 +3,7 @@
 use super::{print_json, say};
 use crate::data::Dataset;
 use crate::spec::Spec;
-use crate::train::checkpoint::{self, Checkpoint};
+use crate::train::checkpoint;
 use crate::train::{self, Epoch, Method, Place, Position, Progress, Recipe, Schedule};
 use crate::whole_file;
 use anyhow::Context;
@@ -25,13 +25,15 @@ const RECIPE_NAME: &str = "recipe.toml";
   denselet train --net d1 --data fashion-mnist --recipe mine.toml --lr 0.05    (the flag wins)
   denselet train --net d2 --data cifar10 --out runs/cifar --resume    (goes on where it was stopped)
 
-A run's folder holds checkpoint.safetensors (the last epoch), best.safetensors (the highest held-out accuracy), recipe.toml and log.csv.")]
+A run's folder holds checkpoint.safetensors (the last epoch), best.safetensors (the highest held-out accuracy), recipe.toml,
+log.csv and report.html.")]
 pub struct Args {
     /// A preset's name or a TOML file
     #[arg(long, value_name = "NAME|FILE")]
     net: String,
-    /// `digits`, `fashion-mnist`, `cifar10`, `har`, `keywords`, a folder that holds one of them, or a folder of PNG or JPEG files by class
-    #[arg(long, value_name = "NAME|DIR")]
+    /// `digits`, `fashion-mnist`, `cifar10`, `har`, `keywords`, a folder that holds one of them, NumPy arrays (.npz, or a folder of
+    /// .npy), a table (.csv), or a folder of PNG or JPEG files by class
+    #[arg(long, value_name = "NAME|DIR|FILE")]
     data: String,
     /// A TOML file with fields of a recipe; what it leaves out depends on the data, and flags win over it
     #[arg(long, value_name = "FILE")]
@@ -151,14 +153,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         resume: args.resume,
         command: Some(&command),
     };
-    let done = train::train_in(place, &spec, &data, &recipe, &mut watch)?;
+    train::train_in(place, &spec, &data, &recipe, &mut watch)?;
     let images_per_second = watch.images_per_second;
     watch.finish();
     let chosen = checkpoint::choose(&folder, false);
-    let run = Checkpoint {
-        network: checkpoint::load(&chosen)?.network,
-        ..done
-    };
+    let run = checkpoint::load_chosen(&folder, false)?;
     let last = run.meta.history.last().context("a run of no epochs")?;
     let page = folder.join(super::report::FILE_NAME);
     let page = super::report::write(&run, &data, &page, args.json)
@@ -174,7 +173,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         train_accuracy: last.accuracy,
         held_out_accuracy: last.held_out_accuracy,
         test_images: data.test.len(),
-        test_accuracy: train::accuracy(&run.network, &data.test),
+        // The page has it already, where there is one.
+        test_accuracy: page.as_ref().map_or_else(
+            || train::accuracy(&run.network, &data.test),
+            |page| page.float_accuracy,
+        ),
         int8_accuracy: page.as_ref().map(|page| page.int8_accuracy),
         images_per_second,
         seconds: start.elapsed().as_secs_f64(),
@@ -201,11 +204,13 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// This command as it could be given again: the program by its name, words with spaces in quotes.
+/// This command as it could be given again: the program by its name, words that a shell would take apart in quotes.
 fn command_line() -> String {
     let words = std::env::args().skip(1).map(|word| {
-        let is_plain =
-            !word.is_empty() && !word.contains(|c: char| c.is_whitespace() || "'\"\\$".contains(c));
+        let is_plain = !word.is_empty()
+            && word
+                .chars()
+                .all(|c| c.is_alphanumeric() || "-_./:=,+@%".contains(c));
         if is_plain {
             word
         } else {

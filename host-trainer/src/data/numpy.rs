@@ -96,10 +96,8 @@ impl Source {
         let read = match self {
             Self::Folder(folder) => {
                 let path = folder.join(&file);
-                File::open(&path)
-                    .map_err(DataError::read(&path))?
-                    .take(LARGEST)
-                    .read_to_end(&mut bytes)
+                let mut opened = File::open(&path).map_err(DataError::read(&path))?.take(LARGEST);
+                opened.read_to_end(&mut bytes)
             }
             Self::Archive(archive) => {
                 let entry = archive

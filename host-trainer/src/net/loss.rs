@@ -57,12 +57,9 @@ impl Loss<'_> {
             };
             let pull = self.teacher.map(|teacher| {
                 let said = &teacher.logits[at * classes..][..classes];
-                score.loss += teacher.distance(row, said);
-                (
-                    teacher,
-                    Soft::new(row, teacher.temperature),
-                    Soft::new(said, teacher.temperature),
-                )
+                let soft = [&*row, said].map(|logits| Soft::new(logits, teacher.temperature));
+                score.loss += teacher.distance([&*row, said], &soft);
+                (teacher, soft)
             });
             let weight = self
                 .teacher
@@ -74,7 +71,7 @@ impl Loss<'_> {
                 let log = f64::from(*value - largest) - sum.ln();
                 score.loss -= f64::from(weight) * f64::from(target) * log;
                 let mut gradient = weight * (log.exp() as f32 - target);
-                if let Some((teacher, own, said)) = &pull {
+                if let Some((teacher, [own, said])) = &pull {
                     let apart = own.log(*value).exp() - said.log(teacher.logits[at * classes + class]).exp();
                     gradient += teacher.weight * teacher.temperature * apart as f32;
                 }
@@ -88,11 +85,7 @@ impl Loss<'_> {
 
 impl Teacher<'_> {
     /// Share times Kullback-Leibler distance of one picture, times the squared temperature, so that its gradients stay as large.
-    fn distance(&self, own: &[f32], said: &[f32]) -> f64 {
-        let (soft_own, soft_said) = (
-            Soft::new(own, self.temperature),
-            Soft::new(said, self.temperature),
-        );
+    fn distance(&self, [own, said]: [&[f32]; 2], [soft_own, soft_said]: &[Soft; 2]) -> f64 {
         let terms = own.iter().zip(said).map(|(own, said)| {
             let log = soft_said.log(*said);
             log.exp() * (log - soft_own.log(*own))

@@ -53,7 +53,7 @@ impl<'f> Facts<'f> {
         let blob = Blob::new(&export::export(network, &images, order)?)?;
         let (test, classes) = (&data.test, network.spec.classes);
         let logits = evaluate::logits(&blob, &test.images, done)?;
-        let said = logits.chunks_exact(classes).map(largest).collect();
+        let said = logits.chunks_exact(classes).map(evaluate::largest).collect();
         Ok(Self {
             float: Confusion::new(&network.logits(&test.images, test.len()), &test.labels, classes),
             int8: Confusion::new(&logits, &test.labels, classes),
@@ -83,17 +83,6 @@ impl<'f> Facts<'f> {
             .filter(move |(_, pair)| *pair == (label, &said))
             .map(|(at, _)| at)
     }
-}
-
-/// The first class whose logit no other one passes.
-fn largest(logits: &[i32]) -> usize {
-    let mut best = 0;
-    for (class, logit) in logits.iter().enumerate() {
-        if *logit > logits[best] {
-            best = class;
-        }
-    }
-    best
 }
 
 #[cfg(test)]

@@ -3,14 +3,14 @@
 //! Tensors carry their names in the network; what the optimiser remembers lies beside them, under `velocity.` or under
 //! `mean.` and `square.`. Everything else is one JSON text in the file's metadata, under `denselet`.
 
+use super::tensor_file::{Out, fill};
 use super::{Epoch, Optimiser, Recipe};
 use crate::data::Encoding;
 use crate::net::{Conv, Network, Normalisation, Tensor};
 use crate::spec::{Spec, SpecError};
 use crate::whole_file;
-use safetensors::{Dtype, SafeTensorError, SafeTensors, View};
+use safetensors::{SafeTensorError, SafeTensors};
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -116,37 +116,6 @@ struct Header {
     meta: Meta,
 }
 
-/// One tensor on its way to a file.
-struct Out {
-    shape: Vec<usize>,
-    bytes: Vec<u8>,
-}
-
-impl Out {
-    fn new(shape: Vec<usize>, values: &[f32]) -> Self {
-        let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        Self { shape, bytes }
-    }
-}
-
-impl View for Out {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.bytes)
-    }
-
-    fn data_len(&self) -> usize {
-        self.bytes.len()
-    }
-}
-
 /// Whether a folder holds a run's checkpoint.
 pub fn is_here(folder: &Path) -> bool {
     folder.join(FILE_NAME).is_file()
@@ -163,6 +132,23 @@ pub fn choose(run: &Path, last: bool) -> PathBuf {
     } else {
         run.join(FILE_NAME)
     }
+}
+
+/// The network that [`choose`] names, with what the last checkpoint knows of the whole run.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn load_chosen(run: &Path, last: bool) -> Result<Checkpoint, CheckpointError> {
+    let whole = load(run)?;
+    let chosen = choose(run, last);
+    if chosen == choose(run, true) {
+        return Ok(whole);
+    }
+    Ok(Checkpoint {
+        network: load(&chosen)?.network,
+        ..whole
+    })
 }
 
 /// Takes away what an earlier run in the folder left as its best.
@@ -378,36 +364,6 @@ fn add_biases(network: &mut Network, file: &SafeTensors<'_>) {
     }
 }
 
-/// Reads one tensor of the file.
-fn fill(
-    path: &Path,
-    file: &SafeTensors<'_>,
-    name: &str,
-    shape: &[usize],
-    values: &mut [f32],
-) -> Result<(), CheckpointError> {
-    let field = |expected: String, found: String| CheckpointError::Field {
-        path: path.to_owned(),
-        field: name.to_owned(),
-        expected,
-        found,
-    };
-    let view = file
-        .tensor(name)
-        .map_err(|_| field("a tensor".into(), "none".into()))?;
-    if view.dtype() != Dtype::F32 || view.shape() != shape {
-        let found = format!("{:?} {:?}", view.dtype(), view.shape());
-        return Err(field(format!("F32 {shape:?}"), found));
-    }
-    for (value, bytes) in values.iter_mut().zip(view.data().as_chunks::<4>().0) {
-        *value = f32::from_le_bytes(*bytes);
-    }
-    match values.iter().find(|value| !value.is_finite()) {
-        Some(value) => Err(field("finite numbers".into(), value.to_string())),
-        None => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::{parameters, trained_lengths};
@@ -445,6 +401,22 @@ mod tests {
             optimiser: Some(optimiser),
             meta,
         }
+    }
+
+    #[test]
+    fn the_best_network_comes_with_the_whole_history() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut run = some();
+        run.save(folder.path()).unwrap();
+        assert_eq!(load_chosen(folder.path(), false).unwrap(), run);
+        run.save_best(folder.path()).unwrap();
+        let best = run.network.clone();
+        run.network.head.weight.fill(0.25);
+        run.meta.epoch = 3;
+        run.save(folder.path()).unwrap();
+        assert_eq!(load_chosen(folder.path(), true).unwrap(), run);
+        let chosen = load_chosen(folder.path(), false).unwrap();
+        assert_eq!((chosen.network, chosen.meta.epoch), (best, 3));
     }
 
     #[test]

@@ -8,11 +8,13 @@ mod log;
 mod optimiser;
 mod recipe;
 mod run;
+mod tensor_file;
 
 pub use optimiser::{Optimiser, Parameters, Rule, norm};
 pub use recipe::{Method, Recipe, Schedule};
 
 use crate::data::{Dataset, Split};
+use crate::evaluate::Confusion;
 use crate::net::{Network, Role, Tensor};
 use crate::spec::{Input, Spec};
 use crate::whole_file;
@@ -236,15 +238,7 @@ pub fn best(history: &[Epoch]) -> Option<usize> {
 /// Share of a split's pictures that `network` classifies correctly, 0 to 1.
 pub fn accuracy(network: &Network, split: &Split) -> f64 {
     let logits = network.logits(&split.images, split.len());
-    let classes = network.spec.classes;
-    let right = logits
-        .chunks_exact(classes)
-        .zip(&split.labels)
-        .filter(|(row, label)| {
-            let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            row.iter().position(|v| *v == largest) == Some(usize::from(**label))
-        });
-    right.count() as f64 / split.len().max(1) as f64
+    Confusion::new(&logits, &split.labels, network.spec.classes).accuracy()
 }
 
 /// Lengths of a network's trained tensors, in their order.

@@ -1,0 +1,48 @@
+//! Batches, prepared one ahead by a thread of their own while the network learns from the last; belongs to `train`.
+//!
+//! The thread draws every random number of an epoch in the order in which one thread would, so the batches are the same.
+
+use super::Recipe;
+use crate::data::Dataset;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::Rng;
+use std::sync::mpsc::SyncSender;
+
+/// Batches that wait at most.
+pub(super) const AHEAD: usize = 2;
+
+/// Pictures of one step.
+pub(super) struct Batch {
+    /// Raw bytes, NHWC, augmented.
+    pub(super) images: Vec<u8>,
+    /// One per picture.
+    pub(super) labels: Vec<u16>,
+    /// Decides what is dropped in this step.
+    pub(super) key: u64,
+}
+
+/// Prepares an epoch's batches in this order and sends them, until all are sent or nobody takes them any more.
+pub(super) fn prepare(
+    data: &Dataset,
+    order: &[usize],
+    recipe: &Recipe,
+    mut bits: ChaCha8Rng,
+    sender: &SyncSender<Batch>,
+) {
+    let size = data.image_len();
+    for picked in order.chunks_exact(recipe.batch) {
+        let mut images = vec![0; picked.len() * size];
+        for (image, &at) in images.chunks_exact_mut(size).zip(picked) {
+            let from = &data.train.images[at * size..(at + 1) * size];
+            recipe.augment.apply(from, data.shape(), &mut bits, image);
+        }
+        let batch = Batch {
+            images,
+            labels: picked.iter().map(|&at| data.train.labels[at]).collect(),
+            key: bits.next_u64(),
+        };
+        if sender.send(batch).is_err() {
+            return;
+        }
+    }
+}

@@ -8,6 +8,7 @@ pub mod demo;
 pub mod eval;
 pub mod export;
 pub mod export_onnx;
+pub mod flags;
 pub mod import;
 pub mod inspect;
 pub mod profile;

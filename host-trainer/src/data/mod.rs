@@ -11,7 +11,8 @@ mod idx;
 mod keywords;
 mod resize;
 
-pub use augment::Augment;
+pub(crate) use augment::mix;
+pub use augment::{Augment, Fill, Ground};
 
 use crate::net::Normalisation;
 use crate::spec::Input;

@@ -334,6 +334,14 @@ mod tests {
             held_out: 0.1,
             dropout: Some(0.1),
             class_weights: Some(ClassWeights::By(Balance::Balanced)),
+            augment: crate::data::Augment {
+                cutout: 2,
+                operations: 1,
+                magnitude: 0.2,
+                mixup: 0.2,
+                cutmix: 1.0,
+                ..recipe.augment
+            },
             ..recipe
         };
         let folder = tempfile::tempdir().unwrap();

@@ -289,7 +289,10 @@ impl Recipe {
             "from 0 to 1",
             &weight,
         )?;
-        self.augment.check()
+        match self.augment.wrong() {
+            Some((field, expected, found)) => ensure(false, field, expected, &found),
+            None => Ok(()),
+        }
     }
 }
 

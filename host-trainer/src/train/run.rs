@@ -6,7 +6,7 @@ use super::{
     Epoch, Optimiser, Position, Progress, Recipe, TrainError, accuracy, average, norm, parameters, target,
     trained_lengths,
 };
-use crate::data::{Dataset, Split};
+use crate::data::{Dataset, Ground, Split};
 use crate::net::{Loss, Network, Pass, Score, Step};
 use crate::spec::Spec;
 use rand_chacha::ChaCha8Rng;
@@ -141,11 +141,22 @@ impl Run {
         let mut sum = Score::default();
         let mut last_rate = 0.0;
         let start = Instant::now();
+        let more = generator(recipe.seed, AUGMENT_STREAM + meta.epoch as u64);
+        let ground = &Ground::new(data, &network.input);
         let (sender, batches) = sync_channel(batch::AHEAD);
         std::thread::scope(|scope| -> Result<(), TrainError> {
             let order = &order;
-            scope.spawn(move || batch::prepare(data, order, recipe, bits, &sender));
-            for (step, Batch { images, labels, key }) in batches.into_iter().enumerate() {
+            scope.spawn(move || batch::prepare(data, order, recipe, ground, bits, more, &sender));
+            for (
+                step,
+                Batch {
+                    images,
+                    labels,
+                    shares,
+                    key,
+                },
+            ) in batches.into_iter().enumerate()
+            {
                 let said = self
                     .teacher
                     .as_ref()
@@ -154,7 +165,7 @@ impl Run {
                     key,
                     loss: Loss {
                         smoothing: recipe.smoothing,
-                        shares: None,
+                        shares: shares.as_deref(),
                         class_weights: class_weights.as_deref(),
                         teacher: said.as_deref().map(|said| recipe.distil.lesson(said)),
                     },
@@ -220,6 +231,8 @@ impl Run {
 
 /// Stream that decides which pictures are held out; epochs use theirs, counted from 0.
 const HELD_OUT_STREAM: u64 = u64::MAX;
+/// Added to an epoch's number: stream of what augmentation draws besides place.
+const AUGMENT_STREAM: u64 = 1 << 32;
 
 fn generator(seed: u64, stream: u64) -> ChaCha8Rng {
     let mut bits = ChaCha8Rng::seed_from_u64(seed);

@@ -131,8 +131,20 @@ impl Distil {
     }
 }
 
-/// Whether the recipe's class weights are for the data set's classes.
+/// Whether the recipe's class weights are for the data set's classes, and something of its pictures is left uncovered.
 pub(super) fn check(recipe: &Recipe, data: &Dataset) -> Result<(), TrainError> {
+    for (field, mask, side) in [
+        ("augment.mask_rows", recipe.augment.mask_rows, data.height),
+        ("augment.mask_columns", recipe.augment.mask_columns, data.width),
+    ] {
+        if mask > 0 && mask >= side {
+            return Err(TrainError::Recipe {
+                field,
+                expected: "0, or fewer than a picture has",
+                found: mask.to_string(),
+            });
+        }
+    }
     match &recipe.class_weights {
         Some(weights) if !weights.fit(data.classes.len()) => Err(TrainError::Recipe {
             field: "class_weights",
@@ -157,6 +169,23 @@ mod tests {
         // What is held out does not count.
         let weights = ClassWeights::By(Balance::Balanced).of(&data, &[0, 3, 4]);
         assert_eq!(weights, [1.0; 3]);
+    }
+
+    #[test]
+    fn what_does_not_fit_the_data_is_named() {
+        let data = Dataset::load("digits", None).unwrap();
+        let message = |text: &str| {
+            let recipe = Recipe::default().with(text).unwrap();
+            check(&recipe, &data).map_err(|error| error.to_string())
+        };
+        assert_eq!(
+            message("class_weights = \"balanced\"\n[augment]\nmask_rows = 7"),
+            Ok(())
+        );
+        assert!(message("class_weights = [1.0]").is_err_and(|text| text.contains("`class_weights`")));
+        assert!(
+            message("[augment]\nmask_columns = 8").is_err_and(|text| text.contains("`augment.mask_columns`"))
+        );
     }
 
     #[test]

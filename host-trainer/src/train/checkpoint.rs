@@ -3,14 +3,14 @@
 //! Tensors carry their names in the network; what the optimiser remembers lies beside them, under `velocity.` or under
 //! `mean.` and `square.`; where the network is an average, the weights that steps change lie under `raw.`. Everything else is one JSON text in the file's metadata, under `denselet`.
 
+use super::tensor_file::{Out, fill};
 use super::{Epoch, Optimiser, Recipe};
 use crate::data::Encoding;
 use crate::net::{Conv, Network, Normalisation, Tensor};
 use crate::spec::{Spec, SpecError};
 use crate::whole_file;
-use safetensors::{Dtype, SafeTensorError, SafeTensors, View};
+use safetensors::{SafeTensorError, SafeTensors};
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -118,37 +118,6 @@ struct Header {
     #[serde(default)]
     steps: u64,
     meta: Meta,
-}
-
-/// One tensor on its way to a file.
-struct Out {
-    shape: Vec<usize>,
-    bytes: Vec<u8>,
-}
-
-impl Out {
-    fn new(shape: Vec<usize>, values: &[f32]) -> Self {
-        let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        Self { shape, bytes }
-    }
-}
-
-impl View for Out {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.bytes)
-    }
-
-    fn data_len(&self) -> usize {
-        self.bytes.len()
-    }
 }
 
 /// Whether a folder holds a run's checkpoint.
@@ -407,36 +376,6 @@ fn add_biases(network: &mut Network, file: &SafeTensors<'_>) {
         if let Some(transition) = &mut block.transition {
             add(&mut transition.conv, format!("blocks.{b}.transition.conv"));
         }
-    }
-}
-
-/// Reads one tensor of the file.
-fn fill(
-    path: &Path,
-    file: &SafeTensors<'_>,
-    name: &str,
-    shape: &[usize],
-    values: &mut [f32],
-) -> Result<(), CheckpointError> {
-    let field = |expected: String, found: String| CheckpointError::Field {
-        path: path.to_owned(),
-        field: name.to_owned(),
-        expected,
-        found,
-    };
-    let view = file
-        .tensor(name)
-        .map_err(|_| field("a tensor".into(), "none".into()))?;
-    if view.dtype() != Dtype::F32 || view.shape() != shape {
-        let found = format!("{:?} {:?}", view.dtype(), view.shape());
-        return Err(field(format!("F32 {shape:?}"), found));
-    }
-    for (value, bytes) in values.iter_mut().zip(view.data().as_chunks::<4>().0) {
-        *value = f32::from_le_bytes(*bytes);
-    }
-    match values.iter().find(|value| !value.is_finite()) {
-        Some(value) => Err(field("finite numbers".into(), value.to_string())),
-        None => Ok(()),
     }
 }
 

@@ -11,6 +11,7 @@ mod optimiser;
 mod recipe;
 mod run;
 mod target;
+mod tensor_file;
 
 pub use optimiser::{Optimiser, Parameters, Rule, norm};
 pub use recipe::{Method, Recipe, Schedule};

@@ -343,6 +343,21 @@ mod tests {
     }
 
     #[test]
+    fn numbers_out_of_range_are_named() {
+        for (text, field) in [
+            ("average = 1.0", "average"),
+            ("dropout = -0.1", "dropout"),
+            ("[distil]\ntemperature = 0.0", "distil.temperature"),
+            ("[distil]\nweight = 1.5", "distil.weight"),
+            ("[augment]\nmixup = -1.0", "augment.mixup"),
+            ("[augment]\nmagnitude = 2.0", "augment.magnitude"),
+        ] {
+            let error = Recipe::default().with(text).unwrap().check(1000).unwrap_err();
+            assert!(error.to_string().contains(&format!("`{field}`")), "{error}");
+        }
+    }
+
+    #[test]
     fn recipes_that_ship_are_recipes() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/recipes");
         let mut read = 0;

@@ -239,6 +239,7 @@ fn save(args: &Args, imported: Imported, data: Option<&Dataset>) -> anyhow::Resu
             command: None,
         },
         network,
+        raw: None,
         optimiser: None,
     };
     Ok(checkpoint.save(&args.out)?)

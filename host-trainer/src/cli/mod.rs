@@ -8,6 +8,7 @@ pub mod demo;
 pub mod eval;
 pub mod export;
 pub mod export_onnx;
+pub mod flags;
 pub mod import;
 pub mod inspect;
 pub mod profile;
@@ -33,7 +34,7 @@ pub enum Command {
     /// The whole path on the digits that ship with denselet.
     Demo(demo::Args),
     /// Train a network.
-    Train(train::Args),
+    Train(Box<train::Args>),
     /// Import a network trained with Keras or PyTorch.
     Import(import::Args),
     /// Write a trained network as ONNX, or as a PyTorch state dict.

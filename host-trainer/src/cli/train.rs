@@ -1,5 +1,6 @@
 //! `denselet train`: trains a network on a data set.
 
+use super::flags::Flags;
 use super::{print_json, say};
 use crate::data::Dataset;
 use crate::spec::Spec;
@@ -81,6 +82,8 @@ pub struct Args {
     /// [default: 0.1]
     #[arg(long, value_name = "SHARE", alias = "hold-out")]
     held_out: Option<f32>,
+    #[command(flatten)]
+    flags: Flags,
     /// Resize pictures to what the network takes
     #[arg(long)]
     resize: bool,
@@ -249,6 +252,7 @@ fn recipe(args: &Args, folder: &Path, data: &Dataset) -> anyhow::Result<Recipe> 
     recipe.smoothing = args.smoothing.unwrap_or(recipe.smoothing);
     recipe.held_out = args.held_out.unwrap_or(recipe.held_out);
     recipe.seed = args.seed.unwrap_or(recipe.seed);
+    args.flags.put(&mut recipe);
     recipe.check(data.train.len())?;
     Ok(recipe)
 }

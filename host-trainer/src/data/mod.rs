@@ -14,7 +14,8 @@ mod numpy;
 mod resize;
 mod table;
 
-pub use augment::Augment;
+pub(crate) use augment::mix;
+pub use augment::{Augment, Fill, Ground};
 
 use crate::net::Normalisation;
 use crate::spec::Input;

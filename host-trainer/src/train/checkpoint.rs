@@ -1,7 +1,7 @@
 //! A trained or half-trained network as one safetensors file, written whole or not at all; belongs to `train`.
 //!
 //! Tensors carry their names in the network; what the optimiser remembers lies beside them, under `velocity.` or under
-//! `mean.` and `square.`. Everything else is one JSON text in the file's metadata, under `denselet`.
+//! `mean.` and `square.`; where the network is an average, the weights that steps change lie under `raw.`. Everything else is one JSON text in the file's metadata, under `denselet`.
 
 use super::tensor_file::{Out, fill};
 use super::{Epoch, Optimiser, Recipe};
@@ -22,6 +22,8 @@ pub const BEST_NAME: &str = "best.safetensors";
 const KEY: &str = "denselet";
 /// Counts changes of the metadata.
 const VERSION: u32 = 1;
+/// In front of the names of tensors that steps change where the others are their average.
+const RAW: &str = "raw.";
 
 /// Why a checkpoint cannot be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -97,8 +99,10 @@ pub struct Meta {
 /// A network between two epochs, and all it takes to go on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
-    /// The network.
+    /// The network, as it is measured and exported.
     pub network: Network,
+    /// What steps change, where `network` is its moving average.
+    pub raw: Option<Network>,
     /// The optimiser, for the network's trained tensors in their order; networks made elsewhere have none.
     pub optimiser: Option<Optimiser>,
     /// Everything else.
@@ -194,6 +198,7 @@ impl Checkpoint {
     pub(super) fn save_best(&self, folder: &Path) -> Result<(), CheckpointError> {
         let alone = Self {
             network: self.network.clone(),
+            raw: None,
             optimiser: None,
             meta: self.meta.clone(),
         };
@@ -220,6 +225,13 @@ impl Checkpoint {
         let mut tensors: Vec<(String, Out)> = (network.tensors().into_iter())
             .map(|tensor| (tensor.name, Out::new(tensor.shape, tensor.values)))
             .collect();
+        let mut raw = self.raw.clone();
+        for tensor in raw.iter_mut().flat_map(Network::tensors) {
+            tensors.push((
+                format!("{RAW}{}", tensor.name),
+                Out::new(tensor.shape, tensor.values),
+            ));
+        }
         for (memory, slices) in self.optimiser.iter().flat_map(Optimiser::memory) {
             let trained = network.tensors().into_iter().filter(Tensor::is_trained);
             tensors.extend(trained.zip(slices).map(|(tensor, values)| {
@@ -309,6 +321,17 @@ fn read(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointError> {
     for tensor in tensors {
         fill(path, &file, &tensor.name, &tensor.shape, tensor.values)?;
     }
+    let mut raw = (file.names().iter().any(|name| name.starts_with(RAW))).then(|| network.clone());
+    for tensor in raw.iter_mut().flat_map(Network::tensors) {
+        fill(
+            path,
+            &file,
+            &format!("{RAW}{}", tensor.name),
+            &tensor.shape,
+            tensor.values,
+        )?;
+        expected += 1;
+    }
     let rule = meta.recipe.rule();
     let is_memory =
         |name: &str| (rule.memories().iter()).any(|memory| name.starts_with(&format!("{memory}.")));
@@ -333,11 +356,20 @@ fn read(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointError> {
         }
         optimiser = Some(Optimiser::restored(rule, steps, memory));
     }
+    if optimiser.is_some() && raw.is_some() != meta.recipe.average.is_some() {
+        let found = if raw.is_some() { "some" } else { "none" };
+        return Err(field(
+            "raw",
+            "tensors exactly where the recipe has an average",
+            found.into(),
+        ));
+    }
     if file.len() != expected {
         return Err(field("tensors", &expected.to_string(), file.len().to_string()));
     }
     Ok(Checkpoint {
         network,
+        raw,
         optimiser,
         meta,
     })
@@ -398,6 +430,7 @@ mod tests {
         };
         Checkpoint {
             network,
+            raw: None,
             optimiser: Some(optimiser),
             meta,
         }

@@ -3,15 +3,19 @@
 //! Everything random is drawn from the recipe's seed and the epoch's number, so the same seed gives the same weights,
 //! on any number of threads, and a run that was interrupted goes on as if it had not been.
 
+mod average;
+mod batch;
 pub mod checkpoint;
 mod log;
 mod optimiser;
 mod recipe;
 mod run;
+mod target;
 mod tensor_file;
 
 pub use optimiser::{Optimiser, Parameters, Rule, norm};
 pub use recipe::{Method, Recipe, Schedule};
+pub use target::{Balance, ClassWeights, Distil};
 
 use crate::data::{Dataset, Split};
 use crate::evaluate::Confusion;
@@ -314,6 +318,87 @@ mod tests {
         let other = Recipe { rate: 0.5, ..recipe };
         let error = train_in(place(folder.path(), true), &spec, &data, &other, &mut Silent).unwrap_err();
         assert!(error.to_string().contains("recipe"), "{error}");
+    }
+
+    #[test]
+    fn an_average_is_kept_and_gone_on_with() {
+        let (spec, data, recipe) = small();
+        let recipe = Recipe {
+            average: Some(0.9),
+            held_out: 0.1,
+            dropout: Some(0.1),
+            class_weights: Some(ClassWeights::By(Balance::Balanced)),
+            augment: crate::data::Augment {
+                cutout: 2,
+                operations: 1,
+                magnitude: 0.2,
+                mixup: 0.2,
+                cutmix: 1.0,
+                ..recipe.augment
+            },
+            ..recipe
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let whole = train_in(place(folder.path(), false), &spec, &data, &recipe, &mut Silent).unwrap();
+        assert_ne!(whole.raw.as_ref(), Some(&whole.network));
+        assert_eq!(whole.network.spec.dropout, 0.1);
+        assert_eq!(checkpoint::load(folder.path()).unwrap(), unmeasured(&whole));
+
+        let mut run = Run::new(&spec, &data, &recipe).unwrap();
+        run.epoch(&data, &mut Silent).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        run.state.save(folder.path()).unwrap();
+        let resumed = train_in(place(folder.path(), true), &spec, &data, &recipe, &mut Silent).unwrap();
+        assert_eq!((resumed.network, resumed.raw), (whole.network, whole.raw));
+    }
+
+    /// Without what checkpoints leave out.
+    fn unmeasured(state: &Checkpoint) -> Checkpoint {
+        let mut state = state.clone();
+        for epoch in &mut state.meta.history {
+            (epoch.images_per_second, epoch.seconds) = (0.0, 0.0);
+        }
+        state
+    }
+
+    #[test]
+    fn a_teacher_is_taken_after() {
+        let (spec, data, recipe) = small();
+        let folder = tempfile::tempdir().unwrap();
+        let teacher = Recipe {
+            epochs: 10,
+            ..recipe.clone()
+        };
+        train_in(place(folder.path(), false), &spec, &data, &teacher, &mut Silent).unwrap();
+        let pupil = |weight| Recipe {
+            distil: Distil {
+                teacher: Some(folder.path().to_owned()),
+                weight,
+                ..Distil::default()
+            },
+            epochs: 10,
+            ..recipe.clone()
+        };
+        // With a weight of 1 labels teach nothing.
+        let mut blind = data.clone();
+        blind.train.labels.fill(0);
+        let taught = train(&spec, &blind, &pupil(1.0), &mut Silent).unwrap();
+        let found = accuracy(&taught, &data.test);
+        // Who learns from labels that are all the same is right about a tenth.
+        assert!(found > 0.3, "{found}");
+        let mut other = data.clone();
+        other.classes.pop();
+        let error = Run::new(&spec, &other, &pupil(0.5)).err().unwrap().to_string();
+        assert!(error.contains("classes"), "{error}");
+        let nobody = Recipe {
+            distil: Distil {
+                teacher: Some("nosuch".into()),
+                ..Distil::default()
+            },
+            ..recipe
+        };
+        let error = train(&spec, &data, &nobody, &mut Silent).unwrap_err().to_string();
+        assert!(error.contains("nosuch"), "{error}");
     }
 
     #[test]

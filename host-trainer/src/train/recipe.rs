@@ -1,6 +1,6 @@
 //! How a network is trained, as data; belongs to `train`.
 
-use super::{Epoch, Rule, TrainError, best};
+use super::{ClassWeights, Distil, Epoch, Rule, TrainError, best};
 use crate::data::{Augment, Dataset};
 use serde::{Deserialize, Serialize};
 
@@ -55,7 +55,16 @@ pub struct Recipe {
     pub clip: f32,
     /// Epochs without a better held-out accuracy after which the run ends early; 0: it never does.
     pub patience: usize,
-    /// Random shift and flip.
+    /// Share that a moving average of the weights keeps at a step; the average is what is measured and exported. None: the
+    /// weights themselves are.
+    pub average: Option<f32>,
+    /// Share of values dropped behind each convolution of a layer; none: what the network's file says.
+    pub dropout: Option<f32>,
+    /// What a picture of each class counts; none: all count 1.
+    pub class_weights: Option<ClassWeights>,
+    /// A network to take after.
+    pub distil: Distil,
+    /// What may happen to training pictures.
     pub augment: Augment,
     /// Share of the training split that is not trained on but measured after every epoch: whole people where the data set
     /// knows them. Where it brings a validation split, any share above 0 measures that one. 0: nothing is measured.
@@ -79,6 +88,10 @@ impl Default for Recipe {
             smoothing: 0.0,
             clip: 0.0,
             patience: 0,
+            average: None,
+            dropout: None,
+            class_weights: None,
+            distil: Distil::default(),
             augment: Augment::default(),
             held_out: 0.0,
             seed: 1,
@@ -90,23 +103,13 @@ impl Recipe {
     /// A sensible recipe for a data set: by its name for those that are known, by its size for others.
     pub fn for_data(data: &Dataset) -> Self {
         let pictures = Self {
-            epochs: 30,
-            batch: 64,
-            optimiser: Method::Sgd,
-            rate: 0.1,
-            schedule: Schedule::Cosine,
-            warm_up: 0.0,
-            momentum: 0.9,
-            decay: 1e-4,
-            smoothing: 0.0,
-            clip: 0.0,
-            patience: 0,
             augment: Augment {
                 shift: data.width / 8,
                 flip: true,
+                ..Augment::default()
             },
             held_out: 0.1,
-            seed: 1,
+            ..Self::default()
         };
         match data.name.as_str() {
             // A digit's place and side are part of what it is; so few pictures want more decay.
@@ -119,7 +122,11 @@ impl Recipe {
             },
             "fashion-mnist" => Self {
                 epochs: 10,
-                augment: Augment { shift: 2, flip: true },
+                augment: Augment {
+                    shift: 2,
+                    flip: true,
+                    ..Augment::default()
+                },
                 ..pictures
             },
             // A spectrogram's bands and a sensor's direction of time are part of what they are.
@@ -262,7 +269,30 @@ impl Recipe {
             "smoothing",
             "from 0 to below 1",
             &self.smoothing,
-        )
+        )?;
+        for (field, value) in [("average", self.average), ("dropout", self.dropout)] {
+            let value = value.unwrap_or(0.0);
+            ensure(share.contains(&value), field, "from 0 to below 1", &value)?;
+        }
+        let Distil {
+            temperature, weight, ..
+        } = self.distil;
+        ensure(
+            temperature > 0.0 && temperature.is_finite(),
+            "distil.temperature",
+            "above 0",
+            &temperature,
+        )?;
+        ensure(
+            (0.0..=1.0).contains(&weight),
+            "distil.weight",
+            "from 0 to 1",
+            &weight,
+        )?;
+        match self.augment.wrong() {
+            Some((field, expected, found)) => ensure(false, field, expected, &found),
+            None => Ok(()),
+        }
     }
 }
 
@@ -284,7 +314,11 @@ mod tests {
     fn a_file_changes_what_it_names() {
         let recipe = Recipe {
             epochs: 7,
-            augment: Augment { shift: 2, flip: true },
+            augment: Augment {
+                shift: 2,
+                flip: true,
+                ..Augment::default()
+            },
             ..Recipe::default()
         };
         let changed = recipe
@@ -296,6 +330,7 @@ mod tests {
             augment: Augment {
                 shift: 2,
                 flip: false,
+                ..Augment::default()
             },
             ..recipe.clone()
         };
@@ -305,6 +340,21 @@ mod tests {
         assert_eq!(Recipe::default().with(&text).unwrap(), changed);
         let error = recipe.with("epochs = 3\nrtae = 1\n").unwrap_err().to_string();
         assert!(error.contains("line 2") && error.contains("rtae"), "{error}");
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_named() {
+        for (text, field) in [
+            ("average = 1.0", "average"),
+            ("dropout = -0.1", "dropout"),
+            ("[distil]\ntemperature = 0.0", "distil.temperature"),
+            ("[distil]\nweight = 1.5", "distil.weight"),
+            ("[augment]\nmixup = -1.0", "augment.mixup"),
+            ("[augment]\nmagnitude = 2.0", "augment.magnitude"),
+        ] {
+            let error = Recipe::default().with(text).unwrap().check(1000).unwrap_err();
+            assert!(error.to_string().contains(&format!("`{field}`")), "{error}");
+        }
     }
 
     #[test]

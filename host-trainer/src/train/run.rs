@@ -1,15 +1,18 @@
 //! One run, epoch after epoch: which pictures are trained on, in which order, and the steps; belongs to `train`.
 
+use super::batch::{self, Batch};
 use super::checkpoint::{Checkpoint, Meta};
 use super::{
-    Epoch, Optimiser, Position, Progress, Recipe, TrainError, accuracy, norm, parameters, trained_lengths,
+    Epoch, Optimiser, Position, Progress, Recipe, TrainError, accuracy, average, norm, parameters, target,
+    trained_lengths,
 };
-use crate::data::{Dataset, Split};
+use crate::data::{Dataset, Ground, Split};
 use crate::net::{Loss, Network, Pass, Score, Step};
 use crate::spec::Spec;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::collections::BTreeSet;
+use std::sync::mpsc::sync_channel;
 use std::time::Instant;
 
 /// A run between two epochs.
@@ -17,11 +20,12 @@ pub(super) struct Run {
     pub(super) state: Checkpoint,
     pass: Pass,
     gradient: Network,
+    teacher: Option<Network>,
 }
 
 impl Run {
     pub(super) fn new(spec: &Spec, data: &Dataset, recipe: &Recipe) -> Result<Self, TrainError> {
-        let network = Network::new(spec, data.normalisation(), recipe.seed);
+        let network = Network::new(&with_dropout(spec, recipe), data.normalisation(), recipe.seed);
         let meta = Meta {
             epoch: 0,
             data: data.name.clone(),
@@ -33,6 +37,7 @@ impl Run {
         };
         Self::from(
             Checkpoint {
+                raw: recipe.average.is_some().then(|| network.clone()),
                 network,
                 optimiser: None,
                 meta,
@@ -61,7 +66,7 @@ impl Run {
         differs(
             "network",
             format!("{:?}", state.network.spec),
-            format!("{spec:?}"),
+            format!("{:?}", with_dropout(spec, recipe)),
         )?;
         differs("data set", state.meta.data.clone(), data.name.clone())?;
         differs(
@@ -92,7 +97,9 @@ impl Run {
         }
         let recipe = &state.meta.recipe;
         recipe.check(data.train.len())?;
+        target::check(recipe, data)?;
         Ok(Self {
+            teacher: recipe.distil.teacher(data)?,
             pass: Pass::training(spec, recipe.batch),
             gradient: state.network.clone(),
             state,
@@ -106,7 +113,8 @@ impl Run {
         progress: &mut dyn Progress,
     ) -> Result<Option<Epoch>, TrainError> {
         let Checkpoint {
-            network,
+            network: kept_network,
+            raw,
             optimiser,
             meta,
         } = &mut self.state;
@@ -114,6 +122,10 @@ impl Run {
         if meta.epoch >= recipe.epochs || recipe.is_enough(&meta.history) {
             return Ok(None);
         }
+        let (network, mut averaged) = match raw {
+            Some(raw) => (raw, Some(kept_network)),
+            None => (kept_network, None),
+        };
         let optimiser =
             optimiser.get_or_insert_with(|| Optimiser::new(recipe.rule(), &trained_lengths(network)));
         let (mut order, aside) = divide(data, recipe);
@@ -122,52 +134,80 @@ impl Run {
 
         let size = data.image_len();
         let steps = order.len() / recipe.batch;
-        let mut images = vec![0; recipe.batch * size];
-        let mut labels = vec![0; recipe.batch];
+        let class_weights = recipe
+            .class_weights
+            .as_ref()
+            .map(|weights| weights.of(data, &order));
         let mut sum = Score::default();
         let mut last_rate = 0.0;
         let start = Instant::now();
-        for (step, picked) in order.chunks_exact(recipe.batch).enumerate() {
-            gather(data, picked, recipe, &mut bits, &mut images, &mut labels);
-            let at = Step {
-                key: bits.next_u64(),
-                loss: Loss {
-                    smoothing: recipe.smoothing,
-                    ..Loss::default()
+        let more = generator(recipe.seed, AUGMENT_STREAM + meta.epoch as u64);
+        let ground = &Ground::new(data, &network.input);
+        let (sender, batches) = sync_channel(batch::AHEAD);
+        std::thread::scope(|scope| -> Result<(), TrainError> {
+            let order = &order;
+            scope.spawn(move || batch::prepare(data, order, recipe, ground, bits, more, &sender));
+            for (
+                step,
+                Batch {
+                    images,
+                    labels,
+                    shares,
+                    key,
                 },
-            };
-            let score = self.pass.step(network, &images, &labels, at, &mut self.gradient);
-            if !score.loss.is_finite() {
-                return Err(TrainError::Diverged {
+            ) in batches.into_iter().enumerate()
+            {
+                let said = self
+                    .teacher
+                    .as_ref()
+                    .map(|teacher| teacher.logits(&images, labels.len()));
+                let at = Step {
+                    key,
+                    loss: Loss {
+                        smoothing: recipe.smoothing,
+                        shares: shares.as_deref(),
+                        class_weights: class_weights.as_deref(),
+                        teacher: said.as_deref().map(|said| recipe.distil.lesson(said)),
+                    },
+                };
+                let score = self.pass.step(network, &images, &labels, at, &mut self.gradient);
+                if !score.loss.is_finite() {
+                    return Err(TrainError::Diverged {
+                        epoch: meta.epoch + 1,
+                        step: step + 1,
+                        loss: score.loss,
+                        rate: recipe.rate,
+                    });
+                }
+                let rate = recipe.rate_at(meta.epoch * steps + step, recipe.epochs * steps, steps);
+                last_rate = rate;
+                let slices = parameters(network, &mut self.gradient);
+                let share = match recipe.clip {
+                    0.0 => 1.0,
+                    clip => (f64::from(clip) / norm(slices.iter().map(|slice| slice.gradient)).max(1e-12))
+                        .min(1.0) as f32,
+                };
+                optimiser.step(slices, rate, share);
+                if let (Some(averaged), Some(decay)) = (&mut averaged, recipe.average) {
+                    average::follow(averaged, network, decay, meta.epoch * steps + step);
+                }
+                sum.loss += score.loss;
+                sum.correct += score.correct;
+                let seen = ((step + 1) * recipe.batch) as f64;
+                progress.step(&Position {
                     epoch: meta.epoch + 1,
+                    epochs: recipe.epochs,
                     step: step + 1,
-                    loss: score.loss,
-                    rate: recipe.rate,
+                    steps,
+                    batch: recipe.batch,
+                    loss: sum.loss / (step + 1) as f64,
+                    accuracy: sum.correct as f64 / seen,
+                    images_per_second: seen / start.elapsed().as_secs_f64().max(1e-9),
                 });
             }
-            let rate = recipe.rate_at(meta.epoch * steps + step, recipe.epochs * steps, steps);
-            last_rate = rate;
-            let slices = parameters(network, &mut self.gradient);
-            let share = match recipe.clip {
-                0.0 => 1.0,
-                clip => (f64::from(clip) / norm(slices.iter().map(|slice| slice.gradient)).max(1e-12))
-                    .min(1.0) as f32,
-            };
-            optimiser.step(slices, rate, share);
-            sum.loss += score.loss;
-            sum.correct += score.correct;
-            let seen = ((step + 1) * recipe.batch) as f64;
-            progress.step(&Position {
-                epoch: meta.epoch + 1,
-                epochs: recipe.epochs,
-                step: step + 1,
-                steps,
-                batch: recipe.batch,
-                loss: sum.loss / (step + 1) as f64,
-                accuracy: sum.correct as f64 / seen,
-                images_per_second: seen / start.elapsed().as_secs_f64().max(1e-9),
-            });
-        }
+            Ok(())
+        })?;
+        let network = averaged.unwrap_or(network);
         let images_per_second = (steps * recipe.batch) as f64 / start.elapsed().as_secs_f64().max(1e-9);
         let kept = if recipe.held_out > 0.0 && !data.validation.is_empty() {
             Some(accuracy(network, &data.validation))
@@ -191,6 +231,8 @@ impl Run {
 
 /// Stream that decides which pictures are held out; epochs use theirs, counted from 0.
 const HELD_OUT_STREAM: u64 = u64::MAX;
+/// Added to an epoch's number: stream of what augmentation draws besides place.
+const AUGMENT_STREAM: u64 = 1 << 32;
 
 fn generator(seed: u64, stream: u64) -> ChaCha8Rng {
     let mut bits = ChaCha8Rng::seed_from_u64(seed);
@@ -241,20 +283,11 @@ fn shuffle(order: &mut [usize], bits: &mut ChaCha8Rng) {
     }
 }
 
-/// Copies the picked pictures, augmented, and their labels.
-fn gather(
-    data: &Dataset,
-    picked: &[usize],
-    recipe: &Recipe,
-    bits: &mut ChaCha8Rng,
-    images: &mut [u8],
-    labels: &mut [u16],
-) {
-    let size = data.image_len();
-    for ((image, label), &at) in images.chunks_exact_mut(size).zip(labels).zip(picked) {
-        let from = &data.train.images[at * size..(at + 1) * size];
-        recipe.augment.apply(from, data.shape(), bits, image);
-        *label = data.train.labels[at];
+/// The spec with the recipe's dropout, where it has one.
+fn with_dropout(spec: &Spec, recipe: &Recipe) -> Spec {
+    Spec {
+        dropout: recipe.dropout.unwrap_or(spec.dropout),
+        ..spec.clone()
     }
 }
 

@@ -1,0 +1,124 @@
+//! Flags of `denselet train` that say what happens to pictures and what the loss is; belongs to `cli::train`.
+
+use crate::data::Fill;
+use crate::train::{ClassWeights, Recipe};
+use std::path::PathBuf;
+
+/// Fields of a recipe that are off unless something turns them on.
+#[derive(Debug, clap::Args)]
+pub struct Flags {
+    /// Pixels a training picture may move left and right [default: --shift]
+    #[arg(long, value_name = "N")]
+    shift_x: Option<usize>,
+    /// Pixels a training picture may move up and down [default: --shift]
+    #[arg(long, value_name = "N")]
+    shift_y: Option<usize>,
+    /// What comes in where a training picture moved [default: black]
+    #[arg(long, value_enum, value_name = "NAME")]
+    fill: Option<Fill>,
+    /// Side of a square, in pixels, that the mean covers; 0: none [default: 0]
+    #[arg(long, value_name = "N")]
+    cutout: Option<usize>,
+    /// Rows that the mean covers at most: a spectrogram's times [default: 0]
+    #[arg(long, value_name = "N")]
+    mask_rows: Option<usize>,
+    /// Columns that the mean covers at most: a spectrogram's bands, a sensor's times [default: 0]
+    #[arg(long, value_name = "N")]
+    mask_columns: Option<usize>,
+    /// Share by which each channel's amplitude may grow or shrink [default: 0]
+    #[arg(long, value_name = "SHARE")]
+    scale: Option<f32>,
+    /// Standard deviation of noise, in bytes [default: 0]
+    #[arg(long, value_name = "BYTES")]
+    jitter: Option<f32>,
+    /// Changes of brightness, contrast, angle and place per training picture [default: 0]
+    #[arg(long, value_name = "N")]
+    operations: Option<usize>,
+    /// How strong these are, up to 1 [default: 0]
+    #[arg(long, value_name = "SHARE")]
+    magnitude: Option<f32>,
+    /// Blends pictures by shares from Beta(ALPHA, ALPHA); 0: none [default: 0]
+    #[arg(long, value_name = "ALPHA")]
+    mixup: Option<f32>,
+    /// Puts rectangles of pictures into others, with areas from Beta(ALPHA, ALPHA); 0: none [default: 0]
+    #[arg(long, value_name = "ALPHA")]
+    cutmix: Option<f32>,
+    /// Share that a moving average of the weights keeps at a step; it is measured and exported [default: no average]
+    #[arg(long, value_name = "SHARE")]
+    average: Option<f32>,
+    /// Share of values dropped behind a layer's convolutions [default: the network's]
+    #[arg(long, value_name = "SHARE")]
+    dropout: Option<f32>,
+    /// `balanced`, or what a picture of each class counts, with commas between [default: all 1]
+    #[arg(long, value_name = "WORD|LIST")]
+    class_weights: Option<ClassWeights>,
+    /// A run's folder or a checkpoint to take after [default: nobody]
+    #[arg(long, value_name = "PATH")]
+    teacher: Option<PathBuf>,
+    /// Divides the teacher's logits and the network's [default: 4]
+    #[arg(long, value_name = "T")]
+    temperature: Option<f32>,
+    /// Share of the loss that is the distance from the teacher [default: 0.5]
+    #[arg(long, value_name = "SHARE")]
+    teacher_weight: Option<f32>,
+}
+
+impl Flags {
+    /// Puts what was given into a recipe.
+    pub fn put(&self, recipe: &mut Recipe) {
+        let augment = &mut recipe.augment;
+        augment.shift_x = self.shift_x.or(augment.shift_x);
+        augment.shift_y = self.shift_y.or(augment.shift_y);
+        augment.fill = self.fill.unwrap_or(augment.fill);
+        augment.cutout = self.cutout.unwrap_or(augment.cutout);
+        augment.mask_rows = self.mask_rows.unwrap_or(augment.mask_rows);
+        augment.mask_columns = self.mask_columns.unwrap_or(augment.mask_columns);
+        augment.scale = self.scale.unwrap_or(augment.scale);
+        augment.jitter = self.jitter.unwrap_or(augment.jitter);
+        augment.operations = self.operations.unwrap_or(augment.operations);
+        augment.magnitude = self.magnitude.unwrap_or(augment.magnitude);
+        augment.mixup = self.mixup.unwrap_or(augment.mixup);
+        augment.cutmix = self.cutmix.unwrap_or(augment.cutmix);
+        recipe.average = self.average.or(recipe.average);
+        recipe.dropout = self.dropout.or(recipe.dropout);
+        if self.class_weights.is_some() {
+            recipe.class_weights.clone_from(&self.class_weights);
+        }
+        let distil = &mut recipe.distil;
+        if self.teacher.is_some() {
+            distil.teacher.clone_from(&self.teacher);
+        }
+        distil.temperature = self.temperature.unwrap_or(distil.temperature);
+        distil.weight = self.teacher_weight.unwrap_or(distil.weight);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        flags: Flags,
+    }
+
+    #[test]
+    fn a_flag_says_what_a_file_says() {
+        let words = "train --shift-x 1 --shift-y 2 --fill edge --cutout 3 --mask-rows 4 --mask-columns 5 --scale 0.5 \
+             --jitter 6 --operations 7 --magnitude 0.25 --mixup 0.2 --cutmix 0.3 --average 0.99 --dropout 0.1 \
+             --class-weights balanced --teacher runs/big --temperature 2 --teacher-weight 0.75";
+        let mut flagged = Recipe::default();
+        Line::parse_from(words.split_whitespace()).flags.put(&mut flagged);
+        let file = "average = 0.99\ndropout = 0.1\nclass_weights = \"balanced\"\n[distil]\nteacher = \"runs/big\"\n\
+             temperature = 2.0\nweight = 0.75\n[augment]\nshift_x = 1\nshift_y = 2\nfill = \"edge\"\ncutout = 3\n\
+             mask_rows = 4\nmask_columns = 5\nscale = 0.5\njitter = 6.0\noperations = 7\nmagnitude = 0.25\nmixup = 0.2\n\
+             cutmix = 0.3\n";
+        let filed = Recipe::default().with(file).unwrap();
+        assert_eq!(flagged, filed);
+        // What is not given stays.
+        Line::parse_from(["train"]).flags.put(&mut flagged);
+        assert_eq!(flagged, filed);
+    }
+}

@@ -1,0 +1,63 @@
+//! Batches, prepared one ahead by a thread of their own while the network learns from the last; belongs to `train`.
+//!
+//! The thread draws every random number of an epoch in the order in which one thread would, so the batches are the same.
+
+use super::Recipe;
+use crate::data::{Dataset, Ground, mix};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::Rng;
+use std::sync::mpsc::SyncSender;
+
+/// Batches that wait at most.
+pub(super) const AHEAD: usize = 2;
+
+/// Pictures of one step.
+pub(super) struct Batch {
+    /// Raw bytes, NHWC, augmented.
+    pub(super) images: Vec<u8>,
+    /// One per picture.
+    pub(super) labels: Vec<u16>,
+    /// What each picture shows of each class, `[picture][class]`, where pictures are mixed.
+    pub(super) shares: Option<Vec<f32>>,
+    /// Decides what is dropped in this step.
+    pub(super) key: u64,
+}
+
+/// Prepares an epoch's batches in this order and sends them, until all are sent or nobody takes them any more. Place and
+/// dropout are drawn from `bits`, the rest of the augmentation from `more`.
+pub(super) fn prepare(
+    data: &Dataset,
+    order: &[usize],
+    recipe: &Recipe,
+    ground: &Ground,
+    mut bits: ChaCha8Rng,
+    mut more: ChaCha8Rng,
+    sender: &SyncSender<Batch>,
+) {
+    let size = data.image_len();
+    for picked in order.chunks_exact(recipe.batch) {
+        let mut images = vec![0; picked.len() * size];
+        for (image, &at) in images.chunks_exact_mut(size).zip(picked) {
+            let from = &data.train.images[at * size..(at + 1) * size];
+            recipe.augment.apply(from, ground, &mut bits, &mut more, image);
+        }
+        let mut labels: Vec<u16> = picked.iter().map(|&at| data.train.labels[at]).collect();
+        let shares = mix(
+            &recipe.augment,
+            data.shape(),
+            data.classes.len(),
+            &mut more,
+            &mut images,
+            &mut labels,
+        );
+        let batch = Batch {
+            images,
+            labels,
+            shares,
+            key: bits.next_u64(),
+        };
+        if sender.send(batch).is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! What logits are held against besides labels, as a recipe says it; belongs to `train`, beside `recipe`.
+
+use super::checkpoint;
+use super::{Recipe, TrainError};
+use crate::data::Dataset;
+use crate::net::{Network, Teacher};
+use core::str::FromStr;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// What a picture of each class counts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected `balanced` or a list of a number per class")]
+pub enum ClassWeights {
+    /// By a rule.
+    By(Balance),
+    /// One per class, 0 or above.
+    Are(Vec<f32>),
+}
+
+/// Rules that weigh classes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Balance {
+    /// All classes count the same together, and a picture counts 1 on average.
+    Balanced,
+}
+
+impl FromStr for ClassWeights {
+    type Err = String;
+
+    /// `balanced`, or numbers with commas between them.
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "balanced" {
+            return Ok(Self::By(Balance::Balanced));
+        }
+        let numbers = text.split(',').map(|number| number.trim().parse::<f32>());
+        let numbers: Result<_, _> = numbers.collect();
+        numbers
+            .map(Self::Are)
+            .map_err(|_| format!("expected `balanced` or numbers with commas between them, found `{text}`"))
+    }
+}
+
+impl ClassWeights {
+    /// One number per class, for the training pictures with these numbers.
+    pub(super) fn of(&self, data: &Dataset, trained: &[usize]) -> Vec<f32> {
+        match self {
+            Self::Are(weights) => weights.clone(),
+            Self::By(Balance::Balanced) => {
+                let mut counts = vec![0usize; data.classes.len()];
+                for &at in trained {
+                    counts[usize::from(data.train.labels[at])] += 1;
+                }
+                let even = trained.len() as f32 / counts.len() as f32;
+                // A class without pictures is never asked for.
+                counts.iter().map(|&count| even / count.max(1) as f32).collect()
+            }
+        }
+    }
+
+    /// Whether these are weights for so many classes.
+    pub(super) fn fit(&self, classes: usize) -> bool {
+        match self {
+            Self::By(Balance::Balanced) => true,
+            Self::Are(weights) => {
+                weights.len() == classes
+                    && weights.iter().all(|weight| *weight >= 0.0 && weight.is_finite())
+                    && weights.iter().any(|weight| *weight > 0.0)
+            }
+        }
+    }
+}
+
+/// Taking after a network that is trained already.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Distil {
+    /// Its checkpoint or the folder of its run; none: nobody is taken after.
+    pub teacher: Option<PathBuf>,
+    /// Divides both networks' logits.
+    pub temperature: f32,
+    /// Share of the loss that is the distance from the teacher.
+    pub weight: f32,
+}
+
+impl Default for Distil {
+    fn default() -> Self {
+        Self {
+            teacher: None,
+            temperature: 4.0,
+            weight: 0.5,
+        }
+    }
+}
+
+impl Distil {
+    /// The teacher's network, where there is one.
+    pub(super) fn teacher(&self, data: &Dataset) -> Result<Option<Network>, TrainError> {
+        let Some(path) = &self.teacher else {
+            return Ok(None);
+        };
+        let network = checkpoint::load(&checkpoint::choose(path, false))?.network;
+        let spec = &network.spec;
+        if spec.input != data.shape() {
+            return Err(TrainError::Shape {
+                network: path.display().to_string(),
+                data: data.name.clone(),
+                expected: spec.input,
+                found: data.shape(),
+            });
+        }
+        if spec.classes != data.classes.len() {
+            return Err(TrainError::Classes {
+                network: path.display().to_string(),
+                data: data.name.clone(),
+                expected: spec.classes,
+                found: data.classes.len(),
+            });
+        }
+        Ok(Some(network))
+    }
+
+    /// What the loss takes of a teacher that said `logits` of a batch.
+    pub(super) fn lesson<'a>(&self, logits: &'a [f32]) -> Teacher<'a> {
+        Teacher {
+            logits,
+            temperature: self.temperature,
+            weight: self.weight,
+        }
+    }
+}
+
+/// Whether the recipe's class weights are for the data set's classes, and something of its pictures is left uncovered.
+pub(super) fn check(recipe: &Recipe, data: &Dataset) -> Result<(), TrainError> {
+    for (field, mask, side) in [
+        ("augment.mask_rows", recipe.augment.mask_rows, data.height),
+        ("augment.mask_columns", recipe.augment.mask_columns, data.width),
+    ] {
+        if mask > 0 && mask >= side {
+            return Err(TrainError::Recipe {
+                field,
+                expected: "0, or fewer than a picture has",
+                found: mask.to_string(),
+            });
+        }
+    }
+    match &recipe.class_weights {
+        Some(weights) if !weights.fit(data.classes.len()) => Err(TrainError::Recipe {
+            field: "class_weights",
+            expected: "`balanced` or a number for every class, none below 0, one above",
+            found: format!("{weights:?}"),
+        }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn balanced_classes_count_the_same_together() {
+        let mut data = Dataset::load("digits", None).unwrap();
+        data.classes = ["a", "b", "c"].map(String::from).into();
+        data.train.labels = vec![0, 0, 0, 1, 2, 2];
+        let weights = ClassWeights::By(Balance::Balanced).of(&data, &[0, 1, 2, 3, 4, 5]);
+        assert_eq!(weights, [2.0 / 3.0, 2.0, 1.0]);
+        // What is held out does not count.
+        let weights = ClassWeights::By(Balance::Balanced).of(&data, &[0, 3, 4]);
+        assert_eq!(weights, [1.0; 3]);
+    }
+
+    #[test]
+    fn what_does_not_fit_the_data_is_named() {
+        let data = Dataset::load("digits", None).unwrap();
+        let message = |text: &str| {
+            let recipe = Recipe::default().with(text).unwrap();
+            check(&recipe, &data).map_err(|error| error.to_string())
+        };
+        assert_eq!(
+            message("class_weights = \"balanced\"\n[augment]\nmask_rows = 7"),
+            Ok(())
+        );
+        assert!(message("class_weights = [1.0]").is_err_and(|text| text.contains("`class_weights`")));
+        assert!(
+            message("[augment]\nmask_columns = 8").is_err_and(|text| text.contains("`augment.mask_columns`"))
+        );
+    }
+
+    #[test]
+    fn weights_are_a_word_or_numbers() {
+        let list = ClassWeights::Are(vec![1.0, 0.5]);
+        assert_eq!("1, 0.5".parse(), Ok(list.clone()));
+        assert_eq!("balanced".parse(), Ok(ClassWeights::By(Balance::Balanced)));
+        assert!("balance".parse::<ClassWeights>().is_err());
+        assert!(list.fit(2) && !list.fit(3));
+        assert!(!ClassWeights::Are(vec![1.0, -0.5]).fit(2) && !ClassWeights::Are(vec![0.0; 2]).fit(2));
+        let recipe = Recipe::default()
+            .with("class_weights = \"balanced\"\n[distil]\nteacher = \"runs/big\"\n")
+            .unwrap();
+        assert_eq!(recipe.class_weights, Some(ClassWeights::By(Balance::Balanced)));
+        assert_eq!(recipe.distil.teacher, Some("runs/big".into()));
+        let text = toml::to_string(&recipe).unwrap();
+        assert_eq!(Recipe::default().with(&text).unwrap(), recipe);
+        let error = recipe.with("class_weights = 3").unwrap_err().to_string();
+        assert!(error.contains("`balanced`"), "{error}");
+    }
+}

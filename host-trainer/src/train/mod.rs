@@ -18,6 +18,7 @@ use crate::spec::{Input, Spec};
 use crate::whole_file;
 use checkpoint::{Checkpoint, CheckpointError};
 use run::Run;
+pub(crate) use run::{generator, shuffle};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 

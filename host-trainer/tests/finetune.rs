@@ -34,7 +34,9 @@ fn digits() -> Dataset {
 }
 
 fn accuracy(parameters: &Parameters, data: &Dataset) -> f64 {
-    finetune::confusion(parameters, &data.test, &|_| {}).unwrap().accuracy()
+    finetune::confusion(parameters, &data.test, &|_| {})
+        .unwrap()
+        .accuracy()
 }
 
 #[test]
@@ -86,14 +88,24 @@ fn quick() -> (Network, Dataset, Recipe) {
 fn the_number_of_threads_changes_no_bit() {
     let (network, data, recipe) = quick();
     let on = |threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| finetune(&network, &data, &recipe, &mut Silent).unwrap().parameters)
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        pool.install(|| {
+            finetune(&network, &data, &recipe, &mut Silent)
+                .unwrap()
+                .parameters
+        })
     };
     let one = on(1);
     assert_eq!(one, on(2));
     assert_eq!(one, on(3));
     let other = Recipe { seed: 2, ..recipe };
-    assert_ne!(one, finetune(&network, &data, &other, &mut Silent).unwrap().parameters);
+    assert_ne!(
+        one,
+        finetune(&network, &data, &other, &mut Silent).unwrap().parameters
+    );
 }
 
 #[test]
@@ -122,7 +134,10 @@ fn a_killed_run_goes_on_and_its_folder_is_what_was_trained() {
     let blob = loaded.blob(Order::Pairs).unwrap();
     let logits = evaluate::logits(&blob, &data.test.images, &|_| {}).unwrap();
     let found = Confusion::new(&logits, &data.test.labels, 10);
-    assert_eq!(found, finetune::confusion(&whole.parameters, &data.test, &|_| {}).unwrap());
+    assert_eq!(
+        found,
+        finetune::confusion(&whole.parameters, &data.test, &|_| {}).unwrap()
+    );
 
     let other = Recipe { rate: 0.5, ..recipe };
     let error = finetune_in(folder.path(), true, &network, &data, &other, &mut Silent).unwrap_err();

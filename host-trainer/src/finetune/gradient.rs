@@ -185,7 +185,7 @@ fn power_of_two(value: f32) -> f32 {
 impl Parameters {
     /// The gradients of a batch whose sums are `sums`; `quantised` is what it ran through.
     pub(super) fn gradient(&self, quantised: &Quantised, sums: &[StageSums]) -> Self {
-        let mut out = self.clone();
+        let mut out = self.filled(0.0);
         out.visit(quantised, |part| part.gradient(sums));
         out
     }
@@ -193,12 +193,21 @@ impl Parameters {
     /// What one step of quantisation is worth to each parameter, rounded down to a power of two: the unit that its learning
     /// rate counts in.
     pub(super) fn units(&self, quantised: &Quantised) -> Self {
-        let mut out = self.clone();
+        let mut out = self.filled(1.0);
         out.visit(quantised, |part| part.units());
         for tensor in out.tensors() {
             for value in tensor.values {
                 *value = power_of_two(*value);
             }
+        }
+        out
+    }
+
+    /// As many parameters of the same value: of some, such as a bottleneck's range where there is none, nobody speaks.
+    fn filled(&self, value: f32) -> Self {
+        let mut out = self.clone();
+        for tensor in out.tensors() {
+            tensor.values.fill(value);
         }
         out
     }

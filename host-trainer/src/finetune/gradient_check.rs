@@ -401,9 +401,9 @@ fn gradients_are_those_of_finite_differences() {
                 continue;
             }
             let share = (found - expected).abs() / size;
-            // A step of many parameters goes over corners of clamps and saturation, here and there.
+            // A step of many parameters goes over a corner here and there, and the loss is known to about 1e-5.
             assert!(
-                share < 0.06 || share * size < 5e-4,
+                share < 0.05 || share * size < 8e-4,
                 "{name}, {}: {found} for {expected}",
                 tensor.name
             );
@@ -412,10 +412,10 @@ fn gradients_are_those_of_finite_differences() {
     }
     shares.sort_by(f64::total_cmp);
     assert!(
-        shares.len() > 150 && shares[shares.len() / 2] < 2e-3,
+        shares.len() > 150 && shares[shares.len() / 2] < 4e-3,
         "{shares:?}"
     );
 }
 
 /// How far parameters are moved, in their units.
-const STEP: f32 = 0.25;
+const STEP: f32 = 0.03;

@@ -47,12 +47,12 @@ fn a_badly_calibrated_network_recovers() {
     let mut bad = Parameters::new(fold(&network), &calibrate(&network, &data.train.first(64).images));
     for stored in &mut bad.stored {
         let ends = stored.low.iter_mut().chain(&mut stored.high);
-        ends.chain(&mut stored.bottlenecks).for_each(|end| *end *= 0.35);
+        ends.chain(&mut stored.bottlenecks).for_each(|end| *end *= 0.5);
     }
     let before = accuracy(&bad, &data);
     let recipe = Recipe {
         epochs: 6,
-        rate: 0.2,
+        rate: 0.5,
         ..Recipe::for_data(&data)
     };
     let done = finetune_from(bad, &network, &data, &recipe, &mut Silent).unwrap();

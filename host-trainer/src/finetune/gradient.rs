@@ -2,6 +2,7 @@
 //! `finetune`. The formulas, with their sources, are in `FINETUNING.md`.
 
 use super::pass::StageSums;
+use super::product::padded;
 use super::quantiser::ConvSums;
 use super::{Parameters, Stored};
 use crate::fold::{FoldedConv, FoldedStage, Gate};
@@ -91,22 +92,21 @@ impl Part<'_> {
         };
         let conv = self.conv;
         let (outputs, inputs) = (conv.outputs, conv.inputs);
-        let length = conv.rows * conv.columns * inputs;
+        let (length, width) = (conv.rows * conv.columns * inputs, padded(outputs));
         let scale = |o: usize| self.integers.scales[o].scale;
         for o in 0..outputs {
             for tap in 0..conv.rows * conv.columns {
                 let read = total(sums, conv, o, Some(tap));
                 for i in 0..inputs {
                     let (factor, constant) = self.inputs.of(i);
-                    let product = sums.weight[(tap * inputs + i) * outputs + o];
+                    let product = sums.weight[(tap * inputs + i) * width + o];
                     conv.weight[o * length + tap * inputs + i] =
                         (factor * product / self.divisor + constant * read) / scale(o);
                 }
             }
             conv.bias[o] = total(sums, conv, o, None) / scale(o);
         }
-        if let Some((Gate::Relu { slope, offset }, clamp)) = self.gate {
-            slope.fill(0.0);
+        if let Some((Gate::Relu { offset, .. }, clamp)) = self.gate {
             for ((offset, open), factor) in offset.iter_mut().zip(&stage.open).zip(&clamp.factor) {
                 *offset = if *factor == 0.0 { 0.0 } else { open / factor };
             }
@@ -147,8 +147,7 @@ impl Part<'_> {
         for (o, bias) in conv.bias.iter_mut().enumerate() {
             *bias = if is_head { LOGIT_UNIT } else { scale(o) };
         }
-        if let Some((Gate::Relu { slope, offset }, clamp)) = self.gate {
-            slope.fill(1.0);
+        if let Some((Gate::Relu { offset, .. }, clamp)) = self.gate {
             for (offset, factor) in offset.iter_mut().zip(&clamp.factor) {
                 *offset = if *factor == 0.0 { 1.0 } else { *factor };
             }

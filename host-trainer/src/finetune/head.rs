@@ -4,6 +4,7 @@ use super::gate::{clamp_add, unclamp};
 use super::integers::{Conv, Finish, Gate};
 use super::lattice::Lattice;
 use super::pass::{Features, Scratch, StageSums, Trace};
+use super::product::padded;
 use denselet::arithmetic;
 
 /// The head's integers.
@@ -34,8 +35,8 @@ impl Head<'_> {
     /// Reads the last block. `logits` get what the device's integers stand for.
     pub(super) fn forward(&self, from: &Features, trace: &mut Trace, logits: &mut [f32]) {
         let Conv {
-            outputs,
-            forward,
+            inputs,
+            weight,
             finish,
             ..
         } = self.conv;
@@ -43,7 +44,7 @@ impl Head<'_> {
         let u = (&from.bytes.u[..], Lattice::whole(from.map));
         clamp_add(self.gate, from.map, u, (&mut trace.read, ONE));
         for (o, logit) in logits.iter_mut().enumerate() {
-            let weights = forward.iter().skip(o).step_by(*outputs);
+            let weights = weight[o * inputs..][..*inputs].iter();
             // Whole numbers far below 2^53.
             let sum: f64 = (weights.zip(&trace.read))
                 .map(|(weight, sum)| f64::from(*weight) * f64::from(*sum))
@@ -72,7 +73,8 @@ impl Head<'_> {
         let Conv {
             outputs,
             inputs,
-            backward,
+            weight,
+            ratio,
             ..
         } = self.conv;
         let d = &mut scratch.d;
@@ -81,12 +83,12 @@ impl Head<'_> {
         for (o, g) in gradient.iter().enumerate() {
             let g = g * self.scale;
             sums.conv.bias[o] += g;
-            let weights = sums.conv.weight.iter_mut().skip(o).step_by(*outputs);
-            for (weight, read) in weights.zip(&trace.read) {
-                *weight += g * read;
+            let products = sums.conv.weight.iter_mut().skip(o).step_by(padded(*outputs));
+            for (product, read) in products.zip(&trace.read) {
+                *product += g * read;
             }
-            for (d, weight) in d.iter_mut().zip(&backward[o * inputs..]) {
-                *d += g * weight;
+            for (d, weight) in d.iter_mut().zip(&weight[o * inputs..]) {
+                *d += g * ratio[o] * weight;
             }
         }
         let block = Lattice::whole(from.map);

@@ -3,6 +3,7 @@
 //! Every sum of products stays below 2^24, where floats are exact: so the products give the device's accumulators.
 
 use super::FinetuneError;
+use super::product::{Matrix, padded};
 use crate::fold::{FoldedStage, Gate as FoldedGate};
 use crate::quantise::{Quantised, QuantisedConv, QuantisedGate, QuantisedStage};
 
@@ -47,10 +48,13 @@ pub(super) struct Conv {
     pub(super) rows: usize,
     pub(super) columns: usize,
     pub(super) inputs: usize,
-    /// `[ky][kx][i][n]`, with `n` the outputs, or twice the outputs where one sum could pass 2^24: see [`WIDE`].
-    pub(super) forward: Vec<f32>,
-    /// `[ky][kx][o][i]` with the taps turned round, times the ratio: from gradients of output bytes to those of input bytes.
-    pub(super) backward: Vec<f32>,
+    /// `[o][ky][kx][i]`.
+    pub(super) weight: Vec<f32>,
+    /// `[ky][kx][i]` by outputs, or by twice the outputs where one sum could pass 2^24: see [`WIDE`].
+    pub(super) forward: Matrix,
+    /// `[ky][kx][o]` by inputs, with the taps turned round, times the ratio: from gradients of output bytes, in rows of padded
+    /// outputs, to those of input bytes.
+    pub(super) backward: Matrix,
     /// What an accumulator of 1 is worth in output bytes.
     pub(super) ratio: Vec<f32>,
     pub(super) finish: Finish,
@@ -191,8 +195,14 @@ impl Conv {
                 return None;
             }
             let size = size(conv);
-            let part = |part: fn(i8) -> i8| conv.weight.iter().map(|&w| f32::from(part(w))).collect();
-            out.forward = turned(size, &[part(low), part(high)]);
+            out.forward = Matrix::new(size.length(), 2 * size.outputs, |k, n| {
+                let weight = conv.weight[n % size.outputs * size.length() + k];
+                f32::from(if n < size.outputs {
+                    low(weight)
+                } else {
+                    high(weight)
+                })
+            });
             out.is_wide = true;
         }
         Some(out)
@@ -217,19 +227,23 @@ impl Conv {
             columns,
             inputs,
         } = size;
-        let taps = rows * columns;
-        let mut backward = vec![0.0; weight.len()];
-        for (at, weight) in weight.iter().enumerate() {
-            let (o, tap, i) = (at / inputs / taps, at / inputs % taps, at % inputs);
-            backward[((taps - 1 - tap) * outputs + o) * inputs + i] = weight * ratio[o];
-        }
+        let (taps, length, width) = (rows * columns, size.length(), padded(outputs));
+        let backward = Matrix::new(taps * width, inputs, |k, i| {
+            let (tap, o) = (taps - 1 - k / width, k % width);
+            if o < outputs {
+                weight[o * length + tap * inputs + i] * ratio[o]
+            } else {
+                0.0
+            }
+        });
         Self {
             outputs,
             rows,
             columns,
             inputs,
-            forward: turned(size, &[weight]),
+            forward: Matrix::new(length, outputs, |k, o| weight[o * length + k]),
             backward,
+            weight,
             ratio,
             finish,
             is_wide: false,
@@ -243,11 +257,6 @@ impl Conv {
             multiplier: Vec::new(),
         };
         Self::of(Size::default(), Vec::new(), Vec::new(), finish)
-    }
-
-    /// Columns of `forward`.
-    pub(super) fn width(&self) -> usize {
-        self.outputs * if self.is_wide { 2 } else { 1 }
     }
 }
 
@@ -267,18 +276,6 @@ fn high(weight: i8) -> i8 {
 
 fn low(weight: i8) -> i8 {
     (i16::from(weight) - 16 * i16::from(high(weight))) as i8
-}
-
-/// `[o][ky][kx][i]` as `[ky][kx][i][part][o]`.
-fn turned(size: Size, parts: &[Vec<f32>]) -> Vec<f32> {
-    let length = size.length();
-    let mut out = Vec::with_capacity(size.outputs * length * parts.len());
-    for k in 0..length {
-        for part in parts {
-            out.extend((0..size.outputs).map(|o| part[o * length + k]));
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::gate::{clamp, unclamp};
 use super::integers::{Conv, Gate};
 use super::lattice::{Frame, Lattice};
 use super::pass::{Features, Scratch, StageSums, Trace};
-use super::product::{Old, Rows, multiply, outer};
+use super::product::{Rows, multiply, outer, padded};
 use super::quantiser::{requantise, settle};
 use crate::spec::Map;
 
@@ -63,9 +63,8 @@ impl Layer<'_> {
                 (u, block),
                 (&mut trace.read, Lattice::whole(read)),
             );
-            let rows = Rows::new(&trace.read, map.pixels(), inputs, inputs);
             let (made, sums) = scratch.sums(map.pixels(), first);
-            multiply(rows, &first.forward, Old::Replace, sums);
+            multiply(&[&trace.read], pixels(map, inputs), &first.forward, sums);
             let inner = Map {
                 channels: first.outputs,
                 ..map
@@ -90,13 +89,11 @@ impl Layer<'_> {
         }
         let framed = self.framed(trace);
         let (made, sums) = scratch.sums(frame.windows() + 2, self.conv);
-        let depth = self.conv.inputs;
-        let mut old = Old::Replace;
-        for (ky, weights) in self.conv.forward.chunks_exact(TAPS * depth * made).enumerate() {
-            let rows = Rows::new(&framed[frame.below(ky)..], frame.windows(), TAPS * depth, depth);
-            multiply(rows, weights, old, sums);
-            old = Old::Keep;
-        }
+        let rows = windows(frame, self.conv.inputs);
+        // A filter of one row has one segment.
+        let last = self.conv.rows - 1;
+        let segments: [&[f32]; TAPS] = core::array::from_fn(|ky| &framed[frame.below(ky.min(last))..]);
+        multiply(&segments[..self.conv.rows], rows, &self.conv.forward, sums);
         let slot = Lattice::slot(map, inputs);
         let to = (&mut features.bytes.u[..], slot);
         let exact = (&mut features.bytes.exact[..], slot);
@@ -127,9 +124,10 @@ impl Layer<'_> {
     ) {
         let (map, inputs) = (features.map, self.inputs());
         let (depth, growth) = (self.conv.inputs, self.conv.outputs);
+        let width = padded(growth);
         let out = Frame::new(
             Map {
-                channels: growth,
+                channels: width,
                 ..map
             },
             self.conv.rows,
@@ -152,26 +150,26 @@ impl Layer<'_> {
         );
         let read = self.frame(map);
         let framed = self.framed(trace);
-        let gradients = Rows::new(&frame[out.inside().start..], out.windows(), growth, growth);
-        for (ky, weight) in sums
-            .conv
-            .weight
-            .chunks_exact_mut(TAPS * depth * growth)
-            .enumerate()
-        {
-            let rows = Rows::new(&framed[read.below(ky)..], read.windows(), TAPS * depth, depth);
-            outer(rows, gradients, weight);
+        let gradients = &frame[out.inside().start..];
+        let weights = sums.conv.weight.chunks_exact_mut(TAPS * depth * width);
+        for (ky, weight) in weights.enumerate() {
+            outer(
+                &framed[read.below(ky)..],
+                windows(read, depth),
+                gradients,
+                growth,
+                weight,
+            );
         }
-        d.resize((out.windows() + 2) * depth, 0.0);
-        let mut old = Old::Replace;
-        for (ky, weights) in self.conv.backward.chunks_exact(TAPS * growth * depth).enumerate() {
-            let rows = Rows::new(&frame[out.below(ky)..], out.windows(), TAPS * growth, growth);
-            multiply(rows, weights, old, d);
-            old = Old::Keep;
-        }
+        let back = &self.conv.backward;
+        d.resize((out.windows() + 2) * back.width(), 0.0);
+        // A filter of one row has one segment.
+        let last = self.conv.rows - 1;
+        let segments: [&[f32]; TAPS] = core::array::from_fn(|ky| &frame[out.below(ky.min(last))..]);
+        multiply(&segments[..self.conv.rows], windows(out, width), back, d);
         let spaced = Lattice::spaced(
             Map {
-                channels: depth,
+                channels: back.width(),
                 ..map
             },
             2,
@@ -182,30 +180,43 @@ impl Layer<'_> {
             unclamp(self.gate, map, (d, spaced), (&bytes.u, block), g, &mut sums.open);
             return;
         };
-        let inner = Lattice::whole(Map {
-            channels: depth,
-            ..map
-        });
-        settled.resize(map.pixels() * depth, 0.0);
+        let width = padded(depth);
+        let inner = |channels: usize| Lattice::whole(Map { channels, ..map });
+        Scratch::settled(settled, map.pixels(), depth);
         settle(
             map,
             depth,
             (d, spaced),
             (&trace.inner.u, read.inside()),
-            (&trace.inner.exact, inner),
-            (settled, inner),
+            (&trace.inner.exact, inner(depth)),
+            (settled, inner(width)),
             &mut sums.first,
         );
-        let gradients = Rows::new(settled, map.pixels(), depth, depth);
-        let rows = Rows::new(&trace.read, map.pixels(), inputs, inputs);
-        outer(rows, gradients, &mut sums.first.weight);
-        d.resize(map.pixels() * inputs, 0.0);
-        multiply(gradients, &first.backward, Old::Replace, d);
-        let whole = Lattice::whole(Map {
-            channels: inputs,
-            ..map
-        });
+        let rows = pixels(map, inputs);
+        outer(&trace.read, rows, settled, depth, &mut sums.first.weight);
+        let back = &first.backward;
+        d.resize(map.pixels() * back.width(), 0.0);
+        multiply(&[settled], pixels(map, width), back, d);
         let g = (&mut features.g[..], block);
-        unclamp(self.gate, map, (d, whole), (&bytes.u, block), g, &mut sums.open);
+        let d = (&d[..], inner(back.width()));
+        unclamp(self.gate, map, d, (&bytes.u, block), g, &mut sums.open);
+    }
+}
+
+/// The pixels of a map as rows of a matrix.
+fn pixels(map: Map, channels: usize) -> Rows {
+    Rows {
+        rows: map.pixels(),
+        step: channels,
+        len: channels,
+    }
+}
+
+/// What a filter of a frame's map reads of one row, as rows of a matrix.
+fn windows(frame: Frame, channels: usize) -> Rows {
+    Rows {
+        rows: frame.windows(),
+        step: channels,
+        len: TAPS * channels,
     }
 }

@@ -7,6 +7,7 @@
 use super::head::Head;
 use super::integers::{Conv, Stage};
 use super::layer::Layer;
+use super::product::padded;
 use super::quantiser::{Bytes, ConvSums};
 use super::stem::Stem;
 use super::transition::Transition;
@@ -59,14 +60,20 @@ pub(super) struct Scratch {
     pub(super) frame: Vec<f32>,
     /// Gradients of what a convolution read.
     pub(super) d: Vec<f32>,
-    /// Gradients behind rounding and saturation.
+    /// Gradients behind rounding and saturation, in rows of padded outputs.
     pub(super) settled: Vec<f32>,
 }
 
 impl Scratch {
+    /// Zeros for gradients of `outputs` channels in so many pixels.
+    pub(super) fn settled(settled: &mut Vec<f32>, pixels: usize, outputs: usize) {
+        settled.clear();
+        settled.resize(pixels * padded(outputs), 0.0);
+    }
+
     /// Room for a convolution's sums at so many positions, and the floats each takes.
     pub(super) fn sums(&mut self, positions: usize, conv: &Conv) -> (usize, &mut [f32]) {
-        let width = conv.width();
+        let width = conv.forward.width();
         self.sums.resize(positions * width, 0.0);
         (width, &mut self.sums)
     }

@@ -1,68 +1,74 @@
-//! The two matrix products of a step; belongs to `finetune`.
+//! The two matrix products of a step, on rows where they lie: those of `net`; belongs to `finetune`.
 //!
 //! A 3x3 convolution is three products over overlapping rows of a framed map, never an im2col matrix.
 
-use ndarray::linalg::general_mat_mul;
-use ndarray::{ArrayView2, ArrayViewMut2, ShapeBuilder};
+use crate::net::product::{self, Multiply, Outer, Panels};
+use crate::net::simd::lanes;
 
-/// The rows of a matrix in a slice. They may overlap.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Rows<'a> {
-    values: &'a [f32],
-    rows: usize,
-    columns: usize,
-    step: usize,
+/// `n` channels rounded up to whole vectors.
+pub(super) fn padded(n: usize) -> usize {
+    n.next_multiple_of(lanes(n))
 }
 
-impl<'a> Rows<'a> {
-    /// `rows` rows of `columns` floats, `step` floats from one to the next, from the start of `values`.
-    ///
-    /// # Panics
-    ///
-    /// When `values` is too short.
-    pub(super) fn new(values: &'a [f32], rows: usize, columns: usize, step: usize) -> Self {
-        let needed = rows.saturating_sub(1) * step + columns;
-        assert!(values.len() >= needed, "{needed} floats, had {}", values.len());
+/// A right-hand matrix, `[k][n]`.
+#[derive(Clone, Debug)]
+pub(super) struct Matrix {
+    lanes: usize,
+    panels: Panels,
+}
+
+impl Matrix {
+    /// Of `value(k, n)`.
+    pub(super) fn new(k: usize, n: usize, value: impl Fn(usize, usize) -> f32) -> Self {
+        let lanes = lanes(n);
         Self {
-            values,
-            rows,
-            columns,
-            step,
+            lanes,
+            panels: Panels::new(lanes, k, n, value),
         }
     }
 
-    fn view(&self) -> ArrayView2<'a, f32> {
-        let shape = (self.rows, self.columns).strides((self.step, 1));
-        ArrayView2::from_shape(shape, self.values).expect("the length was checked")
+    /// Columns with the padding: what a row of a product takes.
+    pub(super) fn width(&self) -> usize {
+        self.panels.width
     }
 }
 
-/// `[rows][columns]` without gaps.
-fn whole(values: &mut [f32], rows: usize, columns: usize) -> ArrayViewMut2<'_, f32> {
-    ArrayViewMut2::from_shape((rows, columns), &mut values[..rows * columns]).expect("a slice of that length")
+/// Rows of floats, each `step` floats behind the one before, each `len` floats long. They may overlap.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rows {
+    pub(super) rows: usize,
+    pub(super) step: usize,
+    pub(super) len: usize,
 }
 
-/// What happens to what stands where a product goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Old {
-    /// The product takes its place.
-    Replace,
-    /// The product is added.
-    Keep,
+/// `c = sum over segments of segment * b`, where the rows of each segment lie as `a` says and `b` has the segments' rows one
+/// below the other; `c` is `[a.rows][b.width]`.
+pub(super) fn multiply(segments: &[&[f32]], a: Rows, b: &Matrix, c: &mut [f32]) {
+    let op = Multiply {
+        a: segments,
+        step: a.step,
+        len: a.len,
+        rows: a.rows,
+        b: &b.panels,
+        c,
+    };
+    product::multiply(b.lanes, op);
 }
 
-/// `c = a b`, or `c += a b`: `b` is `[a.columns][n]`, `c` is `[a.rows][n]`.
-pub(super) fn multiply(a: Rows<'_>, b: &[f32], old: Old, c: &mut [f32]) {
-    let n = b.len() / a.columns;
-    let b = ArrayView2::from_shape((a.columns, n), b).expect("whole rows");
-    let keep = if old == Old::Keep { 1.0 } else { 0.0 };
-    general_mat_mul(1.0, &a.view(), &b, keep, &mut whole(c, a.rows, n));
-}
-
-/// `c += a^T b`: `c` is `[a.columns][b.columns]`.
-pub(super) fn outer(a: Rows<'_>, b: Rows<'_>, c: &mut [f32]) {
-    let c = &mut whole(c, a.columns, b.columns);
-    general_mat_mul(1.0, &a.view().t(), &b.view(), 1.0, c);
+/// `c += a^T b`: `b` is `[rows][padded(n)]`, `c` is `[a.len][padded(n)]`.
+pub(super) fn outer(values: &[f32], a: Rows, b: &[f32], n: usize, c: &mut [f32]) {
+    let op = Outer {
+        a: values,
+        a_step: a.step,
+        a_row: 0,
+        b,
+        width: padded(n),
+        rows: 1,
+        pixels: a.rows,
+        m: a.len,
+        c,
+    };
+    product::outer(lanes(n), op);
 }
 
 #[cfg(test)]
@@ -72,18 +78,21 @@ mod tests {
     #[test]
     fn overlapping_rows_are_a_convolution() {
         let row = [1.0, 2.0, 3.0, 4.0, 5.0];
-        let taps = [1.0, 10.0, 100.0];
-        let mut out = [7.0; 3];
-        multiply(Rows::new(&row, 3, 3, 1), &taps, Old::Replace, &mut out);
-        assert_eq!(out, [321.0, 432.0, 543.0]);
-        multiply(Rows::new(&row, 3, 3, 1), &taps, Old::Keep, &mut out);
-        assert_eq!(out, [642.0, 864.0, 1086.0]);
-        let mut taps = [1.0; 3];
-        outer(
-            Rows::new(&row, 3, 3, 1),
-            Rows::new(&[1.0, 0.0, 2.0], 3, 1, 1),
-            &mut taps,
-        );
-        assert_eq!(taps, [1.0 + 1.0 + 6.0, 1.0 + 2.0 + 8.0, 1.0 + 3.0 + 10.0]);
+        let windows = Rows {
+            rows: 3,
+            step: 1,
+            len: 3,
+        };
+        let taps = Matrix::new(3, 1, |k, _| [1.0, 10.0, 100.0][k]);
+        let mut out = vec![7.0; 3 * taps.width()];
+        multiply(&[&row], windows, &taps, &mut out);
+        let first = |values: &[f32]| -> Vec<f32> { values.iter().step_by(taps.width()).copied().collect() };
+        assert_eq!(first(&out), [321.0, 432.0, 543.0]);
+        let mut gradients = vec![0.0; 3 * taps.width()];
+        gradients[0] = 1.0;
+        gradients[2 * taps.width()] = 2.0;
+        let mut back = vec![1.0; 3 * taps.width()];
+        outer(&row, windows, &gradients, 1, &mut back);
+        assert_eq!(first(&back), [1.0 + 1.0 + 6.0, 1.0 + 2.0 + 8.0, 1.0 + 3.0 + 10.0]);
     }
 }

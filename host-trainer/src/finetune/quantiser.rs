@@ -2,6 +2,7 @@
 
 use super::integers::{Conv, Finish, WIDE};
 use super::lattice::Lattice;
+use super::product::padded;
 use crate::spec::Map;
 use denselet::arithmetic;
 use denselet::layout::{BORDERS, border};
@@ -17,7 +18,7 @@ pub(super) struct Bytes {
 /// Sums of gradients that belong to one convolution, over everything a batch's share of pictures.
 #[derive(Clone, Debug)]
 pub(super) struct ConvSums {
-    /// Of the gradient of each output, in bytes, times what it read: `[ky][kx][i][o]`.
+    /// Of the gradient of each output, in bytes, times what it read: `[ky][kx][i][o]`, rows padded.
     pub(super) weight: Vec<f32>,
     /// Of the gradient of each output, where it was not saturated: `[o]`, or `[border][o]` in a plain layer.
     pub(super) bias: Vec<f32>,
@@ -33,7 +34,7 @@ impl ConvSums {
     pub(super) fn new(conv: &Conv, biases: usize) -> Self {
         let outputs = || vec![0.0; conv.outputs];
         Self {
-            weight: vec![0.0; conv.rows * conv.columns * conv.inputs * conv.outputs],
+            weight: vec![0.0; conv.rows * conv.columns * conv.inputs * padded(conv.outputs)],
             bias: vec![0.0; biases * conv.outputs],
             low: outputs(),
             high: outputs(),
@@ -66,7 +67,7 @@ pub(super) fn requantise(
         move || {
             for y in 0..map.height {
                 for x in 0..map.width {
-                    let sums = &sums.0[sums.1.at(y, x)..][..conv.width()];
+                    let sums = &sums.0[sums.1.at(y, x)..][..conv.forward.width()];
                     let u = &mut to.0[to.1.at(y, x)..][..n];
                     let exact = &mut exact.0[exact.1.at(y, x)..][..n];
                     match &conv.finish {
@@ -185,10 +186,15 @@ mod tests {
         let conv = Conv::of(size, vec![1.0], vec![0.25], finish);
         let whole = Lattice::whole(map);
         let (mut u, mut exact, mut to) = ([0.0; 4], [0.0; 4], [0.0; 4]);
+        let channels = conv.forward.width();
+        let mut products = vec![0.0; 4 * channels];
+        for (row, sum) in products.chunks_exact_mut(channels).zip([-9.0, 1.0, 2.0, 1100.0]) {
+            row[0] = sum;
+        }
         requantise(
             &conv,
             map,
-            (&[-9.0, 1.0, 2.0, 1100.0], whole),
+            (&products, Lattice::whole(Map { channels, ..map })),
             (&mut u, whole),
             (&mut exact, whole),
         );

@@ -3,7 +3,7 @@
 use super::integers::Conv;
 use super::lattice::Lattice;
 use super::pass::{Features, Scratch, StageSums, Trace};
-use super::product::{Old, Rows, multiply, outer};
+use super::product::{Rows, multiply, outer, padded};
 use super::quantiser::{requantise, settle};
 use crate::spec::{Map, Spec};
 
@@ -27,6 +27,15 @@ impl Stem<'_> {
         self.conv.rows * self.conv.columns * self.conv.inputs
     }
 
+    /// What it reads as a matrix.
+    fn rows(&self) -> Rows {
+        Rows {
+            rows: self.made().pixels(),
+            step: self.length(),
+            len: self.length(),
+        }
+    }
+
     /// Room for what the backward pass wants to find again.
     pub(super) fn trace(&self) -> Trace {
         let made = self.made();
@@ -45,10 +54,8 @@ impl Stem<'_> {
     pub(super) fn forward(&self, image: &[u8], to: &mut Features, trace: &mut Trace, scratch: &mut Scratch) {
         let made = self.made();
         self.gather(image, &mut trace.read);
-        let length = self.length();
-        let rows = Rows::new(&trace.read, made.pixels(), length, length);
         let (width, sums) = scratch.sums(made.pixels(), self.conv);
-        multiply(rows, &self.conv.forward, Old::Replace, sums);
+        multiply(&[&trace.read], self.rows(), &self.conv.forward, sums);
         let sums = (
             &*sums,
             Lattice::whole(Map {
@@ -77,11 +84,15 @@ impl Stem<'_> {
     /// From the gradients of the first block's first channels to those of the filters.
     pub(super) fn backward(&self, to: &Features, trace: &Trace, scratch: &mut Scratch, sums: &mut StageSums) {
         let made = self.made();
-        let (outputs, length) = (self.conv.outputs, self.length());
+        let outputs = self.conv.outputs;
         let Scratch { d, settled, .. } = scratch;
         let whole = Lattice::whole(made);
         let slot = Lattice::whole(to.map);
-        settled.resize(made.pixels() * outputs, 0.0);
+        Scratch::settled(settled, made.pixels(), outputs);
+        let to_settled = Lattice::whole(Map {
+            channels: padded(outputs),
+            ..made
+        });
         if self.spec.stem.pool {
             d.clear();
             d.resize(made.pixels() * outputs, 0.0);
@@ -98,7 +109,7 @@ impl Stem<'_> {
                 (d, whole),
                 (&bytes.u, whole),
                 (&bytes.exact, whole),
-                (settled, whole),
+                (settled, to_settled),
                 sums,
             );
         } else {
@@ -110,13 +121,11 @@ impl Stem<'_> {
                 (&to.g, slot),
                 (&bytes.u, slot),
                 (&bytes.exact, slot),
-                (settled, whole),
+                (settled, to_settled),
                 sums,
             );
         }
-        let rows = Rows::new(&trace.read, made.pixels(), length, length);
-        let gradients = Rows::new(settled, made.pixels(), outputs, outputs);
-        outer(rows, gradients, &mut sums.conv.weight);
+        outer(&trace.read, self.rows(), settled, outputs, &mut sums.conv.weight);
     }
 
     /// What each filter reads: `[y][x][ky][kx][i]`.

@@ -4,7 +4,7 @@ use super::gate::{clamp, clamp_add, unclamp};
 use super::integers::{Conv, Gate};
 use super::lattice::Lattice;
 use super::pass::{Features, Scratch, StageSums, Trace};
-use super::product::{Old, Rows, multiply, outer};
+use super::product::{Rows, multiply, outer, padded};
 use super::quantiser::{requantise, settle};
 use crate::spec::Map;
 
@@ -46,9 +46,8 @@ impl Transition<'_> {
             let add = if at == 0 { clamp } else { clamp_add };
             add(self.gate, made, (&from.bytes.u, corner), (&mut trace.read, read));
         }
-        let rows = Rows::new(&trace.read, made.pixels(), inputs, inputs);
         let (width, sums) = scratch.sums(made.pixels(), self.conv);
-        multiply(rows, &self.conv.forward, Old::Replace, sums);
+        multiply(&[&trace.read], pixels(made, inputs), &self.conv.forward, sums);
         let sums = (
             &*sums,
             Lattice::whole(Map {
@@ -74,23 +73,34 @@ impl Transition<'_> {
         let outputs = self.conv.outputs;
         let Scratch { d, settled, .. } = scratch;
         let slot = Lattice::whole(to.map);
-        settled.resize(made.pixels() * outputs, 0.0);
+        Scratch::settled(settled, made.pixels(), outputs);
+        let width = padded(outputs);
+        let to_settled = Lattice::whole(Map {
+            channels: width,
+            ..made
+        });
         settle(
             made,
             outputs,
             (&to.g, slot),
             (&to.bytes.u, slot),
             (&to.bytes.exact, slot),
-            (settled, Lattice::whole(made)),
+            (settled, to_settled),
             &mut sums.conv,
         );
-        let gradients = Rows::new(settled, made.pixels(), outputs, outputs);
-        let rows = Rows::new(&trace.read, made.pixels(), inputs, inputs);
-        outer(rows, gradients, &mut sums.conv.weight);
-        d.resize(made.pixels() * inputs, 0.0);
-        multiply(gradients, &self.conv.backward, Old::Replace, d);
+        let read = &trace.read;
+        outer(
+            read,
+            pixels(made, inputs),
+            settled,
+            outputs,
+            &mut sums.conv.weight,
+        );
+        let back = &self.conv.backward;
+        d.resize(made.pixels() * back.width(), 0.0);
+        multiply(&[settled], pixels(made, width), back, d);
         let whole = Lattice::whole(Map {
-            channels: inputs,
+            channels: back.width(),
             ..made
         });
         for corner in corners(from.map) {
@@ -98,6 +108,15 @@ impl Transition<'_> {
             let g = (&mut from.g[..], corner);
             unclamp(self.gate, made, (d, whole), u, g, &mut sums.open);
         }
+    }
+}
+
+/// The pixels of a map as rows of a matrix.
+fn pixels(map: Map, channels: usize) -> Rows {
+    Rows {
+        rows: map.pixels(),
+        step: channels,
+        len: channels,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Fine-tuning as its users see it: it repairs what calibration did, repeats itself to the bit, goes on where it was
 //! stopped, and says what does not fit.
+#![allow(clippy::unwrap_used, clippy::tests_outside_test_module, missing_docs)]
 
 use denselet::layout::Order;
 use denselet_train::calibrate::calibrate;

@@ -196,7 +196,10 @@ fn smooth(parameters: &Parameters) -> (Vec<Stage>, Quantised) {
                         let outputs = vec![(scale, 0.0); first.outputs];
                         let inner = smooth_conv(first, &meanings, 1.0, &outputs, ring);
                         let read = vec![(scale, 0.0); first.outputs];
-                        (Some(inner), smooth_conv(conv, &read, 1.0, &own, integers))
+                        (
+                            Some(Box::new(inner)),
+                            smooth_conv(conv, &read, 1.0, &own, integers),
+                        )
                     }
                     _ => (None, smooth_conv(conv, &meanings, 1.0, &own, integers)),
                 };
@@ -346,7 +349,7 @@ fn gradient(parameters: &Parameters, stages: &[Stage], quantised: &Quantised, im
 
 /// Signs that differ from tensor to tensor.
 fn sign(tensor: usize, at: usize) -> f32 {
-    if ((at + 1) * 7919 + tensor * 104_729) / 64 % 2 == 0 {
+    if (((at + 1) * 7919 + tensor * 104_729) / 64).is_multiple_of(2) {
         1.0
     } else {
         -1.0
@@ -419,38 +422,3 @@ fn gradients_are_those_of_finite_differences() {
 
 /// How far parameters are moved, in their units.
 const STEP: f32 = 0.03;
-
-#[test]
-fn zz_bench() {
-    let spec = Spec::load("d1").unwrap();
-    let input = Normalisation {
-        mean: vec![70.0],
-        std: vec![90.0],
-    };
-    let network = Network::new(&spec, input, 1);
-    let images = pictures(8, 784);
-    let parameters = parameters(&network, &images);
-    let t = std::time::Instant::now();
-    let quantised = parameters.quantise().unwrap();
-    let stages = integers(&parameters.folded.stages, &quantised).unwrap();
-    println!("BENCH prepare {:?}", t.elapsed());
-    let mut job = Job::new(&spec, &stages);
-    let (mut f, mut b) = (vec![], vec![]);
-    for n in 0..400 {
-        let t = std::time::Instant::now();
-        job.forward(&spec, &stages, &images[n % 8 * 784..][..784]);
-        f.push(t.elapsed());
-        let t = std::time::Instant::now();
-        job.backward(&spec, &stages);
-        b.push(t.elapsed());
-    }
-    f.sort();
-    b.sort();
-    println!(
-        "BENCH forward {:?} {:?} backward {:?} {:?}",
-        f[10], f[200], b[10], b[200]
-    );
-    let t = std::time::Instant::now();
-    let g = parameters.gradient(&quantised, &job.sums);
-    println!("BENCH gradient {:?} {}", t.elapsed(), g.stored.len());
-}

@@ -17,7 +17,7 @@ pub(super) enum Stage {
     },
     Layer {
         gate: Gate,
-        bottleneck: Option<Conv>,
+        bottleneck: Option<Box<Conv>>,
         conv: Conv,
     },
     Transition {
@@ -111,7 +111,7 @@ pub(super) fn integers(stages: &[FoldedStage], quantised: &Quantised) -> Result<
                 conv,
             } => Stage::Layer {
                 gate: Gate::new(gate, folded),
-                bottleneck: bottleneck.as_ref().map(narrow).transpose()?,
+                bottleneck: bottleneck.as_ref().map(narrow).transpose()?.map(Box::new),
                 conv: narrow(conv)?,
             },
             QuantisedStage::Transition { gate, conv } => Stage::Transition {

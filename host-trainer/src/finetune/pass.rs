@@ -103,7 +103,7 @@ impl StageSums {
                 let biases = if bottleneck.is_some() { 1 } else { BORDERS };
                 (
                     gate.sign.len(),
-                    bottleneck.as_ref().unwrap_or(&none),
+                    bottleneck.as_deref().unwrap_or(&none),
                     conv,
                     biases,
                 )
@@ -156,7 +156,7 @@ impl Job {
                 conv,
             } => Layer {
                 gate,
-                bottleneck: bottleneck.as_ref(),
+                bottleneck: bottleneck.as_deref(),
                 conv,
             }
             .trace(features[block].map),
@@ -202,7 +202,7 @@ impl Job {
                     bottleneck,
                     conv,
                 } => {
-                    let bottleneck = bottleneck.as_ref();
+                    let bottleneck = bottleneck.as_deref();
                     let layer = Layer {
                         gate,
                         bottleneck,
@@ -248,7 +248,7 @@ impl Job {
                     bottleneck,
                     conv,
                 } => {
-                    let bottleneck = bottleneck.as_ref();
+                    let bottleneck = bottleneck.as_deref();
                     let layer = Layer {
                         gate,
                         bottleneck,

@@ -53,8 +53,8 @@ fn a_fine_tuned_folder_is_taken_like_any_other() {
     let bytes = |name: &str| std::fs::read(folder.join(name)).unwrap();
     assert_ne!(bytes("tuned.dlt"), bytes("float.dlt"));
     assert_eq!(
-        run(&["inspect", "float-int8"])["blob_bytes"],
-        export["blob_bytes"]
+        run(&["inspect", "float-int8"])["arena_bytes"],
+        export["arena_bytes"]
     );
 
     // Going on changes nothing where all is done, and is refused where it would be another run.
@@ -96,11 +96,12 @@ fn what_cannot_be_fine_tuned_is_named() {
                 .unwrap();
         }
     }
-    assert!(says(&["finetune", "float", "--data", "pictures"]).contains("takes 8x8x1 pictures"));
+    let shape = says(&["finetune", "float", "--data", "pictures"]);
+    assert!(shape.contains("takes 8x8x1 pictures"), "{shape}");
     let classes = says(&["finetune", "float", "--data", "pictures", "--resize"]);
     assert!(
         classes.contains("10 classes apart, data set `pictures` has 2"),
         "{classes}"
     );
-    assert!(!folder.join("float-int8/finetuned.safetensors").exists());
+    assert!(!folder.join("float-int8").exists());
 }

@@ -118,7 +118,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     recipe.distillation = args.distillation.unwrap_or(recipe.distillation);
     recipe.calibration = args.calibration.unwrap_or(recipe.calibration);
     recipe.seed = args.seed.unwrap_or(recipe.seed);
-    recipe.check(data.train.len())?;
+    finetune::check(&network, &data, &recipe)?;
     keep_float(&chosen, &folder, is_there)?;
 
     if !args.json {

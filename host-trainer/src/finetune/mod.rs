@@ -124,6 +124,32 @@ pub fn finetune_from(
     Run::from(parameters, network, data, recipe)?.finish(data, progress)
 }
 
+/// Checks that network, data set and recipe fit together.
+///
+/// # Errors
+///
+/// The first thing that does not.
+pub fn check(network: &Network, data: &Dataset, recipe: &Recipe) -> Result<(), TrainError> {
+    let spec = &network.spec;
+    if spec.input != data.shape() {
+        return Err(TrainError::Shape {
+            network: spec.name.clone(),
+            data: data.name.clone(),
+            expected: spec.input,
+            found: data.shape(),
+        });
+    }
+    if spec.classes != data.classes.len() {
+        return Err(TrainError::Classes {
+            network: spec.name.clone(),
+            data: data.name.clone(),
+            expected: spec.classes,
+            found: data.classes.len(),
+        });
+    }
+    recipe.check(data.train.len())
+}
+
 /// How the parameters' integers, run by `core`, classify a split.
 ///
 /// # Errors
@@ -159,7 +185,7 @@ struct Run<'n> {
 
 impl<'n> Run<'n> {
     fn new(network: &'n Network, data: &Dataset, recipe: &Recipe) -> Result<Self, FinetuneError> {
-        fit(network, data, recipe)?;
+        check(network, data, recipe)?;
         let images = data.train.first(recipe.calibration).images;
         let parameters = Parameters::new(fold(network), &calibrate(network, &images));
         Self::from(parameters, network, data, recipe)
@@ -171,7 +197,7 @@ impl<'n> Run<'n> {
         data: &Dataset,
         recipe: &Recipe,
     ) -> Result<Self, FinetuneError> {
-        fit(network, data, recipe)?;
+        check(network, data, recipe)?;
         let units = parameters.units(&parameters.quantise()?);
         let lengths: Vec<usize> = trained(&mut parameters)
             .map(|tensor| tensor.values.len())
@@ -198,7 +224,7 @@ impl<'n> Run<'n> {
         data: &Dataset,
         recipe: &Recipe,
     ) -> Result<Self, FinetuneError> {
-        fit(network, data, recipe)?;
+        check(network, data, recipe)?;
         let differs = |what, expected: String, found: String| {
             (expected == found).then_some(()).ok_or(TrainError::Resume {
                 what,
@@ -377,26 +403,4 @@ const RULE: Rule = Rule::AdamW {
 /// The tensors that are trained, in their order.
 fn trained(parameters: &mut Parameters) -> impl Iterator<Item = Tensor<'_>> {
     parameters.tensors().into_iter().filter(Tensor::is_trained)
-}
-
-/// Whether network, data set and recipe fit together.
-fn fit(network: &Network, data: &Dataset, recipe: &Recipe) -> Result<(), TrainError> {
-    let spec = &network.spec;
-    if spec.input != data.shape() {
-        return Err(TrainError::Shape {
-            network: spec.name.clone(),
-            data: data.name.clone(),
-            expected: spec.input,
-            found: data.shape(),
-        });
-    }
-    if spec.classes != data.classes.len() {
-        return Err(TrainError::Classes {
-            network: spec.name.clone(),
-            data: data.name.clone(),
-            expected: spec.classes,
-            found: data.classes.len(),
-        });
-    }
-    recipe.check(data.train.len())
 }

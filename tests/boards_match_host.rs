@@ -1,9 +1,9 @@
 //! Every board gives the golden logits, bit for bit, of whole pictures and of pictures pushed row by row; its inner loops
-//! give the reference's bytes; and it counts instructions to the instruction.
+//! give the reference's bytes; and it counts instructions to the instruction, and cycles where they are modelled.
 
 use denselet_tests::boards::{LIMIT, on_every_board, outcome, workspace};
 use denselet_tests::golden::{ALL, Golden, PICTURES};
-use denselet_train::board::{Board, Program, Table, emulate};
+use denselet_train::board::{Board, Error, Program, Request, Table, emulate, run};
 
 /// The golden logits of those models that the board has room for, which must be at least one.
 fn logits_agree(table: &Table, board: &Board, program: Program, goldens: &[Golden]) -> Result<(), String> {
@@ -53,7 +53,7 @@ fn passes(table: &Table, board: &Board, program: Program) -> Result<(), String> 
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let elf = folder.path().join(program.name());
     built.write(&elf).map_err(|error| error.to_string())?;
-    emulate(table, board, &elf, &[], LIMIT, &mut |_| ()).map_err(|error| error.to_string())?;
+    emulate(table, board, &elf, &[], &[], LIMIT, &mut |_| ()).map_err(|error| error.to_string())?;
     Ok(())
 }
 
@@ -65,4 +65,36 @@ fn instructions_are_counted_to_the_instruction() {
 #[test]
 fn inner_loops_agree_with_the_reference() {
     on_every_board(|table, board| passes(table, board, Program::Kernels));
+}
+
+#[test]
+fn cycles_are_modelled_for_a_cortex_m4_and_refused_for_others() {
+    let blob = ALL[0].blob();
+    let pictures = ALL[0].pictures(&blob);
+    on_every_board(|table, board| {
+        let workspace = workspace();
+        let request = Request {
+            workspace: &workspace,
+            table,
+            board,
+            program: Program::Logits,
+            model: &blob,
+            images: &pictures,
+            labels: &[],
+            cycles: true,
+            limit: LIMIT,
+        };
+        match run(&request, &mut |_| ()) {
+            Ok(outcome) => {
+                let counted = outcome.instructions.ok_or("counted no instructions")?.max;
+                let cycles = outcome.cycles.ok_or("has no cycles")?;
+                let is_likely = counted < cycles && cycles < 2 * counted;
+                is_likely
+                    .then_some(())
+                    .ok_or(format!("{cycles} cycles for {counted} instructions"))
+            }
+            Err(Error::NoCycles { .. }) if board.core != "cortex-m4" => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
+    });
 }

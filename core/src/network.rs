@@ -6,7 +6,7 @@ use crate::arena::{Arena, cut};
 use crate::error::{Error, FormatError};
 use crate::format::Shapes;
 use crate::kernel::arch::{self, cast};
-use crate::kernel::{Content, Job, Ready, Tile, conv1x1, conv3x3, head, pool, stem, transition};
+use crate::kernel::{Content, Job, Ready, Tile, conv1x1, conv3x3, head, pool, stem, tile, transition};
 use crate::layout::{self, TILE, stride};
 use crate::logits::Logits;
 use crate::model::{Head, Layer, Model, Stage, Stem, Transition};
@@ -236,7 +236,7 @@ fn feed<T: Tile>(
     };
     let feed = Feed {
         stem,
-        conv: Ready::new(tile, &stem.conv, Content::Bytes),
+        conv: Ready::new(tile, &stem.conv, Content::Bytes, &mut []),
         input,
         to,
         line,
@@ -398,9 +398,10 @@ fn dense_layer<T: Tile>(
     ring: &mut [u8],
 ) {
     let line = cast::as_i16s_mut(line);
-    let bottleneck = layer.bottleneck.as_ref();
-    let bottleneck = bottleneck.map(|(conv, _)| Ready::new(tile, conv, Content::Bytes));
-    let conv = Ready::new(tile, &layer.conv, Content::Bytes);
+    let first = layer.bottleneck.as_ref().map(|(conv, _)| conv);
+    let (line, [first_notes, notes]) = tile::with_notes::<T>(line, first, &layer.conv);
+    let bottleneck = first.map(|conv| Ready::new(tile, conv, Content::Bytes, first_notes));
+    let conv = Ready::new(tile, &layer.conv, Content::Bytes, notes);
     let shape = Shape {
         height: buffer.height,
         width: buffer.width,
@@ -453,7 +454,7 @@ fn pooled<T: Tile>(
 ) {
     let (below, [line]) = cut(memory, line.start, [line.clone()]);
     let line = cast::as_i16s_mut(line);
-    let conv = Ready::new(tile, &transition.conv, Content::Sums);
+    let conv = Ready::new(tile, &transition.conv, Content::Sums, &mut []);
     let pool_rows = Shape {
         height: from.height,
         width: from.width,

@@ -7,7 +7,9 @@
 //! * `logits` runs every image that the host lays before it, and says how many instructions and how much stack an
 //!   inference takes. This is what `denselet build` and `denselet run` use.
 //! * `rows` runs them too, but row by row, without a copy of the image.
-//! * `counter` proves that the instruction counter is exact.
+//! * `stages` counts the instructions of each stage, for `denselet profile`.
+//! * `minimal` only runs a network: what it takes of flash is what the runtime takes.
+//! * `counter` proves that the instruction counter is exact, `kernels` that the inner loops are.
 //!
 //! One inference runs at a time. On a host the programs only say that they are meant for a board, so that the workspace
 //! builds and tests as a whole.

@@ -1,14 +1,20 @@
 #!/usr/bin/env python3
-"""Network D2 through TensorFlow Lite's XNNPACK, int8: what `cargo bench -p denselet-train --bench host` stands beside.
+"""Network D2 on the host, int8: TensorFlow Lite's XNNPACK and denselet in turns.
 
-Wants `pip install tensorflow-cpu ai-edge-litert` in an environment of its own. Both forms of the network are
-measured: as the converter makes it, and tuned (every batch norm that cannot fold is a 1x1 depthwise convolution with the
-ReLU fused into it). Times are the best of several rounds; a busy machine slows both sides, so run them one after the other.
+    python3 -m venv /tmp/tflite && /tmp/tflite/bin/pip install tensorflow-cpu ai-edge-litert
+    cargo bench -p denselet-train --bench host --no-run
+    /tmp/tflite/bin/python host-trainer/benches/xnnpack_d2.py --turns 3
+
+Two threads in all, in whichever way is fastest for each side: XNNPACK with one and two threads, one image and 16 at a time, and two
+processes of one thread. Both forms of the network are measured: as the converter makes it, and tuned (every batch norm that
+cannot fold is a 1x1 depthwise convolution with the ReLU fused into it). A round is `--images` images, and the best of several
+counts. Prints the medians over the turns, and ours over the best of theirs.
 """
 import argparse
 import multiprocessing
 import os
-import resource
+import statistics
+import subprocess
 import time
 
 import numpy as np
@@ -59,13 +65,8 @@ def build(is_tuned):
     return converter.convert()
 
 
-def cpu_seconds():
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
-
-
 def run(model, threads, batch, images, rounds, results=None):
-    """The best round: images per second, and per second of processor time."""
+    """Images per second in the best round."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_content=model, num_threads=threads)
@@ -74,44 +75,55 @@ def run(model, threads, batch, images, rounds, results=None):
         interpreter.resize_tensor_input(where, (batch, *SHAPE))
     interpreter.allocate_tensors()
     data = np.random.default_rng(2).integers(-128, 128, (batch, *SHAPE), dtype=np.int8)
-    best = (0.0, 0.0)
+    best = 0.0
     for _ in range(rounds):
-        wall, cpu = time.perf_counter(), cpu_seconds()
+        start = time.perf_counter()
         for _ in range(images // batch):
             interpreter.set_tensor(where, data)
             interpreter.invoke()
-        wall, cpu = time.perf_counter() - wall, cpu_seconds() - cpu
-        best = (max(best[0], images / wall), max(best[1], images / cpu))
+        best = max(best, images / (time.perf_counter() - start))
     if results is not None:
         results.put(best)
     return best
 
 
+def ours(images):
+    """Images per second of `cargo bench -p denselet-train --bench host`, two threads."""
+    words = ["cargo", "bench", "--quiet", "-p", "denselet-train", "--bench", "host", "--", "d2", str(images)]
+    environment = dict(os.environ, RAYON_NUM_THREADS="2")
+    root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+    out = subprocess.run(words, env=environment, cwd=root, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return float(out.split(" threads ")[1].split()[0])
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=400, help="per round")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--keep", metavar="FOLDER", help="keep the .tflite files there")
+    parser.add_argument("--turns", type=int, default=3)
     arguments = parser.parse_args()
     work = (arguments.images, arguments.rounds)
-    print(f"{'network':8} {'how':34} {'images/s':>10} {'per cpu second':>16}")
-    for name, is_tuned in (("stock", False), ("tuned", True)):
-        model = build(is_tuned)
-        if arguments.keep:
-            with open(os.path.join(arguments.keep, f"d2-{name}.tflite"), "wb") as file:
-                file.write(model)
-        for threads, batch in ((1, 1), (2, 1), (2, 16)):
-            wall, cpu = run(model, threads, batch, *work)
-            print(f"{name:8} {f'{threads} threads, batch {batch}':34} {wall:10.0f} {cpu:16.0f}", flush=True)
-        results = multiprocessing.Queue()
-        both = [
-            multiprocessing.Process(target=run, args=(model, 1, 1, *work, results)) for _ in range(2)
-        ]
-        for process in both:
-            process.start()
-        found = [results.get() for _ in both]
-        wall, cpu = sum(f[0] for f in found), sum(f[1] for f in found) / 2
-        print(f"{name:8} {'2 processes of 1 thread, batch 1':34} {wall:10.0f} {cpu:16.0f}", flush=True)
+    models = {name: build(is_tuned) for name, is_tuned in (("stock", False), ("tuned", True))}
+    found = {}
+    for _ in range(arguments.turns):
+        found.setdefault("denselet, 2 threads", []).append(ours(arguments.images))
+        for name, model in models.items():
+            for threads, batch in ((1, 1), (2, 1), (2, 16)):
+                how = f"XNNPACK {name}, {threads} threads, batch {batch}"
+                found.setdefault(how, []).append(run(model, threads, batch, *work))
+            results = multiprocessing.Queue()
+            both = [multiprocessing.Process(target=run, args=(model, 1, 1, *work, results)) for _ in range(2)]
+            for process in both:
+                process.start()
+            speeds = [results.get() for _ in both]
+            for process in both:
+                process.join()
+            found.setdefault(f"XNNPACK {name}, 2 processes of 1 thread", []).append(sum(speeds))
+    medians = {how: statistics.median(speeds) for how, speeds in found.items()}
+    for how, speeds in found.items():
+        print(f"{how:44} {medians[how]:8.0f} images/s   {' '.join(f'{speed:.0f}' for speed in speeds)}")
+    mine = medians.pop("denselet, 2 threads")
+    print(f"denselet over the best of XNNPACK: {mine / max(medians.values()):.2f}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 //! Sizes, stage by stage, of a network or of the blob it became. Beside the main path: reads, changes nothing.
 
 use crate::blob::Blob;
+use crate::board::order_name;
 use crate::export::Geometry;
 use crate::spec::Spec;
 use denselet::format::{self, Kind, Section};
@@ -72,11 +73,7 @@ pub fn blob(name: &str, blob: &Blob) -> Option<Report> {
         stem: header.stem,
         stages: model.shapes().collect(),
     };
-    let (order, label) = match header.order {
-        Order::Plain => (Order::Plain, "plain"),
-        Order::Pairs => (Order::Pairs, "pairs"),
-        Order::Quads => (Order::Quads, "quads"),
-    };
+    let (order, label) = (header.order, order_name(header.order));
     let params = geometry
         .walk()
         .into_iter()

@@ -40,7 +40,7 @@ fn text(path: &Path) -> &str {
 fn every_command_explains_itself_with_examples() {
     for command in [
         "demo", "train", "finetune", "export", "eval", "inspect", "run", "build", "boards", "profile",
-        "bench",
+        "bench", "report",
     ] {
         let output = denselet(&[command, "--help"]);
         let help = String::from_utf8(output.stdout).unwrap();
@@ -141,9 +141,13 @@ fn digits_go_from_training_to_a_blob() {
     let report = train(&whole, "4", &[]);
     assert_eq!(report["epochs"], 4);
 
-    // The same run again is the same, to the last bit of its checkpoint.
+    // The same run again is the same, to the last bit of its checkpoint; only the command says another folder.
     train(&run, "4", &[]);
-    let weights = |folder: &Path| std::fs::read(folder.join("checkpoint.safetensors")).unwrap();
+    let weights = |folder: &Path| {
+        let mut run = denselet_train::train::checkpoint::load(folder).unwrap();
+        assert!(run.meta.command.take().unwrap().contains(text(folder)));
+        run
+    };
     assert!(
         weights(&run) == weights(&whole),
         "the same seed gives the same weights"

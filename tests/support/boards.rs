@@ -74,7 +74,7 @@ fn missing(board: &Board) -> Option<String> {
     }
 }
 
-/// Runs pictures through `program` on a board; `None` where the model does not fit it.
+/// Runs pictures through `program` on a board, without modelled cycles; `None` where the model does not fit it.
 ///
 /// # Errors
 ///
@@ -95,6 +95,7 @@ pub fn outcome(
         model,
         images,
         labels: &[],
+        cycles: false,
         limit: LIMIT,
     };
     match run(&request, &mut |_| ()) {

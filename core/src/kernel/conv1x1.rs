@@ -2,7 +2,7 @@
 //!
 //! A ring row is `[x][channel]` with one pixel of padding, all zero, at either end.
 
-use super::tile::{Clamp, Lines, ONE_BIAS, Pixels, Ready, Tile};
+use super::tile::{Clamp, Lines, Pixels, Ready, Tile};
 use crate::layout::{TILE, stride};
 
 /// Bytes of line buffer that [`row`] needs: [`TILE`] packed pixels of `i16`.
@@ -34,8 +34,7 @@ pub fn row<T: Tile>(
         let lines = Lines {
             values: line,
             pixels: pixels.count,
-            rows: 1,
-            bias: &ONE_BIAS,
+            borders: None,
         };
         tile.multiply(&lines, conv, &mut ring_row[(x + 1) * out_stride..], out_stride);
     }

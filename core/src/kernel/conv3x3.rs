@@ -3,8 +3,8 @@
 //! A window of [`WINDOW`] ring pixels is widened into the line buffer once and serves every output: the taps
 //! of neighbouring pixels overlap there, so nothing is gathered per pixel.
 
-use super::tile::{Lines, ONE_BIAS, Pixels, Ready, Tile};
-use crate::layout::{BORDERS, TAPS, WINDOW, border};
+use super::tile::{Lines, Pixels, Ready, Tile};
+use crate::layout::{BORDERS, TAPS, TILE, WINDOW, border};
 
 /// Bytes of line buffer that [`row`] needs: a window of `i16`, `[ky][x][channel]`.
 pub const fn line_len(tap_rows: usize, ring_stride: usize) -> usize {
@@ -57,20 +57,16 @@ pub fn row<T: Tile>(
             slot = if slot + 1 < ring.tap_rows { slot + 1 } else { 0 };
         }
         tile.widen_window(rows, line);
-        let mut borders;
-        let mut bias = &ONE_BIAS;
+        let mut borders = [0; 2 * TILE];
         if has_borders {
-            borders = ONE_BIAS;
             for (p, start) in borders.iter_mut().enumerate().take(pixels) {
                 *start = border(ring.height, ring.width, y, x + p) * conv.outputs;
             }
-            bias = &borders;
         }
         let lines = Lines {
             values: line,
             pixels,
-            rows: ring.tap_rows,
-            bias,
+            borders: has_borders.then_some(&borders),
         };
         tile.multiply(&lines, conv, &mut out[x * out_stride..], out_stride);
     }

@@ -13,4 +13,4 @@ pub mod stem;
 pub mod tile;
 pub mod transition;
 
-pub use tile::{Clamp, Content, Conv, Job, Lines, Pixels, Ready, Tile};
+pub use tile::{Clamp, Content, Conv, Job, Lines, Pixels, Ready, Taps, Tile};

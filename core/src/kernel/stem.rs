@@ -3,8 +3,8 @@
 //! Input rows lie in a ring, padded left and right with the byte that stands for zero. The bytes under a filter are
 //! gathered for each output pixel, a few pixels at once.
 
-use super::tile::{Lines, ONE_BIAS, Ready, Tile};
-use crate::layout::TILE;
+use super::tile::{Lines, Ready, Taps, Tile};
+use crate::layout::{GROUP, TILE};
 use crate::shape::StemShape;
 
 /// Bytes of line buffer that [`row`] needs: what lies under the filter, as `i16`, for [`TILE`] pixels.
@@ -51,25 +51,29 @@ pub fn row<T: Tile>(
     let tap_len = stem.kernel_width * channels;
     let step = stem.stride_x * channels;
     let width = out.len().div_ceil(out_stride);
-    for k in stem.kernel_height * tap_len..conv.length {
-        tile.put(line, conv.depth, k, [0; TILE]);
-    }
-    for x in (0..width).step_by(TILE) {
-        let pixels = TILE.min(width - x);
-        let mut k = 0;
+    let taps_len = stem.kernel_height * tap_len;
+    let filling = Taps {
+        bytes: &[0; GROUP],
+        step: 0,
+        count: T::PIXELS,
+        len: conv.length - taps_len,
+        at: taps_len,
+        depth: conv.depth,
+    };
+    tile.gather(&filling, line);
+    for x in (0..width).step_by(T::PIXELS) {
+        let pixels = T::PIXELS.min(width - x);
         let mut slot = top % stem.kernel_height;
-        for _ in 0..stem.kernel_height {
-            let taps = &ring[slot * row_len + x * step..];
-            let column = |p: usize| &taps[p.min(pixels - 1) * step..][..tap_len];
-            // One byte of each pixel at a time: a pixel's few bytes are too short for a copy.
-            let columns = column(0)
-                .iter()
-                .zip(column(1))
-                .zip(column(2).iter().zip(column(3)));
-            for ((&a, &b), (&c, &d)) in columns {
-                tile.put(line, conv.depth, k, [a, b, c, d]);
-                k += 1;
-            }
+        for ky in 0..stem.kernel_height {
+            let taps = Taps {
+                bytes: &ring[slot * row_len..][x * step..row_len],
+                step,
+                count: pixels,
+                len: tap_len,
+                at: ky * tap_len,
+                depth: conv.depth,
+            };
+            tile.gather(&taps, line);
             slot = if slot + 1 < stem.kernel_height {
                 slot + 1
             } else {
@@ -79,8 +83,7 @@ pub fn row<T: Tile>(
         let lines = Lines {
             values: line,
             pixels,
-            rows: 1,
-            bias: &ONE_BIAS,
+            borders: None,
         };
         tile.multiply(&lines, conv, &mut out[x * out_stride..], out_stride);
     }

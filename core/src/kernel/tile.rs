@@ -4,8 +4,9 @@
 //! buffer* as `i16` (clamped, added up or just widened), and lines are multiplied with filters. How values lie inside a
 //! row of the line buffer is the architecture's own business; it alone reads what it has written.
 
+use super::arch::cast;
 use crate::arithmetic;
-use crate::layout::{GROUP, Order, TAPS, TILE};
+use crate::layout::{GROUP, Order, TAPS, TILE, stride};
 use core::fmt;
 use core::ops::Deref;
 
@@ -38,6 +39,28 @@ pub struct Conv<'b> {
     pub length: usize,
     /// Values of one tap, a multiple of [`GROUP`].
     pub depth: usize,
+}
+
+impl Conv<'_> {
+    /// Columns of a filter: [`TAPS`] or 1.
+    pub fn taps(&self) -> usize {
+        if self.depth < self.length { TAPS } else { 1 }
+    }
+
+    /// Whether every output has its weights, biases and multiplier, and a filter is one row of taps or [`TAPS`].
+    fn is_whole(&self) -> bool {
+        let weights = self.order.weights_len(self.outputs, self.length);
+        let row = self.taps().saturating_mul(self.depth);
+        self.depth > 0
+            && self.depth.is_multiple_of(GROUP)
+            && (self.length == row || self.length == row.saturating_mul(TAPS))
+            && weights.is_some_and(|weights| weights <= self.weights.len())
+            && self.outputs <= self.bias.len()
+            && self.outputs <= self.multiplier.len()
+            // Below this, sums of a few products cannot pass `usize`.
+            && self.depth < MUCH
+            && self.outputs < MUCH
+    }
 }
 
 /// Neighbouring pixels to be packed side by side.
@@ -93,44 +116,34 @@ pub enum Content {
 pub struct Ready<'b, T: Tile> {
     conv: &'b Conv<'b>,
     content: Content,
-    /// Pixels of a tile; 0 where the convolution's parts do not belong together, so that no lines fit.
-    pixels: usize,
     /// Rows of taps.
     rows: usize,
-    /// `i16`s of line buffer that a tile reads.
+    /// Columns of a row of the line buffer.
+    columns: usize,
+    /// `i16`s of line buffer that a tile reads; out of reach where the convolution's parts do not belong together, so that no
+    /// lines fit.
     line_len: usize,
     /// What the inner loop made of it.
     filters: T::Filters<'b>,
 }
 
 impl<'b, T: Tile> Ready<'b, T> {
-    /// Makes `conv` ready for lines of `content`.
+    /// Makes `conv` ready for lines of `content`. The inner loop may keep something in `notes`: best if there is one for
+    /// every output.
     #[inline(never)]
-    pub fn new(tile: T, conv: &'b Conv<'b>, content: Content) -> Self {
-        let taps = if conv.depth < conv.length { TAPS } else { 1 };
-        let rows = conv.length.checked_div(taps * conv.depth).unwrap_or(0);
-        let weights = conv.order.weights_len(conv.outputs, conv.length);
-        let is_whole = (1..=TAPS).contains(&rows)
-            && conv.depth.is_multiple_of(GROUP)
-            // Below this, none of the sums can pass `usize`.
-            && conv.depth < MUCH
-            && conv.outputs < MUCH
-            && rows * taps * conv.depth == conv.length
-            && weights.is_some_and(|weights| weights <= conv.weights.len())
-            && conv.outputs <= conv.multiplier.len()
-            && conv.outputs <= conv.bias.len();
-        let pixels = match (is_whole, content) {
-            (false, _) => 0,
-            (true, Content::Bytes) => T::PIXELS,
-            (true, Content::Sums) => TILE,
-        };
+    pub fn new(tile: T, conv: &'b Conv<'b>, content: Content, notes: &'b mut [i32]) -> Self {
+        let is_whole = conv.is_whole();
         Self {
             conv,
             content,
-            pixels,
-            rows,
-            line_len: line_len::<T>(content, rows * (pixels + taps - 1) * conv.depth),
-            filters: tile.filters(conv, content),
+            rows: conv.length.checked_div(conv.taps() * conv.depth).unwrap_or(0),
+            columns: pixels::<T>(content) + conv.taps() - 1,
+            line_len: if is_whole {
+                line_len::<T>(conv, content)
+            } else {
+                usize::MAX
+            },
+            filters: tile.filters(conv, content, if is_whole { notes } else { &mut [] }),
         }
     }
 
@@ -144,14 +157,52 @@ impl<'b, T: Tile> Ready<'b, T> {
         self.content
     }
 
+    /// Rows of taps: 1 or [`TAPS`].
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
     /// Columns of a row of the line buffer: the pixels of a tile, and what is to the right of them where there are taps.
     pub fn columns(&self) -> usize {
-        if self.depth < self.length {
-            self.pixels + TAPS - 1
-        } else {
-            self.pixels
-        }
+        self.columns
     }
+}
+
+/// Pixels of a tile.
+fn pixels<T: Tile>(content: Content) -> usize {
+    match content {
+        Content::Bytes => T::PIXELS,
+        Content::Sums => TILE,
+    }
+}
+
+/// `i16`s of line buffer that a tile of `conv` takes.
+pub fn line_len<T: Tile>(conv: &Conv<'_>, content: Content) -> usize {
+    let rows = conv.length / (conv.taps() * conv.depth).max(1);
+    let values = rows * (pixels::<T>(content) + conv.taps() - 1) * conv.depth;
+    // Where a tile has twice the pixels, a value is half an `i16`.
+    match content {
+        Content::Bytes => (values * TILE).div_ceil(T::PIXELS),
+        Content::Sums => values,
+    }
+}
+
+/// The line buffer of a layer's two convolutions, and what each may keep its notes in: what is left of the buffer where an
+/// inner loop's values are bytes.
+pub fn with_notes<'l, T: Tile>(
+    line: &'l mut [i16],
+    first: Option<&Conv<'_>>,
+    second: &Conv<'_>,
+) -> (&'l mut [i16], [&'l mut [i32]; 2]) {
+    if T::PIXELS == TILE {
+        return (line, [&mut [], &mut []]);
+    }
+    let lens = [first, Some(second)].map(|conv| conv.map_or(0, |conv| line_len::<T>(conv, Content::Bytes)));
+    let len = lens[0].max(lens[1]).next_multiple_of(2).min(line.len());
+    let (line, notes) = line.split_at_mut(len);
+    let notes = cast::as_i32s_of(notes);
+    let len = first.map_or(0, |conv| stride(conv.outputs)).min(notes.len());
+    (line, notes.split_at_mut(len).into())
 }
 
 impl<'b, T: Tile> Deref for Ready<'b, T> {
@@ -180,39 +231,74 @@ pub struct Lines<'a> {
     pub values: &'a [i16],
     /// Pixels, 1 to [`Tile::PIXELS`].
     pub pixels: usize,
-    /// Rows of taps.
-    pub rows: usize,
-    /// Where each pixel's biases start in [`Conv::bias`]; 0 for pixels that are not there, and [`ONE_BIAS`] but in a
-    /// plain layer.
-    pub bias: &'a [usize; 2 * TILE],
+    /// In a plain layer, where each pixel's biases start in [`Conv::bias`]; 0 for pixels that are not there.
+    pub borders: Option<&'a [usize; 2 * TILE]>,
 }
 
-/// The same biases for every pixel.
-pub const ONE_BIAS: [usize; 2 * TILE] = [0; 2 * TILE];
-
 impl Lines<'_> {
+    /// Where the biases of pixel `p` start.
+    pub fn border(&self, p: usize) -> usize {
+        self.borders.map_or(0, |borders| borders[p])
+    }
+
     /// Whether every value and bias that [`Tile::multiply`] touches is there: the one check at the entry, which
     /// architectures rely on.
     pub fn fit<T: Tile>(&self, conv: &Ready<'_, T>, out: &[u8], out_stride: usize) -> bool {
         let last = self.pixels.wrapping_sub(1);
-        last < conv.pixels
-            && self.rows == conv.rows
+        last <= conv.columns - conv.taps()
+            // So it is whole.
             && conv.line_len <= self.values.len()
             && out_stride < MUCH
             && last * out_stride + conv.outputs <= out.len()
-            && self
-                .bias
-                .iter()
-                .take(T::PIXELS)
-                .all(|&start| start <= conv.bias.len() - conv.outputs)
+            && self.borders.is_none_or(|borders| {
+                let last = conv.bias.len() - conv.outputs;
+                borders.iter().take(T::PIXELS).all(|&border| border <= last)
+            })
     }
 }
 
-/// `i16`s of line buffer that `values` values take: one each, or half of one.
-fn line_len<T: Tile>(content: Content, values: usize) -> usize {
-    match content {
-        Content::Bytes => (values * TILE).div_ceil(T::PIXELS),
-        Content::Sums => values,
+/// The bytes under a row of the stem's filter, for each pixel of a tile.
+#[derive(Clone, Copy, Debug)]
+pub struct Taps<'a> {
+    /// Pixel `p`'s bytes start at `p * step`.
+    pub bytes: &'a [u8],
+    /// Bytes from one pixel's to the next.
+    pub step: usize,
+    /// Pixels, 1 to [`Tile::PIXELS`].
+    pub count: usize,
+    /// Bytes of each.
+    pub len: usize,
+    /// Where they lie along the filter.
+    pub at: usize,
+    /// Values of a column.
+    pub depth: usize,
+}
+
+impl Taps<'_> {
+    /// Whether every byte is there, and its place where a line has room for `values` values of `columns` columns.
+    pub fn fit(&self, columns: usize, values: usize) -> bool {
+        let last = self.count.wrapping_sub(1);
+        last < columns
+            && self.depth < MUCH
+            && self.step < MUCH
+            && self.len <= self.depth
+            && self.at <= self.depth - self.len
+            && last * self.step + self.len <= self.bytes.len()
+            && columns * self.depth <= values
+    }
+
+    /// Calls `put(i, values)` for each place `i` along the filter, with the values of up to [`TILE`] pixels there; where there
+    /// are fewer, the last one takes the others' places.
+    #[inline(always)]
+    pub fn for_each(&self, mut put: impl FnMut(usize, [u8; TILE])) {
+        let last = self.count.wrapping_sub(1).min(TILE - 1);
+        let column = |p: usize| self.bytes.get(p.min(last) * self.step..).unwrap_or(&[]);
+        let left = column(0).iter().zip(column(1));
+        let right = column(2).iter().zip(column(3));
+        // One byte of each pixel at a time: a pixel's few bytes are too short for a copy.
+        for (i, ((&a, &b), (&c, &d))) in left.zip(right).take(self.len).enumerate() {
+            put(self.at + i, [a, b, c, d]);
+        }
     }
 }
 
@@ -233,11 +319,11 @@ pub trait Tile: Copy {
     /// What [`Ready`] keeps of a convolution.
     type Filters<'b>;
 
-    /// Makes it.
-    fn filters<'b>(self, conv: &'b Conv<'b>, content: Content) -> Self::Filters<'b>;
+    /// Makes it. There may be fewer `notes` than outputs.
+    fn filters<'b>(self, conv: &'b Conv<'b>, content: Content, notes: &'b mut [i32]) -> Self::Filters<'b>;
 
-    /// Value `i` of `depth`, of every one of the first [`TILE`] columns. Does nothing where there is no room for it.
-    fn put(self, line: &mut [i16], depth: usize, i: usize, values: [u8; TILE]);
+    /// `line = taps`, in their places along the filter. Does nothing where there is no room for them.
+    fn gather(self, taps: &Taps<'_>, line: &mut [i16]);
 
     /// `line = rows`, a window: one row of the line buffer for each.
     fn widen_window(self, rows: &[Pixels<'_>], line: &mut [i16]);
@@ -245,13 +331,9 @@ pub trait Tile: Copy {
     /// `line = clamp(pixels)`.
     fn clamp(self, pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]);
 
-    /// `line = clamp(pixels)`, [`TILE`] columns of [`Content::Sums`].
-    fn clamp_first(self, pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]) {
-        self.clamp(pixels, clamp, line);
-    }
-
-    /// `line += clamp(pixels)`, [`TILE`] columns of [`Content::Sums`].
-    fn clamp_add(self, pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]);
+    /// `line = the sum of clamp(pixels)` over `sources`, 2 or 4, that differ in their bytes only: [`TILE`] columns of
+    /// [`Content::Sums`].
+    fn pool(self, sources: &[Pixels<'_>], clamp: Clamp<'_>, line: &mut [i16]);
 
     /// `out = clamp(source)`, as bytes; all have one length, a multiple of [`GROUP`].
     fn clamp_bytes(self, source: &[u8], clamp: Clamp<'_>, out: &mut [u8]) {

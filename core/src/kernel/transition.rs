@@ -3,7 +3,7 @@
 //! Pooling comes first: averaging and a 1x1 convolution commute, and this way the convolution runs at a quarter
 //! of the pixels. The two block buffers overlap, so a tile is packed completely before it is written.
 
-use super::tile::{Clamp, Lines, ONE_BIAS, Pixels, Ready, Tile};
+use super::tile::{Clamp, Lines, Pixels, Ready, Tile};
 use crate::layout::{TILE, stride};
 
 /// Bytes of line buffer that a transition needs: [`TILE`] packed pixels of `i16`.
@@ -21,21 +21,18 @@ pub fn pack<T: Tile>(
     pixels: usize,
     line: &mut [i16],
 ) {
-    for (y, row) in rows.iter().enumerate() {
-        for column in [2 * x, 2 * x + 1] {
-            let pixels = Pixels {
-                bytes: &row[column * source_stride..],
-                pitch: 2 * source_stride,
-                count: pixels,
-                depth: clamp.mask.len(),
-            };
-            if y == 0 && column == 2 * x {
-                tile.clamp_first(&pixels, clamp, line);
-            } else {
-                tile.clamp_add(&pixels, clamp, line);
-            }
-        }
+    let mut sources = [Pixels {
+        bytes: &[],
+        pitch: 2 * source_stride,
+        count: pixels,
+        depth: clamp.mask.len(),
+    }; 4];
+    let sources = &mut sources[..2 * rows.len()];
+    for (both, row) in sources.chunks_exact_mut(2).zip(rows) {
+        both[0].bytes = &row[2 * x * source_stride..];
+        both[1].bytes = &row[(2 * x + 1) * source_stride..];
     }
+    tile.pool(sources, clamp, line);
 }
 
 /// Multiplies the packed pixels and writes them, `out_stride` bytes apart.
@@ -50,8 +47,7 @@ pub fn multiply<T: Tile>(
     let lines = Lines {
         values: line,
         pixels,
-        rows: 1,
-        bias: &ONE_BIAS,
+        borders: None,
     };
     tile.multiply(&lines, conv, out, out_stride);
 }

@@ -237,8 +237,8 @@ impl Case {
                 let source = numbers.bytes(width * source_stride)?;
                 let clamp = numbers.clamp(depth)?;
                 let conv = numbers.conv(outputs, depth, depth, 1, 255)?;
-                let line = numbers.line(conv1x1::line_len(inputs))?;
-                let conv = Ready::new(tile, &conv, Content::Bytes);
+                let (line, notes) = numbers.line(conv1x1::line_len(inputs))?;
+                let conv = Ready::new(tile, &conv, Content::Bytes, notes);
                 conv1x1::row(tile, source, source_stride, clamp, &conv, line, out);
             }
             Work::Clamped {
@@ -272,8 +272,8 @@ impl Case {
                 };
                 let biases = if has_borders { BORDERS } else { 1 };
                 let conv = numbers.conv(outputs, tap_rows * 3 * depth, depth, biases, 255)?;
-                let line = numbers.line(conv3x3::line_len(tap_rows, depth))?;
-                let conv = Ready::new(tile, &conv, Content::Bytes);
+                let (line, notes) = numbers.line(conv3x3::line_len(tap_rows, depth))?;
+                let conv = Ready::new(tile, &conv, Content::Bytes, notes);
                 conv3x3::row(tile, &ring, y % height, &conv, line, out, outputs + behind);
             }
             Work::Pooled {
@@ -287,10 +287,10 @@ impl Case {
                 let (top, bottom) = bytes.split_at(2 * pixels * depth);
                 let clamp = numbers.clamp(depth)?;
                 let conv = numbers.conv(outputs, depth, depth, 1, 1020)?;
-                let line = numbers.line(transition::line_len(inputs))?;
+                let (line, notes) = numbers.line(transition::line_len(inputs))?;
                 let both = [top, bottom];
                 transition::pack(tile, &both[..rows], depth, clamp, 0, pixels, line);
-                let conv = Ready::new(tile, &conv, Content::Sums);
+                let conv = Ready::new(tile, &conv, Content::Sums, notes);
                 transition::multiply(tile, line, pixels, &conv, out, stride(outputs));
             }
             Work::Summed { pixels, channels } => {
@@ -324,8 +324,8 @@ impl Case {
                 let ring = numbers.bytes(kernel_height * padded * channels)?;
                 let length = stride(kernel_height * kernel_width * channels);
                 let conv = numbers.conv(filters, length, length, 1, 255)?;
-                let line = numbers.line(stem::line_len(length))?;
-                let conv = Ready::new(tile, &conv, Content::Bytes);
+                let (line, notes) = numbers.line(stem::line_len(length))?;
+                let conv = Ready::new(tile, &conv, Content::Bytes, notes);
                 stem::row(
                     tile,
                     &shape,
@@ -461,10 +461,13 @@ impl<'m> Numbers<'_, 'm> {
         })
     }
 
-    /// A line buffer of `len` bytes, full of what must not be read.
-    fn line(&mut self, len: usize) -> Option<&'m mut [i16]> {
+    /// A line buffer of `len` bytes, full of what must not be read, and room for up to 64 notes.
+    fn line(&mut self, len: usize) -> Option<(&'m mut [i16], &'m mut [i32])> {
         let piece = self.piece(len)?;
         piece.fill(0x5a);
-        Some(cast::as_i16s_mut(piece))
+        let notes = [0, 1, 20, 64][self.random.below(4) as usize];
+        let notes = cast::as_i32s_mut(self.piece(4 * notes)?);
+        notes.fill(0x5a5a_5a5a);
+        Some((cast::as_i16s_mut(piece), notes))
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Board, Error, Facts, Table};
 use core::time::Duration;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader, Read as _};
 use std::path::Path;
@@ -9,8 +10,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Instant;
 
-/// Lays `images` before the program `elf`, runs it on `board`, and returns what it printed. `on_facts` sees the facts
-/// after every line.
+/// Lays `images` before the program `elf`, runs it on `board`, with `more` arguments to the emulator, and returns what it
+/// printed. `on_facts` sees the facts after every line.
 ///
 /// # Errors
 ///
@@ -20,6 +21,7 @@ pub fn emulate(
     board: &Board,
     elf: &Path,
     images: &[u8],
+    more: &[OsString],
     limit: Duration,
     on_facts: &mut dyn FnMut(&Facts),
 ) -> Result<Facts, Error> {
@@ -38,6 +40,7 @@ pub fn emulate(
             "-semihosting-config",
             "enable=on,target=native,chardev=out",
         ])
+        .args(more)
         .arg("-kernel")
         .arg(elf)
         .current_dir(folder.path())

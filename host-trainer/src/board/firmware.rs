@@ -26,6 +26,8 @@ pub enum Program {
     Kernels,
     /// Counts the instructions of each stage.
     Stages,
+    /// Runs a network and nothing else.
+    Minimal,
 }
 
 /// A firmware that was built.
@@ -46,6 +48,7 @@ impl Program {
             Self::Counter => "counter",
             Self::Kernels => "kernels",
             Self::Stages => "stages",
+            Self::Minimal => "minimal",
         }
     }
 }
@@ -64,6 +67,11 @@ impl Workspace {
                 path: path.to_owned(),
             }),
         }
+    }
+
+    /// Its folder.
+    pub fn root(&self) -> &Path {
+        &self.0
     }
 
     /// Builds `program` for `board` around `model`, and gets what is missing for it.

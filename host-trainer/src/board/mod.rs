@@ -3,6 +3,9 @@
 //!
 //! This module and the firmware meet only in a blob, in `firmware/boards.toml` and in the lines that a program prints.
 
+mod code;
+mod cortex_m4;
+mod cycles;
 mod elf;
 mod emulator;
 mod firmware;
@@ -11,13 +14,14 @@ mod protocol;
 mod run;
 mod table;
 
+pub use code::Code;
 pub use elf::Sizes;
 pub use emulator::emulate;
 pub use firmware::{Built, Program, Workspace};
-pub use profile::profile;
+pub use profile::{Taken, profile};
 pub use protocol::Facts;
 pub use run::{Instructions, Outcome, Progress, Request, run};
-pub use table::{Board, Table};
+pub use table::{Board, Table, order_name};
 
 use core::time::Duration;
 use std::path::PathBuf;
@@ -94,6 +98,24 @@ pub enum Error {
     /// The firmware's file cannot be understood.
     #[error("cannot read the firmware's sizes: {0}")]
     Elf(#[from] object::Error),
+    /// Nobody knows what the processor's instructions cost.
+    #[error(
+        "cycles are modelled for {priced}, and {board} has a {core}; its instructions are counted without --cycles"
+    )]
+    NoCycles {
+        /// The board.
+        board: String,
+        /// Its processor.
+        core: String,
+        /// The processor that there is a table for.
+        priced: &'static str,
+    },
+    /// The emulator's plugin cannot be built or does not work.
+    #[error("firmware/cycles/blocks.c, which counts for --cycles: {log}")]
+    Plugin {
+        /// What the compiler said, or what is wrong.
+        log: String,
+    },
     /// A file or a program cannot be used.
     #[error("{what}: {source}")]
     Io {

@@ -1,6 +1,7 @@
 //! Runs images on an emulated board and on the host, and compares every logit.
 
-use super::{Board, Error, Facts, Program, Sizes, Table, Workspace, emulate};
+use super::cycles::{Lap, Meter};
+use super::{Board, Error, Facts, Program, Sizes, Table, Workspace, cycles, emulate};
 use crate::blob::Blob;
 use crate::evaluate::{Confusion, logits};
 use core::time::Duration;
@@ -23,6 +24,8 @@ pub struct Request<'r> {
     pub images: &'r [u8],
     /// Their classes, one an image, or none at all where they are not known.
     pub labels: &'r [u16],
+    /// Whether to model cycles too, of a program that counts instructions.
+    pub cycles: bool,
     /// How long the emulator may take.
     pub limit: Duration,
 }
@@ -65,6 +68,9 @@ pub struct Outcome {
     pub images_equal: usize,
     /// Executed instructions of an inference; `None` from a program that does not count them.
     pub instructions: Option<Instructions>,
+    /// Modelled cycles of an inference, the most of all images; `None` where they were not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cycles: Option<u64>,
     /// The most bytes that an inference had on the stack.
     pub stack_bytes: usize,
     /// Bytes of the network's own fields, beside the arena.
@@ -78,6 +84,9 @@ pub struct Outcome {
     #[serde(skip)]
     pub logits: Vec<Vec<i32>>,
 }
+
+/// Between these functions of the firmware an inference runs.
+const MARKS: [&str; 2] = ["denselet_begin", "denselet_end"];
 
 /// Builds, runs and compares.
 ///
@@ -93,6 +102,9 @@ pub fn run(request: &Request<'_>, progress: &mut dyn FnMut(Progress)) -> Result<
         labels,
         ..
     } = *request;
+    if request.cycles {
+        cycles::check(board)?;
+    }
     progress(Progress::Building);
     let built = request
         .workspace
@@ -119,7 +131,12 @@ pub fn run(request: &Request<'_>, progress: &mut dyn FnMut(Progress)) -> Result<
             of: count,
         });
     };
-    let facts = emulate(table, board, &elf, images, request.limit, &mut on_facts)?;
+    let meter = request
+        .cycles
+        .then(|| Meter::new(request.workspace, board, &built.elf, &MARKS))
+        .transpose()?;
+    let more = meter.iter().flat_map(Meter::arguments).collect::<Vec<_>>();
+    let facts = emulate(table, board, &elf, images, &more, request.limit, &mut on_facts)?;
     if facts.board != board.name || facts.logits.len() != count {
         let reason = format!("{} answered with {} images", facts.board, facts.logits.len());
         return Err(Error::Failed {
@@ -127,6 +144,10 @@ pub fn run(request: &Request<'_>, progress: &mut dyn FnMut(Progress)) -> Result<
             reason,
         });
     }
+    let cycles = match &meter {
+        Some(meter) => modelled(&meter.laps(&built.elf)?, facts.instructions)?,
+        None => None,
+    };
     let pairs = facts.logits.iter().zip(host.chunks_exact(classes));
     let equal = pairs.filter(|(device, host)| device == host).count();
     let all = facts.logits.concat();
@@ -138,10 +159,56 @@ pub fn run(request: &Request<'_>, progress: &mut dyn FnMut(Progress)) -> Result<
         matches_host: equal == count,
         images_equal: equal,
         instructions: facts.instructions.map(|(min, max)| Instructions { min, max }),
+        cycles,
         stack_bytes: facts.stack_bytes,
         state_bytes: facts.state_bytes,
         arena_bytes: facts.arena_bytes,
         sizes: built.sizes,
         logits: facts.logits,
     })
+}
+
+/// The most cycles of an inference, which has to have the instructions that the board counted.
+fn modelled(laps: &[Lap], counted: Option<(u64, u64)>) -> Result<Option<u64>, Error> {
+    // Calling the two functions is in what the plugin counts only.
+    const AROUND: u64 = 32;
+    let most = laps
+        .iter()
+        .filter(|lap| lap.from == 0)
+        .max_by_key(|lap| lap.cycles);
+    let (Some(most), Some((_, counted))) = (most, counted) else {
+        return Ok(None);
+    };
+    if most.instructions.abs_diff(counted) > AROUND {
+        return Err(Error::Plugin {
+            log: format!(
+                "it saw {} instructions where the board counted {counted}",
+                most.instructions
+            ),
+        });
+    }
+    Ok(Some(most.cycles))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cycles_count_only_with_the_instructions_that_the_board_counted() {
+        let lap = |from, cycles| Lap {
+            from,
+            instructions: 1000,
+            cycles,
+        };
+        let laps = [lap(0, 1200), lap(1, 9999), lap(0, 1201)];
+        assert!(matches!(modelled(&laps, Some((990, 990))), Ok(Some(1201))));
+        assert!(matches!(modelled(&laps, None), Ok(None)));
+        let error = modelled(&laps, Some((990, 2000))).expect_err("other instructions");
+        assert!(
+            error
+                .to_string()
+                .contains("saw 1000 instructions where the board counted 2000")
+        );
+    }
 }

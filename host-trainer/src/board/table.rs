@@ -61,6 +61,15 @@ impl Board {
     }
 }
 
+/// An order of weights as people write it.
+pub fn order_name(order: Order) -> &'static str {
+    match order {
+        Order::Plain => "plain",
+        Order::Pairs => "pairs",
+        Order::Quads => "quads",
+    }
+}
+
 impl Table {
     /// The boards that this version of denselet knows.
     ///

@@ -3,7 +3,7 @@
 use super::run::run_with_progress;
 use super::{print_json, say, table};
 use crate::blob::Blob;
-use crate::board::{Board, Program, Request, Table, Workspace};
+use crate::board::{Board, Code, Program, Request, Table, Workspace};
 use crate::export::export;
 use crate::inspect;
 use crate::inspect::grouped;
@@ -20,8 +20,12 @@ use std::path::PathBuf;
     after_help = "The networks d1 to d5 are built untrained with a fixed seed: an inference takes the same number of
 instructions whatever the weights and the image are. Ratios are ours over theirs.
 
+--cycles models a Cortex-M4 by its published timing table, with memory that never waits. It needs a C compiler (cc) and an
+emulator with plugins.
+
 Examples:
   denselet bench --board mps2-an386
+  denselet bench --board mps2-an386 --cycles
   denselet bench --board mps3-an547 --net d1 --net d2 --json"
 )]
 pub struct Args {
@@ -34,6 +38,9 @@ pub struct Args {
     /// Images of noise per network; the fewest and the most instructions of them are compared
     #[arg(long, value_name = "N", default_value_t = 2)]
     count: usize,
+    /// Model cycles too, of a Cortex-M4
+    #[arg(long)]
+    cycles: bool,
     /// Seconds the emulator may take for one network
     #[arg(long, default_value_t = 1800, value_name = "SECONDS")]
     timeout: u64,
@@ -60,12 +67,17 @@ struct Row {
     macs: u64,
     instructions: u64,
     instructions_min: u64,
+    /// Modelled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cycles: Option<u64>,
     /// Arena, state and stack.
     ram_bytes: usize,
     arena_bytes: usize,
     stack_bytes: usize,
     blob_bytes: usize,
+    /// Of a program that only runs the network: all of its flash but the model.
     code_bytes: usize,
+    code: Code,
     matches_host: bool,
 }
 
@@ -77,6 +89,7 @@ struct Peer {
     stack_bytes: usize,
     code_bytes: usize,
     instructions: BTreeMap<String, BTreeMap<String, u64>>,
+    cycles: BTreeMap<String, BTreeMap<String, u64>>,
     arena_bytes: BTreeMap<String, usize>,
     model_bytes: BTreeMap<String, usize>,
 }
@@ -134,9 +147,11 @@ fn measure(
         model: &blob,
         images: &images,
         labels: &[],
+        cycles: args.cycles,
         limit: Duration::from_secs(args.timeout),
     })
     .with_context(|| format!("network {net}"))?;
+    let minimal = workspace.build(boards, board, Program::Minimal, blob.bytes())?;
     let instructions = outcome
         .instructions
         .context("the board counted no instructions")?;
@@ -145,56 +160,65 @@ fn measure(
         macs: sizes.macs_executed,
         instructions: instructions.max,
         instructions_min: instructions.min,
+        cycles: outcome.cycles,
         ram_bytes: outcome.arena_bytes + outcome.state_bytes + outcome.stack_bytes,
         arena_bytes: outcome.arena_bytes,
         stack_bytes: outcome.stack_bytes,
         blob_bytes: blob.bytes().len(),
-        code_bytes: outcome.sizes.flash_code_bytes,
+        code_bytes: minimal.sizes.flash_code_bytes,
+        code: Code::of(&minimal.elf)?,
         matches_host: outcome.matches_host,
     })
 }
 
 fn print(report: &Report, peer: &Peer) {
-    let header = [
-        "network",
-        "MACs",
-        "instructions",
-        "per MAC",
-        "of peer",
+    let has_cycles = report.networks.iter().any(|row| row.cycles.is_some());
+    let mut header = vec!["network", "MACs", "instructions", "per MAC", "of peer"];
+    if has_cycles {
+        header.extend(["cycles", "per MAC", "of peer"]);
+    }
+    header.extend([
         "RAM bytes",
         "of peer",
         "stack",
         "blob bytes",
         "of peer",
         "code bytes",
-    ];
-    let theirs = peer.instructions.get(&report.board);
+    ]);
+    let ratio =
+        |ours: f64, theirs: Option<f64>| theirs.map_or("-".to_owned(), |n| format!("{:.2}", ours / n));
+    let counted = |ours: u64, macs: u64, theirs: Option<u64>| {
+        let per_mac = format!("{:.2}", ours as f64 / macs as f64);
+        [
+            grouped(ours),
+            per_mac,
+            ratio(ours as f64, theirs.map(|n| n as f64)),
+        ]
+    };
     let rows = report.networks.iter().map(|row| {
-        let ratio =
-            |ours: f64, theirs: Option<f64>| theirs.map_or("-".to_owned(), |n| format!("{:.2}", ours / n));
-        let arena = peer
-            .arena_bytes
-            .get(&row.name)
-            .map(|n| (n + peer.stack_bytes) as f64);
-        vec![
-            row.name.clone(),
-            grouped(row.macs),
-            grouped(row.instructions),
-            format!("{:.2}", row.instructions as f64 / row.macs as f64),
-            ratio(
-                row.instructions as f64,
-                theirs.and_then(|all| all.get(&row.name)).map(|&n| n as f64),
-            ),
+        let of = |all: &BTreeMap<String, BTreeMap<String, u64>>| {
+            all.get(&report.board).and_then(|all| all.get(&row.name)).copied()
+        };
+        let arena = peer.arena_bytes.get(&row.name);
+        let model = peer.model_bytes.get(&row.name);
+        let mut cells = vec![row.name.clone(), grouped(row.macs)];
+        cells.extend(counted(row.instructions, row.macs, of(&peer.instructions)));
+        if has_cycles {
+            cells.extend(counted(
+                row.cycles.unwrap_or_default(),
+                row.macs,
+                of(&peer.cycles),
+            ));
+        }
+        cells.extend([
             grouped(row.ram_bytes as u64),
-            ratio(row.ram_bytes as f64, arena),
+            ratio(row.ram_bytes as f64, arena.map(|n| (n + peer.stack_bytes) as f64)),
             grouped(row.stack_bytes as u64),
             grouped(row.blob_bytes as u64),
-            ratio(
-                row.blob_bytes as f64,
-                peer.model_bytes.get(&row.name).map(|&n| n as f64),
-            ),
+            ratio(row.blob_bytes as f64, model.map(|&n| n as f64)),
             grouped(row.code_bytes as u64),
-        ]
+        ]);
+        cells
     });
     say(table(&header, rows));
     say(format_args!(
@@ -204,9 +228,32 @@ fn print(report: &Report, peer: &Peer) {
         peer.recorded,
         grouped(peer.code_bytes as u64)
     ));
-    say(
-        "RAM: arena, state and stack; the peer's: arena and stack. Code: all of the firmware's flash but the model.",
-    );
+    say("RAM: arena, state and stack; the peer's: arena and stack.");
+    if let Some(row) = report.networks.first() {
+        let code = &row.code;
+        let parts = [
+            ("kernels", code.kernels),
+            ("network", code.network),
+            ("format", code.format),
+            ("plan", code.plan),
+            ("compiler's", code.compiler),
+            ("main with what is inlined", code.program),
+            ("start and rest", code.rest),
+            (
+                "constants and vectors",
+                row.code_bytes.saturating_sub(code.total()),
+            ),
+        ];
+        let parts = parts.map(|(name, bytes)| format!("{name} {}", grouped(bytes as u64)));
+        say(format_args!(
+            "Code: a program that only runs the network (firmware/src/bin/minimal.rs), all but the model; {}: {}.",
+            row.name,
+            parts.join(", ")
+        ));
+    }
+    if has_cycles {
+        say("Cycles are modelled: a Cortex-M4 with memory that never waits.");
+    }
     let same = report
         .networks
         .iter()

@@ -1,6 +1,6 @@
 //! `denselet build`: builds the firmware with a model embedded.
 
-use super::{print_json, say, spinner};
+use super::{print_json, say, spinner, warn_of_order};
 use crate::blob::Blob;
 use crate::board::{Program, Table, Workspace};
 use std::path::PathBuf;
@@ -39,6 +39,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let workspace = Workspace::find(args.workspace.as_deref())?;
     let model = Blob::read(&args.model)?;
     let arena = denselet::arena_len(model.bytes());
+    warn_of_order(model.model()?.header().order, board);
     let busy = spinner(format!("builds the firmware for {}", board.name));
     let built = workspace.build(&table, board, Program::Logits, model.bytes())?;
     built.write(&args.out)?;

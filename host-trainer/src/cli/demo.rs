@@ -125,6 +125,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         model: &blob,
         images: &test.images,
         labels: &test.labels,
+        cycles: false,
         limit: Duration::from_secs(600),
     })?;
 

@@ -2,6 +2,7 @@
 
 use super::{print_json, say, table};
 use crate::blob::Blob;
+use crate::board::{Table, order_name};
 use crate::finetune::checkpoint as finetuned;
 use crate::inspect::{self, Report, grouped};
 use crate::spec::Spec;
@@ -50,11 +51,28 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     if args.json {
         return print_json(&report);
     }
-    print(&report);
-    Ok(())
+    print(&report)
 }
 
-fn print(report: &Report) {
+/// Which boards run weights in this order, and what becomes of the others.
+fn boards_of(order: &str) -> anyhow::Result<String> {
+    let table = Table::load()?;
+    let boards = table
+        .boards
+        .iter()
+        .filter(|board| order_name(board.order()) == order);
+    let boards: Vec<&str> = boards.map(|board| board.name.as_str()).collect();
+    Ok(if boards.is_empty() {
+        "as a host reads them; every board runs them too, much slower".to_owned()
+    } else {
+        format!(
+            "for {}; other boards run them too, much slower",
+            boards.join(", ")
+        )
+    })
+}
+
+fn print(report: &Report) -> anyhow::Result<()> {
     let sides = |[height, width, channels]: [usize; 3]| format!("{height}x{width}x{channels}");
     let rows = report.layers.iter().enumerate().map(|(index, row)| {
         let mark = if index == report.peak { " <- peak" } else { "" };
@@ -96,6 +114,7 @@ fn print(report: &Report) {
         grouped(report.blob_bytes as u64)
     ));
     if let Some(order) = report.order {
-        say(format_args!("  weights     {order} order"));
+        say(format_args!("  weights     {order} order, {}", boards_of(order)?));
     }
+    Ok(())
 }

@@ -16,6 +16,9 @@ pub mod report;
 pub mod run;
 pub mod train;
 
+use crate::board::{Board, order_name};
+use denselet::layout::Order;
+
 /// DenseNets for microcontrollers: train, quantise, export, evaluate, run on an emulated board.
 #[derive(Debug, clap::Parser)]
 #[command(name = "denselet", version, about)]
@@ -94,6 +97,19 @@ pub fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
 #[expect(clippy::print_stdout, reason = "this is the command line's output")]
 pub fn say(line: impl core::fmt::Display) {
     println!("{line}");
+}
+
+/// Says in one line on standard error that a blob's weights are in another order than a board's inner loops read, and which
+/// command mends it.
+pub fn warn_of_order(order: Order, board: &Board) {
+    let (found, suits) = (order_name(order), order_name(board.order()));
+    if found != suits {
+        eprintln!(
+            "warning: the weights are in {found} order, and {name} reads {suits} best: much slower than a blob of \
+             `denselet export RUN --board {name}`",
+            name = board.name
+        );
+    }
 }
 
 /// A table for people: numbers to the right.

@@ -1,6 +1,6 @@
 //! `denselet profile`: where an inference's instructions go, stage by stage.
 
-use super::{print_json, say, spinner, table};
+use super::{print_json, say, spinner, table, warn_of_order};
 use crate::blob::Blob;
 use crate::board::{self, Table, Workspace};
 use crate::inspect::grouped;
@@ -15,8 +15,12 @@ use std::path::PathBuf;
 #[command(
     after_help = "Flash traffic counts the parameters that the inner loops read: every filter once for each tile of pixels.
 
+--cycles models a Cortex-M4 by its published timing table, with memory that never waits. It needs a C compiler (cc) and an
+emulator with plugins.
+
 Examples:
   denselet profile model.dlt --board mps2-an386
+  denselet profile model.dlt --board mps2-an386 --cycles
   denselet profile model.dlt --board microbit --chart profile.svg --json"
 )]
 pub struct Args {
@@ -25,6 +29,9 @@ pub struct Args {
     /// Board to run on; `denselet boards` lists them
     #[arg(long, value_name = "NAME")]
     board: String,
+    /// Model cycles too, of a Cortex-M4
+    #[arg(long)]
+    cycles: bool,
     /// Where the bar chart goes, an SVG file [default: the model's name with .profile.svg]
     #[arg(long, value_name = "FILE")]
     chart: Option<PathBuf>,
@@ -45,6 +52,8 @@ struct Report {
     model: PathBuf,
     board: String,
     instructions: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cycles: Option<u64>,
     macs: u64,
     flash_bytes_read: u64,
     layers: Vec<Row>,
@@ -59,6 +68,10 @@ struct Row {
     macs: u64,
     instructions: u64,
     instructions_per_mac: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cycles: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cycles_per_mac: Option<f64>,
     flash_bytes_read: u64,
     /// Of all instructions, 0 to 1.
     share: f64,
@@ -70,29 +83,33 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let board = boards.find(&args.board)?;
     let workspace = Workspace::find(args.workspace.as_deref())?;
     let blob = Blob::read(&args.model)?;
+    warn_of_order(blob.model()?.header().order, board);
     let sizes = inspect::blob(&args.model.display().to_string(), &blob).context("network is too large")?;
     let wait = if args.json {
         indicatif::ProgressBar::hidden()
     } else {
         spinner(format!("profiles on {}", board.name))
     };
-    let counts = board::profile(
+    let taken = board::profile(
         &workspace,
         &boards,
         board,
         &blob,
+        args.cycles,
         Duration::from_secs(args.timeout),
     )?;
     wait.finish_and_clear();
-    let total: u64 = counts.iter().sum();
-    let layers = sizes.layers.iter().zip(&counts).map(|(size, &instructions)| Row {
+    let total: u64 = taken.iter().map(|stage| stage.instructions).sum();
+    let layers = sizes.layers.iter().zip(&taken).map(|(size, taken)| Row {
         name: size.name.clone(),
         what: size.what.clone(),
         macs: size.macs,
-        instructions,
-        instructions_per_mac: instructions as f64 / size.macs.max(1) as f64,
+        instructions: taken.instructions,
+        instructions_per_mac: taken.instructions as f64 / size.macs.max(1) as f64,
+        cycles: taken.cycles,
+        cycles_per_mac: taken.cycles.map(|cycles| cycles as f64 / size.macs.max(1) as f64),
         flash_bytes_read: size.flash_bytes_read,
-        share: instructions as f64 / total.max(1) as f64,
+        share: taken.instructions as f64 / total.max(1) as f64,
     });
     let layers: Vec<Row> = layers.collect();
     let path = args
@@ -103,6 +120,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         model: args.model.clone(),
         board: board.name.clone(),
         instructions: total,
+        cycles: layers.iter().map(|row| row.cycles).sum(),
         macs: layers.iter().map(|row| row.macs).sum(),
         flash_bytes_read: layers.iter().map(|row| row.flash_bytes_read).sum(),
         layers,
@@ -123,35 +141,37 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 fn print(report: &Report) {
+    let per_mac = |count: u64, macs: u64| format!("{:.2}", count as f64 / macs.max(1) as f64);
+    // Columns that not every board has stand between the others.
+    let cells = |name: &str, what: &str, macs: u64, instructions: u64, cycles: Option<u64>| {
+        let mut cells = vec![
+            name.to_owned(),
+            what.to_owned(),
+            grouped(macs),
+            grouped(instructions),
+        ];
+        cells.push(per_mac(instructions, macs));
+        cells.extend(cycles.map(grouped));
+        cells.extend(cycles.map(|cycles| per_mac(cycles, macs)));
+        cells
+    };
     let rows = report.layers.iter().map(|row| {
-        vec![
-            row.name.clone(),
-            row.what.clone(),
-            grouped(row.macs),
-            grouped(row.instructions),
-            format!("{:.2}", row.instructions_per_mac),
-            grouped(row.flash_bytes_read),
-            format!("{:.1} %", 100.0 * row.share),
-        ]
+        let mut cells = cells(&row.name, &row.what, row.macs, row.instructions, row.cycles);
+        cells.push(grouped(row.flash_bytes_read));
+        cells.push(format!("{:.1} %", 100.0 * row.share));
+        cells
     });
-    let total = vec![
-        "total".to_owned(),
-        String::new(),
-        grouped(report.macs),
-        grouped(report.instructions),
-        format!("{:.2}", report.instructions as f64 / report.macs.max(1) as f64),
-        grouped(report.flash_bytes_read),
-        "100.0 %".to_owned(),
-    ];
-    let header = [
-        "stage",
-        "computes",
-        "MACs",
-        "instructions",
-        "per MAC",
-        "flash bytes read",
-        "share",
-    ];
+    let mut total = cells("total", "", report.macs, report.instructions, report.cycles);
+    total.push(grouped(report.flash_bytes_read));
+    total.push("100.0 %".to_owned());
+    let mut header = vec!["stage", "computes", "MACs", "instructions", "per MAC"];
+    if report.cycles.is_some() {
+        header.extend(["cycles", "per MAC"]);
+    }
+    header.extend(["flash bytes read", "share"]);
     say(table(&header, rows.chain([total])));
+    if report.cycles.is_some() {
+        say("Cycles are modelled: a Cortex-M4 with memory that never waits.");
+    }
     say(format_args!("bar chart in {}", report.chart.display()));
 }

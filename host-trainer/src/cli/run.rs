@@ -1,6 +1,6 @@
 //! `denselet run`: runs a model on an emulated board.
 
-use super::{print_json, say, spinner};
+use super::{print_json, say, spinner, warn_of_order};
 use crate::blob::Blob;
 use crate::board::{self, Outcome, Program, Progress, Request, Table, Workspace};
 use crate::spec::Input;
@@ -67,8 +67,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         model: &blob,
         images: &images,
         labels: &labels,
+        cycles: false,
         limit: Duration::from_secs(args.timeout),
     };
+    warn_of_order(model.header().order, request.board);
     let outcome = run_with_progress(&request)?;
     if args.json {
         print_json(&outcome)?;

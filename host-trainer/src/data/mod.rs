@@ -9,7 +9,10 @@ mod folder;
 mod har;
 mod idx;
 mod keywords;
+mod measured;
+mod numpy;
 mod resize;
+mod table;
 
 pub use augment::Augment;
 
@@ -178,14 +181,21 @@ impl Dataset {
             "keywords" => keywords::load(&find(name, keywords::USUAL, keywords::ADVICE, keywords::is_here)?)?,
             _ => {
                 let folder = Path::new(name);
-                if !folder.is_dir() {
+                let end = folder.extension().and_then(|end| end.to_str());
+                let is_table = folder
+                    .file_stem()
+                    .is_some_and(|stem| Path::new(stem).extension().is_some_and(|end| end == "csv"));
+                if folder.is_file() && end == Some("npz") {
+                    numpy::load(folder)?
+                } else if folder.is_file() && (end == Some("csv") || is_table) {
+                    table::load(folder)?
+                } else if !folder.is_dir() {
                     return Err(DataError::Missing {
                         name: name.to_owned(),
-                        advice: "give `digits`, `fashion-mnist`, `cifar10`, `har`, `keywords` or a folder"
+                        advice: "give `digits`, `fashion-mnist`, `cifar10`, `har`, `keywords`, an .npz or .csv file, or a folder"
                             .into(),
                     });
-                }
-                if cifar::is_here(folder) {
+                } else if cifar::is_here(folder) {
                     cifar::load(folder)?
                 } else if fashion::is_here(folder) {
                     fashion::load(folder)?
@@ -193,6 +203,10 @@ impl Dataset {
                     har::load(folder)?
                 } else if keywords::is_here(folder) {
                     keywords::load(folder)?
+                } else if numpy::is_here(folder) {
+                    numpy::load(folder)?
+                } else if table::is_here(folder) {
+                    table::load(folder)?
                 } else {
                     folder::load(folder, shape)?
                 }

@@ -82,54 +82,44 @@ impl Tensor {
 
     /// A filter written as `[o][i][ky][kx]`, as PyTorch and ONNX do.
     pub(super) fn conv_oihw(&self, name: &str, bias: Option<Vec<f32>>) -> Result<Conv, Problem> {
-        let [outputs, inputs, kernel_height, kernel_width] = self.sides(name)?;
-        let from = |o, ky, kx, i| ((o * inputs + i) * kernel_height + ky) * kernel_width + kx;
-        self.conv(outputs, [kernel_height, kernel_width], inputs, bias, from)
+        self.conv(name, [0, 2, 3, 1], bias)
     }
 
     /// A filter written as `[ky][kx][i][o]`, as Keras does.
     pub(super) fn conv_hwio(&self, name: &str, bias: Option<Vec<f32>>) -> Result<Conv, Problem> {
-        let [kernel_height, kernel_width, inputs, outputs] = self.sides(name)?;
-        let from = |o, ky, kx, i| ((ky * kernel_width + kx) * inputs + i) * outputs + o;
-        self.conv(outputs, [kernel_height, kernel_width], inputs, bias, from)
+        self.conv(name, [3, 0, 1, 2], bias)
     }
 
-    fn conv(
-        &self,
-        outputs: usize,
-        [kernel_height, kernel_width]: [usize; 2],
-        inputs: usize,
-        bias: Option<Vec<f32>>,
-        from: impl Fn(usize, usize, usize, usize) -> usize,
-    ) -> Result<Conv, Problem> {
-        let mut weight = Vec::with_capacity(self.values.len());
-        for o in 0..outputs {
-            for ky in 0..kernel_height {
-                for kx in 0..kernel_width {
-                    for i in 0..inputs {
-                        weight.extend(self.values.get(from(o, ky, kx, i)));
-                    }
-                }
-            }
-        }
+    /// A filter whose axes become `[o][ky][kx][i]` in this order.
+    fn conv(&self, name: &str, order: [usize; 4], bias: Option<Vec<f32>>) -> Result<Conv, Problem> {
+        let view = self.view(self.sides::<4>(name)?, name)?.permuted_axes(order);
+        let (outputs, kernel_height, kernel_width, inputs) = view.dim();
         Ok(Conv {
             outputs,
             kernel_height,
             kernel_width,
             inputs,
-            weight,
+            weight: view.iter().copied().collect(),
             bias,
         })
     }
 
     /// A matrix with its rows and columns swapped.
     pub(super) fn transposed(&self, name: &str) -> Result<Self, Problem> {
-        let [rows, columns] = self.sides(name)?;
-        let values = (0..columns).flat_map(|c| (0..rows).map(move |r| self.values[r * columns + c]));
+        let view = self.view(self.sides::<2>(name)?, name)?.reversed_axes();
         Ok(Self {
-            shape: vec![columns, rows],
-            values: values.collect(),
+            shape: view.shape().to_vec(),
+            values: view.iter().copied().collect(),
         })
+    }
+
+    fn view<Sides: ndarray::IntoDimension>(
+        &self,
+        sides: Sides,
+        name: &str,
+    ) -> Result<ndarray::ArrayView<'_, f32, Sides::Dim>, Problem> {
+        ndarray::ArrayView::from_shape(sides.into_dimension(), &self.values)
+            .map_err(|error| Problem::field(name, format!("values for shape {:?}", self.shape), error))
     }
 }
 

@@ -29,6 +29,13 @@ pub fn as_i16s_mut(bytes: &mut [u8]) -> &mut [i16] {
     values
 }
 
+/// What is left of the line buffer, as words; all of it where it starts and ends at whole, aligned `i32`s.
+pub fn as_i32s_of(values: &mut [i16]) -> &mut [i32] {
+    // SAFETY: every two `i16`s are an `i32` and the other way round; `align_to_mut` takes care of alignment.
+    let (_, words, _) = unsafe { values.align_to_mut::<i32>() };
+    words
+}
+
 /// A line buffer of bytes.
 pub fn as_bytes(values: &[i16]) -> &[u8] {
     // SAFETY: an `i16` is two bytes without padding, and a byte has no alignment.

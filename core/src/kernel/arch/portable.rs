@@ -7,7 +7,7 @@
 
 use super::{cast, opaque, reference};
 use crate::arithmetic;
-use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Ready, Tile};
+use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Ready, Taps, Tile};
 use crate::layout::{GROUP, Order, TAPS, TILE, WINDOW};
 
 /// The portable inner loop.
@@ -23,14 +23,17 @@ impl Tile for Portable {
 
     type Filters<'b> = ();
 
-    fn filters<'b>(self, _: &'b Conv<'b>, _: Content) {}
+    fn filters<'b>(self, _: &'b Conv<'b>, _: Content, _: &'b mut [i32]) {}
 
-    fn put(self, line: &mut [i16], _depth: usize, i: usize, values: [u8; TILE]) {
-        for (column, value) in values.into_iter().enumerate() {
-            if let Some(place) = line.get_mut(place(TILE, column, i)) {
-                *place = i16::from(value);
+    fn gather(self, taps: &Taps<'_>, line: &mut [i16]) {
+        taps.for_each(|i, values| {
+            let at = place(TILE, 0, i);
+            if let Some(places) = line.get_mut(at..at + 2 * TILE - 1) {
+                for (column, value) in values.into_iter().enumerate() {
+                    places[2 * column] = i16::from(value);
+                }
             }
-        }
+        });
     }
 
     fn widen_window(self, rows: &[Pixels<'_>], line: &mut [i16]) {
@@ -51,9 +54,15 @@ impl Tile for Portable {
         }
     }
 
-    fn clamp_add(self, pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]) {
-        if let (true, Some(bounds)) = (pixels.fit(TILE, line), Bounds::of(clamp)) {
-            pack(pixels, TILE, line, |g, word| bounds.clamp(g, word), |sum| sum);
+    fn pool(self, sources: &[Pixels<'_>], clamp: Clamp<'_>, line: &mut [i16]) {
+        let Some((first, others)) = sources.split_first() else {
+            return;
+        };
+        self.clamp(first, clamp, line);
+        for pixels in others {
+            if let (true, Some(bounds)) = (pixels.fit(TILE, line), Bounds::of(clamp)) {
+                pack(pixels, TILE, line, |g, word| bounds.clamp(g, word), |sum| sum);
+            }
         }
     }
 
@@ -94,7 +103,7 @@ impl Tile for Portable {
         if !lines.fit(conv, out, out_stride) {
             return;
         }
-        let values = &lines.values[..lines.rows * columns * conv.depth];
+        let values = &lines.values[..conv.rows() * columns * conv.depth];
         for o in (0..conv.outputs).step_by(2) {
             let filters = &conv.weights[o * conv.length..][..2 * conv.length];
             let [near, far] = if columns == WINDOW {
@@ -118,7 +127,7 @@ fn write(sums: Sums, lines: &Lines<'_>, conv: &Conv<'_>, o: usize, out: &mut [u8
     let out = &mut out[o..];
     let mut at = 0;
     let mut pixel = |p: usize, sum: i32| {
-        let acc = sum.wrapping_add(biases[lines.bias[p]]);
+        let acc = sum.wrapping_add(biases[lines.border(p)]);
         out[at] = saturate(arithmetic::scale(acc, multiplier));
         at += out_stride;
     };

@@ -4,8 +4,8 @@
 //! A row of the line buffer is `[column][i]`.
 
 use crate::arithmetic;
-use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Ready, Tile};
-use crate::layout::{GROUP, Order, TAPS, TILE, WINDOW};
+use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Ready, Taps, Tile};
+use crate::layout::{GROUP, Order, TILE, WINDOW};
 
 /// The inner loop that says what is right.
 #[derive(Clone, Copy, Debug)]
@@ -17,14 +17,16 @@ impl Tile for Reference {
 
     type Filters<'b> = ();
 
-    fn filters<'b>(self, _: &'b Conv<'b>, _: Content) {}
+    fn filters<'b>(self, _: &'b Conv<'b>, _: Content, _: &'b mut [i32]) {}
 
-    fn put(self, line: &mut [i16], depth: usize, i: usize, values: [u8; TILE]) {
-        for (column, value) in values.into_iter().enumerate() {
-            if let Some(place) = line.get_mut(column * depth + i) {
-                *place = i16::from(value);
+    fn gather(self, taps: &Taps<'_>, line: &mut [i16]) {
+        taps.for_each(|i, values| {
+            for (column, value) in values.into_iter().enumerate() {
+                if let Some(place) = line.get_mut(column * taps.depth + i) {
+                    *place = i16::from(value);
+                }
             }
-        }
+        });
     }
 
     fn widen_window(self, rows: &[Pixels<'_>], line: &mut [i16]) {
@@ -55,14 +57,17 @@ impl Tile for Reference {
         }
     }
 
-    fn clamp_add(self, pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]) {
-        if !pixels.fit(TILE, line) {
-            return;
-        }
-        for (column, values) in line.chunks_exact_mut(pixels.depth).enumerate().take(TILE) {
-            let bounds = clamp.mask.iter().zip(clamp.threshold);
-            for ((value, &u), (&m, &t)) in values.iter_mut().zip(pixels.column(column)).zip(bounds) {
-                *value = value.wrapping_add(i16::from(arithmetic::clamp(u, m, t)));
+    fn pool(self, sources: &[Pixels<'_>], clamp: Clamp<'_>, line: &mut [i16]) {
+        line.fill(0);
+        for pixels in sources {
+            if !pixels.fit(TILE, line) {
+                return;
+            }
+            for (column, values) in line.chunks_exact_mut(pixels.depth).enumerate().take(TILE) {
+                let bounds = clamp.mask.iter().zip(clamp.threshold);
+                for ((value, &u), (&m, &t)) in values.iter_mut().zip(pixels.column(column)).zip(bounds) {
+                    *value = value.wrapping_add(i16::from(arithmetic::clamp(u, m, t)));
+                }
             }
         }
     }
@@ -85,14 +90,13 @@ pub(super) fn multiply_from<T: Tile>(
         return;
     }
     let columns = conv.columns();
-    let taps = if conv.depth < conv.length { TAPS } else { 1 };
     let steps = conv.order.steps(conv.length, conv.depth);
     for o in 0..conv.outputs {
         for p in 0..lines.pixels {
-            let mut acc = conv.bias[lines.bias[p] + o];
+            let mut acc = conv.bias[lines.border(p) + o];
             let mut k = 0;
-            for row in lines.values.chunks_exact(columns * conv.depth).take(lines.rows) {
-                for kx in 0..taps {
+            for row in lines.values.chunks_exact(columns * conv.depth).take(conv.rows()) {
+                for kx in 0..conv.taps() {
                     for i in (0..conv.depth).step_by(GROUP) {
                         let at = conv.order.weight_offset(conv.length, conv.depth, o, k);
                         for (j, step) in steps.iter().enumerate() {

@@ -65,7 +65,7 @@ fn multiply(lines: &Lines<'_>, conv: &Ready<'_, Arm>, out: &mut [u8], out_stride
         return;
     }
     let even = conv.outputs & !1;
-    let bias = |p: usize, o: usize| conv.bias.as_ptr().wrapping_add(lines.bias[p] + o);
+    let bias = |p: usize, o: usize| conv.bias.as_ptr().wrapping_add(lines.border(p) + o);
     let mut work = Work {
         bias: [bias(0, 0), bias(1, 0), bias(2, 0), bias(3, 0)],
         multiplier: conv.multiplier.as_ptr(),
@@ -75,7 +75,7 @@ fn multiply(lines: &Lines<'_>, conv: &Ready<'_, Arm>, out: &mut [u8], out_stride
         out_end: out.as_mut_ptr().wrapping_add(even),
         line: lines.values.as_ptr(),
         weights: conv.weights.as_ptr(),
-        units: lines.rows * conv.depth / 2,
+        units: conv.rows() * conv.depth / 2,
     };
     let run = match (lines.pixels > 2, conv.depth < conv.length) {
         (false, false) => denselet_pixels_by_two,

@@ -4,8 +4,8 @@
 //! from the portable loops a compiler makes 3.4 and 7.
 
 use super::super::portable::Portable;
-use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Ready, Tile};
-use crate::layout::{Order, TILE};
+use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Ready, Taps, Tile};
+use crate::layout::Order;
 use core::arch::global_asm;
 
 #[cfg(denselet_arm = "v7m")]
@@ -36,10 +36,10 @@ impl Tile for Scalar {
 
     type Filters<'b> = ();
 
-    fn filters<'b>(self, _: &'b Conv<'b>, _: Content) {}
+    fn filters<'b>(self, _: &'b Conv<'b>, _: Content, _: &'b mut [i32]) {}
 
-    fn put(self, line: &mut [i16], depth: usize, i: usize, values: [u8; TILE]) {
-        Portable.put(line, depth, i, values);
+    fn gather(self, taps: &Taps<'_>, line: &mut [i16]) {
+        Portable.gather(taps, line);
     }
 
     fn widen_window(self, rows: &[Pixels<'_>], line: &mut [i16]) {
@@ -50,8 +50,8 @@ impl Tile for Scalar {
         Portable.clamp(pixels, clamp, line);
     }
 
-    fn clamp_add(self, pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]) {
-        Portable.clamp_add(pixels, clamp, line);
+    fn pool(self, sources: &[Pixels<'_>], clamp: Clamp<'_>, line: &mut [i16]) {
+        Portable.pool(sources, clamp, line);
     }
 
     fn clamp_bytes(self, source: &[u8], clamp: Clamp<'_>, out: &mut [u8]) {

@@ -123,8 +123,8 @@
     sums_step   vmladava, vmladava, sums_values
 .endm
 
-@ A whole function. \first and \next are steps, \step_bytes the code of the latter.
-.macro multiply name, first, next, step_bytes
+@ A whole function. \first and \next are steps, \step_bytes the code of the latter, \unroll of which are a round.
+.macro multiply name, first, next, step_bytes, unroll
     .section .text.\name, "ax", %progbits
     .global \name
     .type   \name, %function
@@ -146,12 +146,13 @@
     strd        r9, r11, [sp, #OUT]
     strd        r7, r8, [sp, #BIAS]
     str         r12, [sp, #QUADS]
-    @ Behind the first vector there are n = r5 - 1: (n + 3) / 4 rounds of four, the first entered -n mod 4 late.
+    @ Behind the first vector there are n = r5 - 1: their rounds, and how many steps of the first round to skip.
     subs        r5, #1
-    adds        r4, r5, #3
-    lsrs        r4, #2
-    rsbs        r6, r5, #0
-    and         r6, r6, #3
+    movs        r7, #\unroll
+    adds        r4, r5, #\unroll - 1
+    udiv        r4, r4, r7
+    mul         r6, r4, r7
+    subs        r6, r6, r5
     movs        r7, #\step_bytes
     muls        r6, r7, r6
     adr.w       r7, 3f
@@ -175,10 +176,9 @@
     @ ADR wants its labels aligned; the wide SUBS keeps the second one so without a NOP to run through.
     .balign 4
 3:
+    .rept \unroll
     \next
-    \next
-    \next
-    \next
+    .endr
     subs.w      r7, r7, #1
     bne.w       3b
     .balign 4
@@ -219,8 +219,9 @@
     .size   \name, . - \name
 .endm
 
-    multiply denselet_multiply_bytes, bytes_first, bytes_next, 56
-    multiply denselet_multiply_sums, sums_first, sums_next, 114
+    @ Two rounds for a 3x3 over 32 channels, three for one over 48.
+    multiply denselet_multiply_bytes, bytes_first, bytes_next, 56, 9
+    multiply denselet_multiply_sums, sums_first, sums_next, 114, 4
 
 @ extern "C" fn(weights, quads, vectors, lanes, sums): sums of each filter's weights times 128, all but those that
 @ fill it up.

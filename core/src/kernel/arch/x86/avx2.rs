@@ -7,7 +7,7 @@
 
 use super::{QUAD, borders, for_each_run, in_lanes, run_len};
 use crate::kernel::arch::reference::Reference;
-use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Ready, Tile};
+use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Ready, Taps, Tile};
 use crate::layout::{GROUP, Order, TILE};
 use core::arch::x86_64::*;
 use std::vec;
@@ -51,7 +51,7 @@ impl Tile for Avx2 {
 
     type Filters<'b> = Filters;
 
-    fn filters<'b>(self, conv: &'b Conv<'b>, _: Content) -> Filters {
+    fn filters<'b>(self, conv: &'b Conv<'b>, _: Content, _: &'b mut [i32]) -> Filters {
         let groups = conv.length / GROUP;
         let mut weights = vec![Weights([[0; GROUP]; QUAD]); conv.outputs.div_ceil(QUAD) * groups];
         for_each_run(conv, |o, row, run| {
@@ -69,8 +69,8 @@ impl Tile for Avx2 {
         }
     }
 
-    fn put(self, line: &mut [i16], depth: usize, i: usize, values: [u8; TILE]) {
-        Reference.put(line, depth, i, values);
+    fn gather(self, taps: &Taps<'_>, line: &mut [i16]) {
+        Reference.gather(taps, line);
     }
 
     fn widen_window(self, rows: &[Pixels<'_>], line: &mut [i16]) {
@@ -83,9 +83,9 @@ impl Tile for Avx2 {
         unsafe { clamp_into(pixels, clamp, line) }
     }
 
-    fn clamp_add(self, pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]) {
+    fn pool(self, sources: &[Pixels<'_>], clamp: Clamp<'_>, line: &mut [i16]) {
         // SAFETY: as above.
-        unsafe { clamp_add(pixels, clamp, line) }
+        unsafe { pool(sources, clamp, line) }
     }
 
     fn clamp_bytes(self, source: &[u8], clamp: Clamp<'_>, out: &mut [u8]) {
@@ -112,8 +112,8 @@ fn clamp_into(pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]) {
 }
 
 #[target_feature(enable = "avx2")]
-fn clamp_add(pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]) {
-    Reference.clamp_add(pixels, clamp, line);
+fn pool(sources: &[Pixels<'_>], clamp: Clamp<'_>, line: &mut [i16]) {
+    Reference.pool(sources, clamp, line);
 }
 
 #[target_feature(enable = "avx2")]

@@ -11,7 +11,7 @@ pub use avx2::Avx2;
 pub use vnni::Vnni;
 
 use crate::kernel::tile::{Conv, Lines};
-use crate::layout::{GROUP, Order, TAPS, TILE};
+use crate::layout::{GROUP, Order, TILE};
 use std::vec;
 use std::vec::Vec;
 
@@ -20,11 +20,7 @@ const QUAD: usize = 4;
 
 /// Values of a row of taps: what is contiguous in a row of the line buffer.
 fn run_len(conv: &Conv<'_>) -> usize {
-    if conv.depth < conv.length {
-        TAPS * conv.depth
-    } else {
-        conv.depth
-    }
+    conv.taps() * conv.depth
 }
 
 /// Calls `put(o, row, weights)` for each row of taps of each filter, its weights in the line buffer's order.
@@ -56,10 +52,11 @@ fn for_each_run(conv: &Conv<'_>, mut put: impl FnMut(usize, usize, &[i8])) {
 
 /// Where each pixel's repacked biases start, `len` vectors to a kind of border.
 fn borders(lines: &Lines<'_>, outputs: usize, len: usize) -> [usize; 2 * TILE] {
-    // Divisions are slow, and mostly there is one kind.
-    lines
-        .bias
-        .map(|start| if start == 0 { 0 } else { start / outputs * len })
+    match lines.borders {
+        // Divisions are slow.
+        None => [0; 2 * TILE],
+        Some(borders) => borders.map(|start| start / outputs * len),
+    }
 }
 
 /// Words of `LANES` outputs at a time, filled up with zeros; output `o` of each in lane `lane(o)`.

@@ -7,7 +7,7 @@
 
 use super::{Avx2, QUAD, borders, for_each_run, in_lanes, run_len};
 use crate::kernel::arch::cast;
-use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Ready, Tile};
+use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Ready, Taps, Tile};
 use crate::layout::{Order, TAPS, TILE};
 use core::arch::x86_64::*;
 use std::vec;
@@ -61,7 +61,7 @@ impl Tile for Vnni {
 
     type Filters<'b> = Filters;
 
-    fn filters<'b>(self, conv: &'b Conv<'b>, content: Content) -> Filters {
+    fn filters<'b>(self, conv: &'b Conv<'b>, content: Content, _: &'b mut [i32]) -> Filters {
         let chunks_per_row = chunks_per_row(conv, content);
         let chunks = conv.length / run_len(conv) * chunks_per_row;
         let quads = conv.outputs.div_ceil(QUAD);
@@ -96,11 +96,20 @@ impl Tile for Vnni {
         }
     }
 
-    fn put(self, line: &mut [i16], depth: usize, i: usize, values: [u8; TILE]) {
-        let line = cast::as_bytes_mut(line);
-        for (column, value) in values.into_iter().enumerate() {
-            if let Some(place) = line.get_mut(column * depth + i) {
-                *place = value;
+    fn gather(self, taps: &Taps<'_>, line: &mut [i16]) {
+        let columns = cast::as_bytes_mut(line)
+            .chunks_exact_mut(taps.depth)
+            .take(taps.count);
+        for (p, column) in columns.enumerate() {
+            let bytes = taps
+                .bytes
+                .get(p * taps.step..)
+                .and_then(|bytes| bytes.get(..taps.len));
+            let places = column
+                .get_mut(taps.at..)
+                .and_then(|places| places.get_mut(..taps.len));
+            if let (Some(places), Some(bytes)) = (places, bytes) {
+                places.copy_from_slice(bytes);
             }
         }
     }
@@ -113,8 +122,13 @@ impl Tile for Vnni {
                 return;
             }
             let (row, rest) = line.split_at_mut(columns * pixels.depth);
-            for (column, values) in row.chunks_exact_mut(pixels.depth).enumerate().take(pixels.count) {
-                values.copy_from_slice(pixels.column(column));
+            if pixels.pitch == pixels.depth {
+                let len = pixels.count * pixels.depth;
+                row[..len].copy_from_slice(&pixels.bytes[..len]);
+            } else {
+                for (column, values) in row.chunks_exact_mut(pixels.depth).enumerate().take(pixels.count) {
+                    values.copy_from_slice(pixels.column(column));
+                }
             }
             line = rest;
         }
@@ -130,12 +144,8 @@ impl Tile for Vnni {
         }
     }
 
-    fn clamp_first(self, pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]) {
-        self.0.clamp(pixels, clamp, line);
-    }
-
-    fn clamp_add(self, pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]) {
-        self.0.clamp_add(pixels, clamp, line);
+    fn pool(self, sources: &[Pixels<'_>], clamp: Clamp<'_>, line: &mut [i16]) {
+        self.0.pool(sources, clamp, line);
     }
 
     fn clamp_bytes(self, source: &[u8], clamp: Clamp<'_>, out: &mut [u8]) {
@@ -149,13 +159,9 @@ impl Tile for Vnni {
         let row_len = conv.columns() * conv.depth;
         match conv.content() {
             // SAFETY: `self` exists, so the machine has the instructions.
-            Content::Bytes => unsafe {
-                multiply::<false>(lines, conv, conv.filters(), row_len, out, out_stride)
-            },
+            Content::Bytes => unsafe { multiply::<false>(lines, conv, row_len, out, out_stride) },
             // SAFETY: as above.
-            Content::Sums => unsafe {
-                multiply::<true>(lines, conv, conv.filters(), 2 * row_len, out, out_stride)
-            },
+            Content::Sums => unsafe { multiply::<true>(lines, conv, 2 * row_len, out, out_stride) },
         }
     }
 }
@@ -173,21 +179,21 @@ fn chunks_per_row(conv: &Conv<'_>, content: Content) -> usize {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 fn multiply<const SUMS: bool>(
     lines: &Lines<'_>,
-    conv: &Conv<'_>,
-    filters: &Filters,
+    conv: &Ready<'_, Vnni>,
     row_len: usize,
     out: &mut [u8],
     out_stride: usize,
 ) {
+    let filters = conv.filters();
     let value_len = if SUMS { 2 } else { 1 };
     let rows = Rows::<SUMS> {
         bytes: cast::as_bytes(lines.values),
-        count: lines.rows,
+        count: conv.rows(),
         row_len,
         column_len: conv.depth * value_len,
         run_len: run_len(conv) * value_len,
     };
-    let chunks = lines.rows * rows.run_len.div_ceil(CHUNK);
+    let chunks = conv.rows() * rows.run_len.div_ceil(CHUNK);
     let blocks = conv.outputs.div_ceil(BLOCK);
     let borders = borders(lines, conv.outputs, blocks);
     for (block, multiplier) in filters.multiplier.iter().enumerate() {
@@ -196,7 +202,7 @@ fn multiply<const SUMS: bool>(
         let o = block * BLOCK;
         let stored = BLOCK.min(conv.outputs - o);
         for first in (0..lines.pixels).step_by(TILE) {
-            let acc = match weights.len() / chunks {
+            let acc = match (conv.outputs - o).div_ceil(QUAD) {
                 1 => rows.multiply::<1>(weights, first),
                 2 => rows.multiply::<2>(weights, first),
                 3 => rows.multiply::<3>(weights, first),

@@ -1,0 +1,327 @@
+//! Multiplying for Helium: what is worked out once for a convolution, and what each tile asks the assembly for.
+
+use super::Mve;
+use crate::arithmetic;
+use crate::kernel::arch::cast;
+use crate::kernel::tile::{Content, Conv, Lines, Ready};
+use crate::layout::{GROUP, Order, TILE};
+
+/// Outputs computed at once.
+const QUAD: usize = 4;
+/// Weights of a vector.
+const VECTOR: usize = 16;
+/// Outputs whose biases are worked out at once where there was no room to keep them.
+const SOME: usize = 16;
+
+/// One call of a multiplying function. The assembly knows this layout.
+#[repr(C)]
+struct Work {
+    weights: *const i8,
+    /// The first pixel's values, less what its first vector is filled up with.
+    line: *const u8,
+    /// Bytes from a pixel's values to the next pixel's.
+    pitch: usize,
+    /// Bytes from the end of a pixel's values to the start of the next but one pixel's.
+    advance: usize,
+    /// Vectors of a filter.
+    vectors: usize,
+    /// Lanes of the first vector that are values, a bit for each byte; where it is halved, of its second half above.
+    lanes: u32,
+    bias: *const i32,
+    multiplier: *const i32,
+    out: *mut u8,
+    out_stride: usize,
+    pairs: usize,
+    quads: usize,
+}
+
+unsafe extern "C" {
+    // Each multiplies pairs of pixels with quads of filters, at least one of both, and writes four bytes per pixel and
+    // quad. Obligations:
+    // * `weights` holds that many filters of that many vectors, at least one, in the order of quads;
+    // * behind `line` and what its first vector is filled up with there are values for every pixel;
+    // * `bias` and `multiplier`, aligned, have a value for every filter;
+    // * four bytes per quad may be written at `out` for each pixel.
+    fn denselet_multiply_bytes(work: &Work);
+    fn denselet_multiply_sums(work: &Work);
+
+    // Writes the sum of each filter's weights, times 128. Obligations: `weights` holds `quads` times four filters of
+    // `vectors` vectors, `sums` has a place for each; neither is none.
+    fn denselet_filter_sums(weights: *const i8, quads: usize, vectors: usize, lanes: u32, sums: *mut i32);
+}
+
+/// What is worked out once for a convolution.
+#[derive(Debug)]
+pub struct Filters<'b> {
+    /// Biases of the first kind of border with what makes up for 128; empty where there was no room.
+    biases: &'b [i32],
+    /// Bytes of a filter's values, and of what fills its first vector up.
+    values: usize,
+    filling: usize,
+    vectors: usize,
+    lanes: u32,
+    /// Bytes from a pixel's values to the next pixel's.
+    pitch: usize,
+}
+
+impl<'b> Filters<'b> {
+    /// Works it out for a whole convolution; `notes` keep the biases if there are enough.
+    pub(super) fn new(conv: &'b Conv<'b>, content: Content, notes: &'b mut [i32]) -> Self {
+        let value_len = match content {
+            Content::Bytes => 1,
+            Content::Sums => 2,
+        };
+        let filling = conv.length.next_multiple_of(VECTOR) - conv.length;
+        let bits = VECTOR * value_len;
+        let mut filters = Self {
+            biases: &[],
+            values: conv.length * value_len,
+            filling: filling * value_len,
+            vectors: conv.length.div_ceil(VECTOR),
+            lanes: (u32::MAX >> (32 - bits)) & (u32::MAX << (filling * value_len)),
+            pitch: conv.length / conv.taps().max(1) * value_len,
+        };
+        let kept = conv.outputs.next_multiple_of(QUAD);
+        if content == Content::Sums {
+            // Lines of sums are what they are.
+            filters.biases = conv.bias;
+        } else if conv.order == Order::Quads && conv.outputs > 0 && kept <= notes.len() {
+            filters.sums(conv, 0, notes);
+            add(&mut notes[..conv.outputs], conv.bias);
+            filters.biases = notes;
+        }
+        filters
+    }
+
+    /// Biases of the outputs from `o` on, a multiple of 4, of the kind of border that starts at `border`.
+    fn biases_at(&self, conv: &Conv<'_>, o: usize, border: usize, biases: &mut [i32; SOME]) {
+        let count = SOME.min(conv.outputs - o);
+        if let Some(kept) = self.biases.get(o..o + count) {
+            // What makes up for 128 is the same for every kind.
+            let others = conv.bias[o..].iter().zip(&conv.bias[border + o..]);
+            for ((bias, kept), (first, other)) in biases.iter_mut().zip(kept).zip(others) {
+                *bias = kept.wrapping_sub(*first).wrapping_add(*other);
+            }
+            return;
+        }
+        self.sums(conv, o, biases);
+        add(&mut biases[..count], &conv.bias[border + o..]);
+    }
+
+    /// What makes up for 128, for the outputs from `o` on, a multiple of 4, that `sums` has room for, which is whole quads.
+    fn sums(&self, conv: &Conv<'_>, o: usize, sums: &mut [i32]) {
+        let quads = sums.len().min(conv.outputs - o).div_ceil(QUAD);
+        let len = quads * QUAD;
+        let weights = &conv.weights[o * self.vectors * VECTOR..][..len * self.vectors * VECTOR];
+        let sums = &mut sums[..len];
+        // SAFETY: both slices have just been cut to that many quads; a whole convolution has a vector.
+        unsafe {
+            denselet_filter_sums(
+                weights.as_ptr(),
+                quads,
+                self.vectors,
+                self.lanes,
+                sums.as_mut_ptr(),
+            );
+        }
+    }
+}
+
+fn add(sums: &mut [i32], biases: &[i32]) {
+    for (sum, bias) in sums.iter_mut().zip(biases) {
+        *sum = sum.wrapping_add(*bias);
+    }
+}
+
+/// Pixels `first` to `first + count` of a tile.
+#[derive(Clone, Copy)]
+struct Run {
+    first: usize,
+    count: usize,
+}
+
+/// [`Tile::multiply`](crate::kernel::Tile::multiply).
+pub(super) fn multiply(lines: &Lines<'_>, conv: &Ready<'_, Mve>, out: &mut [u8], out_stride: usize) {
+    if !lines.fit(conv, out, out_stride) {
+        return;
+    }
+    let whole = Run {
+        first: 0,
+        count: lines.pixels,
+    };
+    let is_kept = conv.outputs <= conv.filters().biases.len();
+    if conv.order == Order::Quads && lines.borders.is_none() && is_kept {
+        outputs(lines, conv, whole, 0, conv.filters().biases, out, out_stride);
+    } else if conv.order == Order::Quads {
+        by_borders(lines, conv, out, out_stride);
+    } else {
+        slowly(lines, conv, out, out_stride);
+    }
+}
+
+/// Pixels with different biases, or biases that were not kept.
+#[inline(never)]
+fn by_borders(lines: &Lines<'_>, conv: &Ready<'_, Mve>, out: &mut [u8], out_stride: usize) {
+    let mut first = 0;
+    while first < lines.pixels {
+        let border = lines.border(first);
+        let alike = (first..lines.pixels).take_while(|&p| lines.border(p) == border);
+        let run = Run {
+            first,
+            count: alike.count(),
+        };
+        for o in (0..conv.outputs).step_by(SOME) {
+            let mut biases = [0; SOME];
+            conv.filters().biases_at(conv, o, border, &mut biases);
+            let biases = &biases[..SOME.min(conv.outputs - o)];
+            outputs(lines, conv, run, o, biases, out, out_stride);
+        }
+        first += run.count;
+    }
+}
+
+/// Outputs from `o` on, a multiple of 4, that `biases` are for.
+fn outputs(
+    lines: &Lines<'_>,
+    conv: &Ready<'_, Mve>,
+    run: Run,
+    o: usize,
+    biases: &[i32],
+    out: &mut [u8],
+    out_stride: usize,
+) {
+    let count = biases.len().min(conv.outputs - o);
+    let whole = count / QUAD * QUAD;
+    let at = run.first * out_stride + o;
+    if whole > 0 {
+        let multipliers = &conv.multiplier[o..][..whole];
+        quads(
+            lines,
+            conv,
+            run,
+            o,
+            biases,
+            multipliers,
+            &mut out[at..],
+            out_stride,
+        );
+    }
+    if whole < count {
+        last_outputs(
+            lines,
+            conv,
+            run,
+            o + whole,
+            &biases[whole..count],
+            &mut out[at + whole..],
+            out_stride,
+        );
+    }
+}
+
+/// The last outputs, fewer than a quad: they have filters to be one with, but neither multipliers nor room.
+#[inline(never)]
+fn last_outputs(
+    lines: &Lines<'_>,
+    conv: &Ready<'_, Mve>,
+    run: Run,
+    o: usize,
+    biases: &[i32],
+    out: &mut [u8],
+    out_stride: usize,
+) {
+    let count = biases.len();
+    let mut four_biases = [0; QUAD];
+    four_biases[..count].copy_from_slice(biases);
+    let mut multipliers = [0; QUAD];
+    multipliers[..count].copy_from_slice(&conv.multiplier[o..][..count]);
+    let mut outs = [0; 2 * TILE * QUAD];
+    quads(lines, conv, run, o, &four_biases, &multipliers, &mut outs, QUAD);
+    for (p, four) in outs.chunks_exact(QUAD).enumerate().take(run.count) {
+        out[p * out_stride..][..count].copy_from_slice(&four[..count]);
+    }
+}
+
+/// Quads of outputs from `o` on, that `multipliers` are for; there is at least one.
+#[expect(clippy::too_many_arguments, reason = "two calls, and each names itself")]
+fn quads(
+    lines: &Lines<'_>,
+    conv: &Ready<'_, Mve>,
+    run: Run,
+    o: usize,
+    biases: &[i32],
+    multipliers: &[i32],
+    out: &mut [u8],
+    out_stride: usize,
+) {
+    let filters = conv.filters();
+    let function: unsafe extern "C" fn(&Work) = match conv.content() {
+        Content::Bytes => denselet_multiply_bytes,
+        Content::Sums => denselet_multiply_sums,
+    };
+    let line = cast::as_bytes(lines.values).as_ptr();
+    let start = |pixel: usize| {
+        line.wrapping_add(pixel * filters.pitch)
+            .wrapping_sub(filters.filling)
+    };
+    let mut work = Work {
+        weights: conv.weights[o * filters.vectors * VECTOR..].as_ptr(),
+        line: start(run.first),
+        pitch: filters.pitch,
+        advance: (2 * filters.pitch).wrapping_sub(filters.values + filters.filling),
+        vectors: filters.vectors,
+        lanes: filters.lanes,
+        bias: biases.as_ptr(),
+        multiplier: multipliers.as_ptr(),
+        out: out.as_mut_ptr(),
+        out_stride,
+        pairs: run.count / 2,
+        quads: multipliers.len() / QUAD,
+    };
+    if work.pairs > 0 {
+        // SAFETY: lines fit, so every pixel's values are there, from its column on, and `conv` has the filters;
+        // biases and multipliers are quads, and every pixel of `out` has room for as many bytes.
+        unsafe { function(&work) };
+    }
+    if run.count % 2 == 1 {
+        // The last pixel twice, into the same place.
+        let last = run.count - 1;
+        work.line = start(run.first + last);
+        work.pitch = 0;
+        work.out = out[last * out_stride..].as_mut_ptr();
+        work.out_stride = 0;
+        work.pairs = 1;
+        // SAFETY: as above.
+        unsafe { function(&work) };
+    }
+}
+
+/// Filters in another order, of lines that fit.
+#[inline(never)]
+fn slowly(lines: &Lines<'_>, conv: &Ready<'_, Mve>, out: &mut [u8], out_stride: usize) {
+    let steps = conv.order.steps(conv.length, conv.depth);
+    let bytes = cast::as_bytes(lines.values);
+    for o in 0..conv.outputs {
+        for p in 0..lines.pixels {
+            let mut acc = conv.bias[lines.border(p) + o];
+            for ky in 0..conv.rows() {
+                for kx in 0..conv.taps() {
+                    let tap = ((p + kx) * conv.rows() + ky) * conv.depth;
+                    let k = (ky * conv.taps() + kx) * conv.depth;
+                    let mut at = conv.order.weight_offset(conv.length, conv.depth, o, k);
+                    for i in (tap..tap + conv.depth).step_by(GROUP) {
+                        for (j, step) in steps.iter().enumerate() {
+                            let value = match conv.content() {
+                                Content::Bytes => i32::from(bytes[i + j] ^ 0x80),
+                                Content::Sums => i32::from(lines.values[i + j]),
+                            };
+                            acc = acc.wrapping_add(value * i32::from(conv.weights[at + step]));
+                        }
+                        at = conv.order.next_group(conv.length, conv.depth, at);
+                    }
+                }
+            }
+            out[p * out_stride + o] = arithmetic::requantise(acc, conv.multiplier[o]);
+        }
+    }
+}

@@ -1,0 +1,128 @@
+/* Which blocks of code a program runs, how often, and how often by a jump: a plugin of QEMU.
+ *
+ * `denselet bench --cycles` and `denselet profile --cycles` build and load it, and put a price on the instructions of each
+ * block (host-trainer/src/board/cortex_m4.rs). Of the instruction set, this file knows how long an instruction of Thumb is.
+ *
+ *   cc -O2 -shared -fPIC -o blocks.so blocks.c
+ *   qemu-system-arm ... -plugin blocks.so,out=FILE,mark=ADDRESS[,mark=ADDRESS...] -kernel ELF
+ *
+ * Counting starts anew whenever the program reaches an address that is marked, and what was counted up to there is written:
+ *
+ *   mark ADDRESS                          the mark that it was counted from, in hexadecimal; 0 from the start
+ *   START END TIMES JUMPS                 a block: its addresses, in hexadecimal, how often it was run, and after how many of
+ *                                         these runs the program went on elsewhere than at its end
+ *   end                                   the program has ended: nothing is missing
+ *
+ * The prototypes are those of the first version of QEMU's interface, which its later versions keep; distributions do not all
+ * ship the header.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef uint64_t qemu_plugin_id_t;
+struct qemu_plugin_tb;
+struct qemu_plugin_insn;
+void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id,
+                                           void (*translated)(qemu_plugin_id_t, struct qemu_plugin_tb *));
+void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb, void (*entered)(unsigned, void *),
+                                          int flags, void *data);
+void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id, void (*ended)(qemu_plugin_id_t, void *), void *data);
+size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
+struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t index);
+uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
+const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
+
+#define EXPORT __attribute__((visibility("default")))
+
+EXPORT int qemu_plugin_version = 1;
+
+/* A piece of code without a jump inside, as the emulator translates it. */
+struct block {
+    uint64_t start, end;
+    uint64_t times, jumps;
+    int is_mark;
+    struct block *next;
+};
+
+enum { MARKS = 8 };
+
+static uint64_t marks[MARKS];
+static int mark_count;
+static FILE *out;
+static struct block *blocks;   /* all there are, the last first */
+static struct block *last;     /* where the program is */
+static uint64_t since;         /* the mark that is counted from */
+
+static void write_counts(void) {
+    fprintf(out, "mark %" PRIx64 "\n", since);
+    for (struct block *b = blocks; b; b = b->next) {
+        if (b->times)
+            fprintf(out, "%" PRIx64 " %" PRIx64 " %" PRIu64 " %" PRIu64 "\n", b->start, b->end, b->times, b->jumps);
+        b->times = b->jumps = 0;
+    }
+}
+
+static void on_entered(unsigned cpu, void *data) {
+    struct block *b = data;
+    (void)cpu;
+    if (last && last->end != b->start)
+        last->jumps++;
+    if (b->is_mark) {
+        write_counts();
+        since = b->start;
+    }
+    b->times++;
+    last = b;
+}
+
+/* Bytes of a Thumb instruction. QEMU 7.2 would say too many of a block's last one where the next one crosses the end of a page:
+ * it counts what it has looked at. */
+static int thumb_len(const struct qemu_plugin_insn *insn) {
+    const unsigned char *bytes = qemu_plugin_insn_data(insn);
+    return bytes[1] >> 3 >= 0x1d ? 4 : 2;
+}
+
+static void on_translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
+    size_t count = qemu_plugin_tb_n_insns(tb);
+    struct block *b = calloc(1, sizeof *b);
+    (void)id;
+    if (!b || !count)
+        return;
+    struct qemu_plugin_insn *end = qemu_plugin_tb_get_insn(tb, count - 1);
+    b->start = qemu_plugin_insn_vaddr(qemu_plugin_tb_get_insn(tb, 0));
+    b->end = qemu_plugin_insn_vaddr(end) + thumb_len(end);
+    for (int i = 0; i < mark_count; i++)
+        b->is_mark |= marks[i] == b->start;
+    b->next = blocks;
+    blocks = b;
+    qemu_plugin_register_vcpu_tb_exec_cb(tb, on_entered, 0, b);
+}
+
+static void on_ended(qemu_plugin_id_t id, void *data) {
+    (void)id;
+    (void)data;
+    write_counts();
+    fputs("end\n", out);
+    fclose(out);
+}
+
+EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, char **argv) {
+    (void)info;
+    for (int i = 0; i < argc; i++) {
+        if (!strncmp(argv[i], "out=", 4) && !out)
+            out = fopen(argv[i] + 4, "w");
+        else if (!strncmp(argv[i], "mark=", 5) && mark_count < MARKS)
+            marks[mark_count++] = strtoull(argv[i] + 5, NULL, 0);
+        else
+            return 1;
+    }
+    if (!out) {
+        fputs("blocks: no file to write to\n", stderr);
+        return 1;
+    }
+    qemu_plugin_register_vcpu_tb_trans_cb(id, on_translated);
+    qemu_plugin_register_atexit_cb(id, on_ended, NULL);
+    return 0;
+}

@@ -90,7 +90,7 @@ pub(super) fn with_borders(conv: &FoldedConv, gate: &QuantisedGate) -> Inner {
 }
 
 /// Whether tap `[ky][kx]` meets a pixel at a border of this kind: first, inner or last row and column of a map of three.
-fn tap_is_inside(conv: &FoldedConv, tap: usize, kind: usize) -> bool {
+pub(crate) fn tap_is_inside(conv: &FoldedConv, tap: usize, kind: usize) -> bool {
     let reach = |at: usize, k: usize, taps: usize| (1..4).contains(&(at + 1 + k - taps / 2));
     let (row, column) = (kind / 3, kind % 3);
     debug_assert_eq!(border(3, 3, row, column), kind);

@@ -7,6 +7,7 @@ use super::quantiser::ConvSums;
 use super::{Parameters, Stored};
 use crate::fold::{FoldedConv, FoldedStage, Gate};
 use crate::quantise::{Quantised, QuantisedConv, QuantisedGate, QuantisedStage, tap_is_inside};
+use crate::spec::Map;
 use denselet::layout::BORDERS;
 
 /// A convolution's parameters, those of the gate in front of it and of the range behind it, with their integers.
@@ -14,6 +15,8 @@ struct Part<'p> {
     /// Stage, 0 for the stem.
     index: usize,
     place: Place,
+    /// Of its outputs.
+    map: Map,
     gate: Option<(&'p mut Gate, &'p QuantisedGate)>,
     inputs: Inputs<'p>,
     conv: &'p mut FoldedConv,
@@ -96,7 +99,7 @@ impl Part<'_> {
         let scale = |o: usize| self.integers.scales[o].scale;
         for o in 0..outputs {
             for tap in 0..conv.rows * conv.columns {
-                let read = total(sums, conv, o, Some(tap));
+                let read = total(sums, conv, self.map, o, Some(tap));
                 for i in 0..inputs {
                     let (factor, constant) = self.inputs.of(i);
                     let product = sums.weight[(tap * inputs + i) * width + o];
@@ -104,7 +107,7 @@ impl Part<'_> {
                         (factor * product / self.divisor + constant * read) / scale(o);
                 }
             }
-            conv.bias[o] = total(sums, conv, o, None) / scale(o);
+            conv.bias[o] = total(sums, conv, self.map, o, None) / scale(o);
         }
         if let Some((Gate::Relu { offset, .. }, clamp)) = self.gate {
             for ((offset, open), factor) in offset.iter_mut().zip(&stage.open).zip(&clamp.factor) {
@@ -165,13 +168,13 @@ impl Part<'_> {
 }
 
 /// The sum of an output's gradients over all pixels, or over those that have a pixel at a tap.
-fn total(sums: &ConvSums, conv: &FoldedConv, o: usize, tap: Option<usize>) -> f32 {
+fn total(sums: &ConvSums, conv: &FoldedConv, map: Map, o: usize, tap: Option<usize>) -> f32 {
     if sums.bias.len() < BORDERS * conv.outputs {
         return sums.bias[o];
     }
     let kinds = sums.bias.chunks_exact(conv.outputs).enumerate();
     kinds
-        .filter(|(kind, _)| tap.is_none_or(|tap| tap_is_inside(conv, tap, *kind)))
+        .filter(|(kind, _)| tap.is_none_or(|tap| tap_is_inside(conv, map, tap, *kind)))
         .map(|(_, outputs)| outputs[o])
         .sum()
 }
@@ -221,6 +224,7 @@ impl Parameters {
                 flat = maps.blocks[block].height == 1;
                 (block, layer, slot) = (block + 1, 0, 0);
             }
+            let map = maps.blocks.get(block).copied().unwrap_or(maps.head);
             let Stored {
                 low,
                 high,
@@ -234,6 +238,7 @@ impl Parameters {
                     }
                     see(Part {
                         index,
+                        map,
                         place: Place::Own,
                         gate: None,
                         inputs: Inputs::Raw,
@@ -257,6 +262,7 @@ impl Parameters {
                 ) => {
                     see(Part {
                         index,
+                        map,
                         place: Place::First,
                         gate: Some((gate, clamp)),
                         inputs: Inputs::Gate(clamp),
@@ -267,6 +273,7 @@ impl Parameters {
                     });
                     see(Part {
                         index,
+                        map,
                         place: Place::Own,
                         gate: None,
                         inputs: Inputs::Ring(ring.scales.first().map_or(1.0, |scale| scale.scale)),
@@ -287,6 +294,7 @@ impl Parameters {
                 ) => {
                     see(Part {
                         index,
+                        map,
                         place: Place::Own,
                         gate: Some((gate, clamp)),
                         inputs: Inputs::Gate(clamp),
@@ -305,6 +313,7 @@ impl Parameters {
                     },
                 ) => see(Part {
                     index,
+                    map,
                     place: Place::Own,
                     gate: Some((gate, clamp)),
                     inputs: Inputs::Gate(clamp),
@@ -321,6 +330,7 @@ impl Parameters {
                     },
                 ) => see(Part {
                     index,
+                    map,
                     place: Place::Own,
                     gate: Some((gate, clamp)),
                     inputs: Inputs::Gate(clamp),

@@ -9,7 +9,7 @@ use crate::export::{pictures, write};
 use crate::fold::{FoldedConv, FoldedStage, Gate as FoldedGate, fold};
 use crate::net::{Loss, Network, Normalisation, Score};
 use crate::quantise::{Quantised, QuantisedConv, QuantisedGate, QuantisedStage, tap_is_inside};
-use crate::spec::Spec;
+use crate::spec::{Map, Spec};
 use denselet::layout::{BORDERS, Order};
 
 const BC: &str = "classes = 3\ngrowth = 3\nblocks = [2, 2]\nbottleneck = true\ntheta = 0.5\n\
@@ -30,6 +30,11 @@ fn kinds() -> Vec<(&'static str, String)> {
             "plain line",
             BC.replace("bottleneck = true\n", "")
                 .replace("height = 7", "height = 1"),
+        ),
+        (
+            "narrow",
+            BC.replace("bottleneck = true\n", "")
+                .replace("width = 9", "width = 2"),
         ),
         ("imagenet", IMAGENET.into()),
         ("article", ARTICLE.into()),
@@ -153,6 +158,7 @@ fn smooth(parameters: &Parameters) -> (Vec<Stage>, Quantised) {
         if let FoldedStage::Transition { .. } = folded {
             (block, layer, first_channel) = (block + 1, 0, 0);
         }
+        let map = maps.blocks.get(block).copied().unwrap_or(maps.head);
         let ranges = &parameters.stored[block];
         let mut scales = |outputs: usize, is_relu: bool| {
             let channels = first_channel..first_channel + outputs;
@@ -171,7 +177,7 @@ fn smooth(parameters: &Parameters) -> (Vec<Stage>, Quantised) {
             (FoldedStage::Stem { conv, zero, relu }, QuantisedStage::Stem { conv: integers, .. }) => {
                 stored = scales(conv.outputs, *relu);
                 Stage::Stem {
-                    conv: smooth_conv(conv, &same(conv.inputs), 1.0, &stored, integers),
+                    conv: smooth_conv(conv, map, &same(conv.inputs), 1.0, &stored, integers),
                     padding: zero.iter().map(|zero| zero.round()).collect(),
                 }
             }
@@ -194,14 +200,14 @@ fn smooth(parameters: &Parameters) -> (Vec<Stage>, Quantised) {
                     (Some(first), Some(ring)) => {
                         let scale = ranges.bottlenecks[layer] / 255.0;
                         let outputs = vec![(scale, 0.0); first.outputs];
-                        let inner = smooth_conv(first, &meanings, 1.0, &outputs, ring);
+                        let inner = smooth_conv(first, map, &meanings, 1.0, &outputs, ring);
                         let read = vec![(scale, 0.0); first.outputs];
                         (
                             Some(Box::new(inner)),
-                            smooth_conv(conv, &read, 1.0, &own, integers),
+                            smooth_conv(conv, map, &read, 1.0, &own, integers),
                         )
                     }
-                    _ => (None, smooth_conv(conv, &meanings, 1.0, &own, integers)),
+                    _ => (None, smooth_conv(conv, map, &meanings, 1.0, &own, integers)),
                 };
                 stored.extend(own);
                 layer += 1;
@@ -220,7 +226,7 @@ fn smooth(parameters: &Parameters) -> (Vec<Stage>, Quantised) {
             ) => {
                 let gate = smooth_gate(gate, &stored, clamp);
                 let own = scales(conv.outputs, false);
-                let conv = smooth_conv(conv, &meanings(clamp), pooled, &own, integers);
+                let conv = smooth_conv(conv, map, &meanings(clamp), pooled, &own, integers);
                 stored = own;
                 Stage::Transition { gate, conv }
             }
@@ -235,7 +241,7 @@ fn smooth(parameters: &Parameters) -> (Vec<Stage>, Quantised) {
                 let pixels = maps.head.pixels() as f32;
                 let scale = integers.scales[0].scale;
                 let outputs = vec![(scale, 0.0); conv.outputs];
-                let conv = smooth_conv(conv, &meanings(clamp), pixels, &outputs, integers);
+                let conv = smooth_conv(conv, map, &meanings(clamp), pixels, &outputs, integers);
                 Stage::Head { gate, conv, scale }
             }
             _ => panic!("stages of one network"),
@@ -285,6 +291,7 @@ fn smooth_gate(gate: &FoldedGate, stored: &[(f32, f32)], clamp: &mut QuantisedGa
 
 fn smooth_conv(
     conv: &FoldedConv,
+    map: Map,
     read: &[(f32, f32)],
     divisor: f32,
     made: &[(f32, f32)],
@@ -302,7 +309,7 @@ fn smooth_conv(
     for kind in 0..kinds {
         for (o, filter) in conv.weight.chunks_exact(length).enumerate() {
             let constant: f32 = (filter.iter().enumerate())
-                .filter(|(k, _)| kinds < BORDERS || tap_is_inside(conv, k / conv.inputs, kind))
+                .filter(|(k, _)| kinds < BORDERS || tap_is_inside(conv, map, k / conv.inputs, kind))
                 .map(|(k, weight)| weight * read[k % conv.inputs].1)
                 .sum();
             let (scale, zero) = made[o];

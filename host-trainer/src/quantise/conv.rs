@@ -2,6 +2,7 @@
 
 use super::{QuantisedGate, Scale};
 use crate::fold::FoldedConv;
+use crate::spec::Map;
 use denselet::layout::{BORDERS, border};
 
 /// A convolution in integers.
@@ -61,7 +62,7 @@ pub(super) fn behind(conv: &FoldedConv, gate: &QuantisedGate) -> Inner {
 
 /// A plain layer's convolution behind a gate. A padded tap is zero, but a channel that is always on has a constant
 /// wherever there is a pixel: each kind of border counts the taps it has.
-pub(super) fn with_borders(conv: &FoldedConv, gate: &QuantisedGate) -> Inner {
+pub(super) fn with_borders(conv: &FoldedConv, gate: &QuantisedGate, map: Map) -> Inner {
     let mut bias = vec![conv.bias.clone(); BORDERS];
     let mut weight = conv.weight.clone();
     let filter_len = conv.rows * conv.columns * conv.inputs;
@@ -73,7 +74,7 @@ pub(super) fn with_borders(conv: &FoldedConv, gate: &QuantisedGate) -> Inner {
                 .map(|(weight, constant)| weight * constant);
             let constant: f32 = constants.sum();
             for (kind, bias) in bias.iter_mut().enumerate() {
-                if tap_is_inside(conv, tap, kind) {
+                if tap_is_inside(conv, map, tap, kind) {
                     bias[o] += constant;
                 }
             }
@@ -89,12 +90,17 @@ pub(super) fn with_borders(conv: &FoldedConv, gate: &QuantisedGate) -> Inner {
     }
 }
 
-/// Whether tap `[ky][kx]` meets a pixel at a border of this kind: first, inner or last row and column of a map of three.
-pub(crate) fn tap_is_inside(conv: &FoldedConv, tap: usize, kind: usize) -> bool {
-    let reach = |at: usize, k: usize, taps: usize| (1..4).contains(&(at + 1 + k - taps / 2));
+/// Whether tap `[ky][kx]` meets a pixel of the map at a border of this kind: first, inner or last row and column. Where the
+/// map has one row or column, the first is the last.
+pub(crate) fn tap_is_inside(conv: &FoldedConv, map: Map, tap: usize, kind: usize) -> bool {
+    let reach = |kind: usize, side: usize, k: usize, taps: usize| {
+        let at = [0, 1, side - 1][kind];
+        (taps / 2..side + taps / 2).contains(&(at + k))
+    };
     let (row, column) = (kind / 3, kind % 3);
     debug_assert_eq!(border(3, 3, row, column), kind);
-    reach(row, tap / conv.columns, conv.rows) && reach(column, tap % conv.columns, conv.columns)
+    reach(row, map.height, tap / conv.columns, conv.rows)
+        && reach(column, map.width, tap % conv.columns, conv.columns)
 }
 
 /// Largest sum that an accumulator is allowed, bias and products each.
@@ -186,12 +192,21 @@ mod tests {
             factor: vec![1.0],
             constant: vec![1.0],
         };
-        let sums: Vec<f32> = with_borders(&conv, &gate)
-            .bias
-            .iter()
-            .map(|bias| bias[0])
-            .collect();
+        let sums = |height, width| -> Vec<f32> {
+            let map = Map {
+                height,
+                width,
+                channels: 1,
+            };
+            let inner = with_borders(&conv, &gate, map);
+            inner.bias.iter().map(|bias| bias[0]).collect()
+        };
         // Row by row: taps 0 1 2 / 3 4 5 / 6 7 8 have the weights 1 2 4 / 8 16 32 / 64 128 256.
-        assert_eq!(sums, [432.0, 504.0, 216.0, 438.0, 511.0, 219.0, 54.0, 63.0, 27.0]);
+        let expected = [432.0, 504.0, 216.0, 438.0, 511.0, 219.0, 54.0, 63.0, 27.0];
+        assert_eq!(sums(3, 3), expected);
+        assert_eq!(sums(7, 5), expected);
+        // One column: the taps left and right of it are outside, both.
+        let column = sums(3, 1);
+        assert_eq!([column[0], column[3], column[6]], [144.0, 146.0, 18.0]);
     }
 }

@@ -233,7 +233,7 @@ impl<'r> State<'r> {
                 };
                 (Some(first), integers(conv, &inner, scales))
             }
-            None => (None, integers(conv, &with_borders(conv, &gate), scales)),
+            None => (None, integers(conv, &with_borders(conv, &gate, self.map), scales)),
         };
         self.channels.extend(&conv.scales);
         self.layer += 1;

@@ -243,19 +243,20 @@ fn halves(scales: &[Scale]) -> Vec<u8> {
         .collect()
 }
 
+/// Seeded bytes with some structure: neighbouring pixels are alike.
+#[cfg(test)]
+pub(crate) fn pictures(count: usize, len: usize) -> Vec<u8> {
+    (0..count * len)
+        .map(|n| ((n / 3) * 37 % 251) as u8 ^ (n / len * 29) as u8)
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::blob::Blob;
     use crate::evaluate;
     use crate::net::Normalisation;
-
-    /// Seeded bytes with some structure: neighbouring pixels are alike.
-    fn pictures(count: usize, len: usize) -> Vec<u8> {
-        (0..count * len)
-            .map(|n| ((n / 3) * 37 % 251) as u8 ^ (n / len * 29) as u8)
-            .collect()
-    }
 
     /// Largest difference of int8 from float logits, as a part of the float logits' range.
     fn difference(name: &str, order: Order) -> f32 {

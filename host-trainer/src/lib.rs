@@ -10,6 +10,7 @@ pub mod cli;
 pub mod data;
 pub mod evaluate;
 pub mod export;
+pub mod finetune;
 pub mod fold;
 pub mod import;
 pub mod inspect;

@@ -39,7 +39,8 @@ fn text(path: &Path) -> &str {
 #[test]
 fn every_command_explains_itself_with_examples() {
     for command in [
-        "demo", "train", "export", "eval", "inspect", "run", "build", "boards", "profile", "bench", "report",
+        "demo", "train", "finetune", "export", "eval", "inspect", "run", "build", "boards", "profile",
+        "bench", "report",
     ] {
         let output = denselet(&[command, "--help"]);
         let help = String::from_utf8(output.stdout).unwrap();

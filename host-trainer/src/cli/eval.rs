@@ -4,9 +4,11 @@ use super::{print_json, progress, say, table};
 use crate::blob::Blob;
 use crate::data::Dataset;
 use crate::evaluate::{self, Confusion};
+use crate::finetune::checkpoint as finetuned;
 use crate::spec::Input;
 use crate::train::checkpoint;
 use anyhow::Context;
+use denselet::layout::Order;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -15,9 +17,10 @@ use std::path::{Path, PathBuf};
 #[command(after_help = "Examples:
   denselet eval model.dlt --data fashion-mnist
   denselet eval runs/fashion --data fashion-mnist         (the float network)
+  denselet eval runs/fashion-int8 --data fashion-mnist    (a fine-tuned network: the device's bits)
   denselet eval model.dlt --data pictures/ --count 500 --json")]
 pub struct Args {
-    /// A blob (runs with the device's bits), or a run's folder or checkpoint (runs in float)
+    /// A blob or a fine-tuned network (runs with the device's bits), or a run's folder or checkpoint (runs in float)
     #[arg(value_name = "MODEL|DIR")]
     model: PathBuf,
     /// Data set; its test images are used
@@ -48,13 +51,16 @@ struct Report {
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let (arithmetic, confusion, classes) = if is_blob(&args.model) {
-        integers(args)?
+    let finetuned = finetuned::find(&args.model);
+    let (arithmetic, confusion, classes) = if let Some(file) = &finetuned {
+        integers(args, &finetuned::load(file)?.blob(Order::Plain)?)?
+    } else if is_blob(&args.model) {
+        integers(args, &Blob::read(&args.model)?)?
     } else {
         floats(args)?
     };
     let report = Report {
-        model: checkpoint::choose(&args.model, args.last),
+        model: finetuned.unwrap_or_else(|| checkpoint::choose(&args.model, args.last)),
         data: args.data.clone(),
         arithmetic,
         images: confusion.images(),
@@ -78,8 +84,7 @@ pub fn is_blob(path: &Path) -> bool {
     starts || path.extension().is_some_and(|extension| extension == "dlt")
 }
 
-fn integers(args: &Args) -> anyhow::Result<(&'static str, Confusion, Vec<String>)> {
-    let blob = Blob::read(&args.model)?;
+fn integers(args: &Args, blob: &Blob) -> anyhow::Result<(&'static str, Confusion, Vec<String>)> {
     let model = blob.model()?;
     let shape = model.header().input;
     let input = Input {
@@ -90,7 +95,7 @@ fn integers(args: &Args) -> anyhow::Result<(&'static str, Confusion, Vec<String>
     let data = load(&args.data, input, model.classes())?;
     let test = data.test.first(args.count.unwrap_or(usize::MAX));
     let bar = progress(test.len(), "images", args.json);
-    let logits = evaluate::logits(&blob, &test.images, &|n| bar.inc(n as u64))?;
+    let logits = evaluate::logits(blob, &test.images, &|n| bar.inc(n as u64))?;
     bar.finish_and_clear();
     Ok((
         "int8",

@@ -2,6 +2,7 @@
 
 use super::{print_json, say};
 use crate::board::Table;
+use crate::finetune::checkpoint as finetuned;
 use crate::inspect::grouped;
 use crate::net::{Network, Normalisation};
 use crate::spec::Spec;
@@ -18,9 +19,10 @@ use std::path::{Path, PathBuf};
   denselet export runs/fashion --out fashion.dlt
   denselet export runs/fashion --data ~/fashion-mnist --calibration 1024 --out fashion.dlt
   denselet export runs/digits --board microbit --out digits.dlt
+  denselet export runs/fashion-int8 --out fashion.dlt           (fine-tuned: exactly the integers that were trained)
   denselet export --untrained --net d2 --seed 1 --out d2.dlt    (for sizing and benchmarks)")]
 pub struct Args {
-    /// A run's folder or a checkpoint file
+    /// A run's folder, a checkpoint file, or what `finetune` made of one
     #[arg(value_name = "DIR", required_unless_present = "untrained")]
     run: Option<PathBuf>,
     /// Where the blob goes
@@ -82,41 +84,65 @@ struct Report {
     out: PathBuf,
     blob_bytes: usize,
     arena_bytes: usize,
+    /// 0 where the integers themselves were trained.
     calibration_images: usize,
 }
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let (network, images) = match (&args.run, &args.net) {
-        (None, Some(net)) => untrained(net, args.seed)?,
-        (Some(run), _) => trained(run, args)?,
-        (None, None) => bail!("give a run's folder, or --untrained and --net"),
-    };
-    let input = &network.spec.input;
-    let image_len = input.height * input.width * input.channels;
     let order = match args.order {
         Some(order) => order.into(),
         None => Table::load()?.find(&args.board)?.order(),
     };
-    let blob = export::export(&network, &images, order)?;
+    let (blob, calibrated_on) = match (&args.run, &args.net) {
+        (None, Some(net)) => calibrated(&untrained(net, args.seed)?, order)?,
+        (Some(run), _) => match finetuned::find(run) {
+            Some(file) => trained_integers(&file, args, order)?,
+            None => calibrated(&trained(run, args)?, order)?,
+        },
+        (None, None) => bail!("give a run's folder, or --untrained and --net"),
+    };
     whole_file::write(&args.out, &blob)?;
     let report = Report {
         out: args.out.clone(),
         blob_bytes: blob.len(),
         arena_bytes: denselet::arena_len(&blob),
-        calibration_images: images.len() / image_len,
+        calibration_images: calibrated_on,
     };
     if args.json {
         return print_json(&report);
     }
+    let how = match report.calibration_images {
+        0 => "fine-tuned".to_owned(),
+        count => format!("calibrated on {count} images"),
+    };
     say(format_args!(
-        "{}: {} bytes of flash, {} bytes of arena, calibrated on {} images",
+        "{}: {} bytes of flash, {} bytes of arena, {how}",
         report.out.display(),
         grouped(report.blob_bytes as u64),
         grouped(report.arena_bytes as u64),
-        report.calibration_images
     ));
     Ok(())
+}
+
+/// A float network's blob, and the number of images that calibrated it.
+fn calibrated((network, images): &(Network, Vec<u8>), order: Order) -> anyhow::Result<(Vec<u8>, usize)> {
+    let blob = export::export(network, images, order)?;
+    Ok((blob, images.len() / network.image_len()))
+}
+
+/// The blob of exactly the integers that were fine-tuned: nothing is calibrated again.
+fn trained_integers(file: &Path, args: &Args, order: Order) -> anyhow::Result<(Vec<u8>, usize)> {
+    anyhow::ensure!(
+        args.data.is_none(),
+        "{} is fine-tuned and is not calibrated again: leave out --data, or export the float network beside it",
+        file.display()
+    );
+    if !args.json {
+        say(format_args!("takes {}", file.display()));
+    }
+    let quantised = finetuned::load(file)?.parameters.quantise()?;
+    Ok((export::write(&quantised, order)?, 0))
 }
 
 /// A network with seeded weights and seeded pictures that calibrate it.

@@ -1,7 +1,7 @@
 //! Flags of `denselet train` that say what happens to pictures and what the loss is; belongs to `cli::train`.
 
 use crate::data::Fill;
-use crate::train::{ClassWeights, Recipe};
+use crate::train::{ClassWeights, Finetuning, Recipe};
 use std::path::PathBuf;
 
 /// Fields of a recipe that are off unless something turns them on.
@@ -61,6 +61,10 @@ pub struct Flags {
     /// Share of the loss that is the distance from the teacher [default: 0.5]
     #[arg(long, value_name = "SHARE")]
     teacher_weight: Option<f32>,
+    /// Epochs in which the device's integers are trained on behind the run, into its folder's name with -int8 behind it; 0:
+    /// they are not [default: 0]
+    #[arg(long, value_name = "N")]
+    finetune: Option<usize>,
 }
 
 impl Flags {
@@ -90,6 +94,10 @@ impl Flags {
         }
         distil.temperature = self.temperature.unwrap_or(distil.temperature);
         distil.weight = self.teacher_weight.unwrap_or(distil.weight);
+        if let Some(epochs) = self.finetune {
+            let before = recipe.finetune.unwrap_or_default();
+            recipe.finetune = (epochs > 0).then_some(Finetuning { epochs, ..before });
+        }
     }
 }
 
@@ -108,11 +116,11 @@ mod tests {
     fn a_flag_says_what_a_file_says() {
         let words = "train --shift-x 1 --shift-y 2 --fill edge --cutout 3 --mask-rows 4 --mask-columns 5 --scale 0.5 \
              --jitter 6 --operations 7 --magnitude 0.25 --mixup 0.2 --cutmix 0.3 --average 0.99 --dropout 0.1 \
-             --class-weights balanced --teacher runs/big --temperature 2 --teacher-weight 0.75";
+             --class-weights balanced --teacher runs/big --temperature 2 --teacher-weight 0.75 --finetune 3";
         let mut flagged = Recipe::default();
         Line::parse_from(words.split_whitespace()).flags.put(&mut flagged);
         let file = "average = 0.99\ndropout = 0.1\nclass_weights = \"balanced\"\n[distil]\nteacher = \"runs/big\"\n\
-             temperature = 2.0\nweight = 0.75\n[augment]\nshift_x = 1\nshift_y = 2\nfill = \"edge\"\ncutout = 3\n\
+             temperature = 2.0\nweight = 0.75\n[finetune]\nepochs = 3\n[augment]\nshift_x = 1\nshift_y = 2\nfill = \"edge\"\ncutout = 3\n\
              mask_rows = 4\nmask_columns = 5\nscale = 0.5\njitter = 6.0\noperations = 7\nmagnitude = 0.25\nmixup = 0.2\n\
              cutmix = 0.3\n";
         let filed = Recipe::default().with(file).unwrap();

@@ -3,6 +3,7 @@
 use super::{print_json, say, table};
 use crate::blob::Blob;
 use crate::board::{Table, order_name};
+use crate::finetune::checkpoint as finetuned;
 use crate::inspect::{self, Report, grouped};
 use crate::spec::Spec;
 use crate::train::checkpoint;
@@ -34,7 +35,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let too_large = || "network does not fit in this machine's address space";
     let report = match (&args.model, &args.net) {
         (Some(path), _) if !super::eval::is_blob(path) => {
-            let spec = checkpoint::load(path)?.network.spec;
+            let spec = match finetuned::find(path) {
+                Some(file) => finetuned::load(&file)?.parameters.folded.spec,
+                None => checkpoint::load(path)?.network.spec,
+            };
             inspect::network(&spec, Order::Plain).with_context(too_large)?
         }
         (Some(path), _) => {

@@ -8,6 +8,7 @@ pub mod demo;
 pub mod eval;
 pub mod export;
 pub mod export_onnx;
+pub mod finetune;
 pub mod flags;
 pub mod import;
 pub mod inspect;
@@ -41,6 +42,8 @@ pub enum Command {
     ExportOnnx(export_onnx::Args),
     /// Fold, calibrate, quantise and pack a trained network into a blob.
     Export(export::Args),
+    /// Train the integers that the device runs, starting from a trained network.
+    Finetune(finetune::Args),
     /// Accuracy of a blob (the device's bits) or of a checkpoint (float).
     Eval(eval::Args),
     /// A run on one page: curves, confusions, the arena, as HTML.
@@ -70,6 +73,7 @@ impl Cli {
             Command::Import(args) => import::run(args),
             Command::ExportOnnx(args) => export_onnx::run(args),
             Command::Export(args) => export::run(args),
+            Command::Finetune(args) => finetune::run(args),
             Command::Eval(args) => eval::run(args),
             Command::Report(args) => report::run(args),
             Command::Inspect(args) => inspect::run(args),

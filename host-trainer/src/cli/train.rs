@@ -1,8 +1,9 @@
 //! `denselet train`: trains a network on a data set.
 
 use super::flags::Flags;
-use super::{print_json, say};
+use super::{finetune, print_json, say};
 use crate::data::Dataset;
+use crate::finetune::checkpoint as finetuned;
 use crate::spec::Spec;
 use crate::train::checkpoint;
 use crate::train::{self, Epoch, Method, Place, Position, Progress, Recipe, Schedule};
@@ -27,7 +28,7 @@ const RECIPE_NAME: &str = "recipe.toml";
   denselet train --net d2 --data cifar10 --out runs/cifar --resume    (goes on where it was stopped)
 
 A run's folder holds checkpoint.safetensors (the last epoch), best.safetensors (the highest held-out accuracy), recipe.toml,
-log.csv and report.html.")]
+log.csv and report.html. Where the recipe has fine-tuning behind it, the device's integers go into the same name with -int8 behind it.")]
 pub struct Args {
     /// A preset's name or a TOML file
     #[arg(long, value_name = "NAME|FILE")]
@@ -116,6 +117,7 @@ struct Report {
     seconds: f64,
     checkpoint: PathBuf,
     page: Option<PathBuf>,
+    finetuned: Option<finetune::Report>,
 }
 
 /// Runs the command.
@@ -132,6 +134,12 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         folder.display()
     );
     let recipe = recipe(args, &folder, &data)?;
+    let tuned = finetune::default_folder(&folder);
+    anyhow::ensure!(
+        args.resume || recipe.finetune.is_none() || !finetuned::is_here(&tuned),
+        "{} holds a fine-tuned network already: choose another --out",
+        tuned.display()
+    );
     if recipe.held_out == 0.0 {
         data.train_on_everything();
     }
@@ -166,7 +174,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let page = super::report::write(&run, &data, &page, args.json)
         .inspect_err(|error| eprintln!("no report: {error:#}"))
         .ok();
-    let report = Report {
+    let mut report = Report {
         net: spec.name.clone(),
         data: data.name.clone(),
         parameters: spec.parameters(),
@@ -186,8 +194,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         seconds: start.elapsed().as_secs_f64(),
         checkpoint: chosen,
         page: page.map(|page| page.out),
+        finetuned: None,
     };
+    let tune = || finetune::behind(&folder, &args.data, args.resize, args.json);
     if args.json {
+        report.finetuned = recipe.finetune.map(|_| tune()).transpose()?;
         return print_json(&report);
     }
     say(format_args!(
@@ -203,6 +214,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             100.0 * int8,
             page.display()
         ));
+    }
+    if recipe.finetune.is_some() {
+        tune()?.say();
     }
     Ok(())
 }

@@ -11,10 +11,10 @@ mod loss;
 mod memory;
 mod norm;
 mod pass;
-mod product;
+pub(crate) mod product;
 #[cfg(test)]
 mod reference;
-mod simd;
+pub(crate) mod simd;
 mod stem;
 mod transition;
 

@@ -1,4 +1,4 @@
-//! The two matrix products training is made of, on vectors of channels; belongs to `net`.
+//! The two matrix products training is made of, on vectors of channels; belongs to `net`, and serves `finetune` too.
 //!
 //! Both keep a tile of sums in registers while they walk the inner dimension: 8 rows x 48 channels, 12 x 32 or
 //! 16 x 16 with AVX-512, 6 x 16 or 10 x 8 with AVX2. Measured on one core of an AMD EPYC 9004: 110 to 117 GFLOP/s
@@ -38,11 +38,11 @@ fn most_vectors<S: Simd>() -> usize {
 
 /// The right-hand matrix of [`multiply`], `[k][n]`, cut into panels of whole vectors and padded with zeros.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Panels {
+pub(crate) struct Panels {
     /// Inner dimension.
-    pub(super) k: usize,
+    pub(crate) k: usize,
     /// Columns with the padding.
-    pub(super) width: usize,
+    pub(crate) width: usize,
     lanes: usize,
     /// Panel after panel, `[k][vectors * lanes]` each.
     values: Vec<f32>,
@@ -61,7 +61,7 @@ impl WithSimd for MostVectors {
 
 impl Panels {
     /// Packs `value(k, n)` for vectors of `lanes` floats.
-    pub(super) fn new(lanes: usize, k: usize, n: usize, value: impl Fn(usize, usize) -> f32) -> Self {
+    pub(crate) fn new(lanes: usize, k: usize, n: usize, value: impl Fn(usize, usize) -> f32) -> Self {
         let most = dispatch(lanes, MostVectors);
         let width = n.next_multiple_of(lanes);
         let mut values = Vec::with_capacity(k * width);
@@ -88,30 +88,30 @@ impl Panels {
 
 /// Runs [`Multiply`]. Never inlined, so that its many tiles are compiled once.
 #[inline(never)]
-pub(super) fn multiply(lanes: usize, op: Multiply<'_>) {
+pub(crate) fn multiply(lanes: usize, op: Multiply<'_>) {
     dispatch(lanes, op);
 }
 
 /// Runs [`Outer`]. Never inlined, so that its many tiles are compiled once.
 #[inline(never)]
-pub(super) fn outer(lanes: usize, op: Outer<'_>) {
+pub(crate) fn outer(lanes: usize, op: Outer<'_>) {
     dispatch(lanes, op);
 }
 
 /// c[row][n] = sum over segments and k of segment[row * step + k] * b[segment * len + k][n].
-pub(super) struct Multiply<'a> {
+pub(crate) struct Multiply<'a> {
     /// Left-hand rows, in segments that start at row 0 each.
-    pub(super) a: &'a [&'a [f32]],
+    pub(crate) a: &'a [&'a [f32]],
     /// Floats from one row to the next.
-    pub(super) step: usize,
+    pub(crate) step: usize,
     /// Inner dimension of one segment.
-    pub(super) len: usize,
+    pub(crate) len: usize,
     /// Rows.
-    pub(super) rows: usize,
+    pub(crate) rows: usize,
     /// Right-hand matrix, `k` = segments * `len`.
-    pub(super) b: &'a Panels,
+    pub(crate) b: &'a Panels,
     /// `[rows][b.width]`.
-    pub(super) c: &'a mut [f32],
+    pub(crate) c: &'a mut [f32],
 }
 
 /// Calls a tile function with its sizes as constants.
@@ -202,25 +202,25 @@ fn multiply_tile<S: Simd, const P: usize, const V: usize>(simd: S, args: Multipl
 }
 
 /// c[m][n] += sum over rows and pixels of a[row * a_row + pixel * a_step + m] * b[row * pixels + pixel][n].
-pub(super) struct Outer<'a> {
+pub(crate) struct Outer<'a> {
     /// Left-hand side: `m` consecutive floats for each pixel.
-    pub(super) a: &'a [f32],
+    pub(crate) a: &'a [f32],
     /// Floats from one pixel to the next.
-    pub(super) a_step: usize,
+    pub(crate) a_step: usize,
     /// Floats from one row of pixels to the next.
-    pub(super) a_row: usize,
+    pub(crate) a_row: usize,
     /// Right-hand side, `[rows * pixels][width]`.
-    pub(super) b: &'a [f32],
+    pub(crate) b: &'a [f32],
     /// Columns of `b` and `c`, whole vectors.
-    pub(super) width: usize,
+    pub(crate) width: usize,
     /// Rows of pixels.
-    pub(super) rows: usize,
+    pub(crate) rows: usize,
     /// Pixels of a row.
-    pub(super) pixels: usize,
+    pub(crate) pixels: usize,
     /// Rows of `c`.
-    pub(super) m: usize,
+    pub(crate) m: usize,
     /// Sums, `[m][width]`.
-    pub(super) c: &'a mut [f32],
+    pub(crate) c: &'a mut [f32],
 }
 
 impl WithSimd for Outer<'_> {

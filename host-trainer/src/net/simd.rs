@@ -38,7 +38,7 @@ pub(super) fn widest() -> usize {
 }
 
 /// Floats per vector that waste the fewest lanes on `channels`.
-pub(super) fn lanes(channels: usize) -> usize {
+pub(crate) fn lanes(channels: usize) -> usize {
     let widest = widest();
     let half = 8;
     if widest == 16 && channels.next_multiple_of(half) < channels.next_multiple_of(16) {

@@ -92,7 +92,7 @@ pub(super) fn with_borders(conv: &FoldedConv, gate: &QuantisedGate, map: Map) ->
 
 /// Whether tap `[ky][kx]` meets a pixel of the map at a border of this kind: first, inner or last row and column. Where the
 /// map has one row or column, the first is the last.
-fn tap_is_inside(conv: &FoldedConv, map: Map, tap: usize, kind: usize) -> bool {
+pub(crate) fn tap_is_inside(conv: &FoldedConv, map: Map, tap: usize, kind: usize) -> bool {
     let reach = |kind: usize, side: usize, k: usize, taps: usize| {
         let at = [0, 1, side - 1][kind];
         (taps / 2..side + taps / 2).contains(&(at + k))

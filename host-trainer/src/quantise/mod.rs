@@ -6,6 +6,7 @@ mod gate;
 mod scale;
 
 pub use conv::QuantisedConv;
+pub(crate) use conv::tap_is_inside;
 pub use gate::QuantisedGate;
 pub use scale::Scale;
 

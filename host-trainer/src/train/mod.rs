@@ -6,6 +6,7 @@
 mod average;
 mod batch;
 pub mod checkpoint;
+mod finetuning;
 mod log;
 mod optimiser;
 mod recipe;
@@ -13,6 +14,7 @@ mod run;
 mod target;
 mod tensor_file;
 
+pub use finetuning::Finetuning;
 pub use optimiser::{Optimiser, Parameters, Rule, norm};
 pub use recipe::{Method, Recipe, Schedule};
 pub use target::{Balance, ClassWeights, Distil};
@@ -24,6 +26,7 @@ use crate::spec::{Input, Spec};
 use crate::whole_file;
 use checkpoint::{Checkpoint, CheckpointError};
 use run::Run;
+pub(crate) use run::{AUGMENT_STREAM, generator, shuffle};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 

@@ -1,6 +1,6 @@
 //! How a network is trained, as data; belongs to `train`.
 
-use super::{ClassWeights, Distil, Epoch, Rule, TrainError, best};
+use super::{ClassWeights, Distil, Epoch, Finetuning, Rule, TrainError, best};
 use crate::data::{Augment, Dataset};
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +66,8 @@ pub struct Recipe {
     pub distil: Distil,
     /// What may happen to training pictures.
     pub augment: Augment,
+    /// How the device's integers are trained on from the run's network; none: they are not.
+    pub finetune: Option<Finetuning>,
     /// Share of the training split that is not trained on but measured after every epoch: whole people where the data set
     /// knows them. Where it brings a validation split, any share above 0 measures that one. 0: nothing is measured.
     pub held_out: f32,
@@ -93,6 +95,7 @@ impl Default for Recipe {
             class_weights: None,
             distil: Distil::default(),
             augment: Augment::default(),
+            finetune: None,
             held_out: 0.0,
             seed: 1,
         }
@@ -289,6 +292,7 @@ impl Recipe {
             "from 0 to 1",
             &weight,
         )?;
+        self.finetune.as_ref().map_or(Ok(()), Finetuning::check)?;
         match self.augment.wrong() {
             Some((field, expected, found)) => ensure(false, field, expected, &found),
             None => Ok(()),
@@ -350,6 +354,11 @@ mod tests {
             ("[distil]\ntemperature = 0.0", "distil.temperature"),
             ("[distil]\nweight = 1.5", "distil.weight"),
             ("[augment]\nmixup = -1.0", "augment.mixup"),
+            ("[finetune]\nepochs = 0", "finetune.epochs"),
+            ("[finetune]\nrate = 0.0", "finetune.rate"),
+            ("[finetune]\ndistillation = 2.0", "finetune.distillation"),
+            ("[finetune]\ntemperature = -1.0", "finetune.temperature"),
+            ("[finetune]\ncalibration = 0", "finetune.calibration"),
             ("[augment]\nmagnitude = 2.0", "augment.magnitude"),
         ] {
             let error = Recipe::default().with(text).unwrap().check(1000).unwrap_err();

@@ -232,9 +232,10 @@ impl Run {
 /// Stream that decides which pictures are held out; epochs use theirs, counted from 0.
 const HELD_OUT_STREAM: u64 = u64::MAX;
 /// Added to an epoch's number: stream of what augmentation draws besides place.
-const AUGMENT_STREAM: u64 = 1 << 32;
+pub(crate) const AUGMENT_STREAM: u64 = 1 << 32;
 
-fn generator(seed: u64, stream: u64) -> ChaCha8Rng {
+/// Seeded bits, a stream for each epoch.
+pub(crate) fn generator(seed: u64, stream: u64) -> ChaCha8Rng {
     let mut bits = ChaCha8Rng::seed_from_u64(seed);
     bits.set_stream(stream);
     bits
@@ -276,7 +277,8 @@ fn shuffled(count: usize, seed: u64, stream: u64) -> Vec<usize> {
     order
 }
 
-fn shuffle(order: &mut [usize], bits: &mut ChaCha8Rng) {
+/// Puts numbers in a random order.
+pub(crate) fn shuffle(order: &mut [usize], bits: &mut ChaCha8Rng) {
     for last in (1..order.len()).rev() {
         let at = (u128::from(bits.next_u64()) * (last as u128 + 1)) >> 64;
         order.swap(last, at as usize);

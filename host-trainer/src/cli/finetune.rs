@@ -1,0 +1,241 @@
+//! `denselet finetune`: trains the integer network, starting from a float one.
+
+use super::train::Watch;
+use super::{print_json, say};
+use crate::calibrate::calibrate;
+use crate::data::Dataset;
+use crate::finetune::{self, Parameters, Recipe, checkpoint as finetuned};
+use crate::fold::fold;
+use crate::train::{self, checkpoint};
+use crate::whole_file;
+use anyhow::Context;
+use core::time::Duration;
+use indicatif::HumanDuration;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Options of `denselet finetune`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  denselet finetune runs/fashion                                 (on the data set it was trained on, into runs/fashion-int8)
+  denselet finetune runs/fashion --data fashion-mnist --epochs 1 --lr 0.02
+  denselet finetune runs/imported --data pictures/ --resize --out runs/mine
+  denselet finetune runs/fashion --resume                        (goes on where it was stopped)
+  denselet eval runs/fashion-int8 --data fashion-mnist           (the device's bits)
+  denselet export runs/fashion-int8 --out fashion.dlt            (exactly the integers that were trained)
+
+The folder holds finetuned.safetensors, and a copy of the float network as checkpoint.safetensors.")]
+pub struct Args {
+    /// A run's folder or a checkpoint file: the float network
+    #[arg(value_name = "DIR")]
+    run: PathBuf,
+    /// Data set; its training images are used [default: the one it was trained on]
+    #[arg(long, value_name = "NAME|DIR")]
+    data: Option<String>,
+    /// Times every picture is seen [default: what the run's recipe says, or 2]
+    #[arg(long, value_name = "N")]
+    epochs: Option<usize>,
+    /// Pictures per step [default: as in training]
+    #[arg(long, value_name = "N")]
+    batch: Option<usize>,
+    /// Highest learning rate, in steps of quantisation [default: the recipe's, or 0.01]
+    #[arg(long, value_name = "RATE")]
+    lr: Option<f32>,
+    /// Share of the loss that holds the integers against the float network, the rest is cross-entropy
+    /// [default: the recipe's, or 0.5]
+    #[arg(long, value_name = "SHARE")]
+    distillation: Option<f32>,
+    /// Training images that calibrate before the first step [default: the recipe's, or 256]
+    #[arg(long, value_name = "N")]
+    calibration: Option<usize>,
+    /// Decides every random number of the run [default: as in training]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Resize pictures to what the network takes
+    #[arg(long)]
+    resize: bool,
+    /// Where the fine-tuned network goes [default: DIR-int8]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Go on from the folder's fine-tuned network if there is one
+    #[arg(long)]
+    resume: bool,
+    /// Of a run's folder take the last network, not the one with the highest held-out accuracy
+    #[arg(long)]
+    last: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// What came out.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    net: String,
+    data: String,
+    epochs: usize,
+    seed: u64,
+    loss: f64,
+    train_accuracy: f64,
+    test_images: usize,
+    float_accuracy: f64,
+    calibrated_accuracy: f64,
+    int8_accuracy: f64,
+    images_per_second: f64,
+    seconds: f64,
+    checkpoint: PathBuf,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let report = tune(args)?;
+    if args.json {
+        return print_json(&report);
+    }
+    report.say();
+    Ok(())
+}
+
+/// Fine-tunes the run in `folder` with what its recipe says, beside it; goes on where it was stopped.
+pub fn behind(folder: &Path, data: &str, resize: bool, quiet: bool) -> anyhow::Result<Report> {
+    tune(&Args {
+        run: folder.to_owned(),
+        data: Some(data.to_owned()),
+        epochs: None,
+        batch: None,
+        lr: None,
+        distillation: None,
+        calibration: None,
+        seed: None,
+        resize,
+        out: None,
+        resume: true,
+        last: false,
+        json: quiet,
+    })
+}
+
+impl Report {
+    /// One line on the terminal.
+    pub fn say(&self) {
+        say(format_args!(
+            "test accuracy on {} images: float {:.2} %, int8 as calibrated {:.2} %, fine-tuned {:.2} %; {} in {}",
+            self.test_images,
+            100.0 * self.float_accuracy,
+            100.0 * self.calibrated_accuracy,
+            100.0 * self.int8_accuracy,
+            self.checkpoint.display(),
+            HumanDuration(Duration::from_secs_f64(self.seconds))
+        ));
+    }
+}
+
+fn tune(args: &Args) -> anyhow::Result<Report> {
+    let start = Instant::now();
+    let chosen = checkpoint::choose(&args.run, args.last);
+    anyhow::ensure!(
+        finetuned::find(&args.run).is_none() || args.out.is_some(),
+        "{} is fine-tuned already: give the float network's folder, or --out to start again from its copy",
+        args.run.display()
+    );
+    let float = checkpoint::load(&chosen)?;
+    let (network, meta) = (float.network, float.meta);
+    let name = args.data.as_ref().unwrap_or(&meta.data);
+    let data = Dataset::load(name, args.resize.then_some(network.spec.input))
+        .with_context(|| format!("data set `{name}`"))?;
+    let folder = args.out.clone().unwrap_or_else(|| default_folder(&args.run));
+    let is_there = finetuned::is_here(&folder);
+    anyhow::ensure!(
+        args.resume || !is_there,
+        "{} holds a fine-tuned network already: go on with --resume or choose another --out",
+        folder.display()
+    );
+    let mut recipe = if is_there {
+        finetuned::load(&folder)?.meta.recipe
+    } else {
+        // Of a network that was trained elsewhere nothing is known but the data.
+        let is_ours = !meta.history.is_empty();
+        Recipe::behind(&if is_ours {
+            meta.recipe
+        } else {
+            train::Recipe::for_data(&data)
+        })
+    };
+    recipe.batch = args.batch.unwrap_or(recipe.batch);
+    recipe.seed = args.seed.unwrap_or(recipe.seed);
+    let how = &mut recipe.finetune;
+    how.epochs = args.epochs.unwrap_or(how.epochs);
+    how.rate = args.lr.unwrap_or(how.rate);
+    how.distillation = args.distillation.unwrap_or(how.distillation);
+    how.calibration = args.calibration.unwrap_or(how.calibration);
+    finetune::check(&network, &data, &recipe)?;
+    keep_float(&chosen, &folder, is_there)?;
+
+    if !args.json {
+        say(format_args!(
+            "{}: {} parameters; {}: {} training images",
+            network.spec.name,
+            network.spec.parameters(),
+            data.name,
+            data.train.len()
+        ));
+    }
+    let mut watch = Watch::new(args.json);
+    let done = finetune::finetune_in(&folder, args.resume, &network, &data, &recipe, &mut watch)?;
+    watch.finish();
+    let images = data.train.first(recipe.finetune.calibration).images;
+    let before = Parameters::new(fold(&network), &calibrate(&network, &images));
+    let accuracy = |parameters: &Parameters| {
+        Ok::<_, anyhow::Error>(finetune::confusion(parameters, &data.test, &|_| {})?.accuracy())
+    };
+    let last = done.meta.history.last().context("a run of no epochs")?;
+    Ok(Report {
+        net: network.spec.name.clone(),
+        data: data.name.clone(),
+        epochs: done.meta.epoch,
+        seed: recipe.seed,
+        loss: last.loss,
+        train_accuracy: last.accuracy,
+        test_images: data.test.len(),
+        float_accuracy: train::accuracy(&network, &data.test),
+        calibrated_accuracy: accuracy(&before)?,
+        int8_accuracy: accuracy(&done.parameters)?,
+        images_per_second: last.images_per_second,
+        seconds: start.elapsed().as_secs_f64(),
+        checkpoint: folder.join(finetuned::FILE_NAME),
+    })
+}
+
+/// The run's folder with `-int8` behind its name; of a file, its folder.
+pub fn default_folder(run: &Path) -> PathBuf {
+    let folder = match (run.is_dir(), run.parent()) {
+        (false, Some(parent)) => parent,
+        _ => run,
+    };
+    let name = folder
+        .file_name()
+        .map_or("run".into(), |name| name.to_string_lossy());
+    folder.with_file_name(format!("{name}-int8"))
+}
+
+/// Puts a copy of the float network beside what becomes of it; when going on, holds the two together.
+fn keep_float(chosen: &Path, folder: &Path, is_there: bool) -> anyhow::Result<()> {
+    let kept = folder.join(checkpoint::FILE_NAME);
+    if kept == chosen {
+        return Ok(());
+    }
+    let bytes = std::fs::read(chosen).with_context(|| chosen.display().to_string())?;
+    if is_there {
+        let before = std::fs::read(&kept).with_context(|| kept.display().to_string())?;
+        anyhow::ensure!(
+            before == bytes,
+            "cannot go on: {} was fine-tuned from another network than {}",
+            folder.display(),
+            chosen.display()
+        );
+        return Ok(());
+    }
+    whole_file::write(&kept, &bytes)?;
+    Ok(())
+}

@@ -1,0 +1,347 @@
+//! From sums of gradients by bytes to gradients of the parameters, and the units they are trained in; belongs to
+//! `finetune`. The formulas, with their sources, are in `FINETUNING.md`.
+
+use super::pass::StageSums;
+use super::product::padded;
+use super::quantiser::ConvSums;
+use super::{Parameters, Stored};
+use crate::fold::{FoldedConv, FoldedStage, Gate};
+use crate::quantise::{Quantised, QuantisedConv, QuantisedGate, QuantisedStage, tap_is_inside};
+use crate::spec::Map;
+use denselet::layout::BORDERS;
+
+/// A convolution's parameters, those of the gate in front of it and of the range behind it, with their integers.
+struct Part<'p> {
+    /// Stage, 0 for the stem.
+    index: usize,
+    place: Place,
+    /// Of its outputs.
+    map: Map,
+    gate: Option<(&'p mut Gate, &'p QuantisedGate)>,
+    inputs: Inputs<'p>,
+    conv: &'p mut FoldedConv,
+    integers: &'p QuantisedConv,
+    /// Pixels that are added up for each output.
+    divisor: f32,
+    range: OutputRange<'p>,
+}
+
+/// Which of a stage's convolutions.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// The bottleneck.
+    First,
+    /// The stage's own.
+    Own,
+}
+
+/// What the integers that a convolution reads stand for.
+enum Inputs<'p> {
+    /// Themselves.
+    Raw,
+    /// So much each.
+    Ring(f32),
+    /// What the gate says.
+    Gate(&'p QuantisedGate),
+}
+
+impl Inputs<'_> {
+    /// `(factor, constant)` of channel `i`: it stands for `factor * v + constant`.
+    fn of(&self, i: usize) -> (f32, f32) {
+        match self {
+            Self::Raw => (1.0, 0.0),
+            Self::Ring(scale) => (*scale, 0.0),
+            Self::Gate(gate) => (gate.factor[i], gate.constant[i]),
+        }
+    }
+}
+
+/// What decides the scales of a convolution's outputs.
+enum OutputRange<'p> {
+    /// Channels in a block.
+    Own {
+        low: &'p mut [f32],
+        high: &'p mut [f32],
+        /// Whether the range begins at zero, whatever `low` says.
+        is_relu: bool,
+    },
+    /// A bottleneck's largest value.
+    Ring(&'p mut f32),
+    /// Nothing: they are fixed.
+    Logits,
+}
+
+/// The range of the next channels of a block.
+fn own<'p>(low: &'p mut [f32], high: &'p mut [f32], slot: &mut usize, outputs: usize) -> OutputRange<'p> {
+    let channels = *slot..*slot + outputs;
+    *slot = channels.end;
+    OutputRange::Own {
+        low: &mut low[channels.clone()],
+        high: &mut high[channels],
+        is_relu: false,
+    }
+}
+
+/// Unit of the head's biases: an eighth of a step of a byte that spanned logits from -16 to 16.
+const LOGIT_UNIT: f32 = 1.0 / 64.0;
+
+impl Part<'_> {
+    /// Puts gradients in the parameters' places.
+    fn gradient(self, sums: &[StageSums]) {
+        let stage = &sums[self.index];
+        let sums = match self.place {
+            Place::First => &stage.first,
+            Place::Own => &stage.conv,
+        };
+        let conv = self.conv;
+        let (outputs, inputs) = (conv.outputs, conv.inputs);
+        let (length, width) = (conv.rows * conv.columns * inputs, padded(outputs));
+        let scale = |o: usize| self.integers.scales[o].scale;
+        for o in 0..outputs {
+            for tap in 0..conv.rows * conv.columns {
+                let read = total(sums, conv, self.map, o, Some(tap));
+                for i in 0..inputs {
+                    let (factor, constant) = self.inputs.of(i);
+                    let product = sums.weight[(tap * inputs + i) * width + o];
+                    conv.weight[o * length + tap * inputs + i] =
+                        (factor * product / self.divisor + constant * read) / scale(o);
+                }
+            }
+            conv.bias[o] = total(sums, conv, self.map, o, None) / scale(o);
+        }
+        if let Some((Gate::Relu { offset, .. }, clamp)) = self.gate {
+            for ((offset, open), factor) in offset.iter_mut().zip(&stage.open).zip(&clamp.factor) {
+                *offset = if *factor == 0.0 { 0.0 } else { open / factor };
+            }
+        }
+        let high_of = |o: usize| (sums.high[o] + sums.rounded[o] / 255.0) / scale(o);
+        match self.range {
+            OutputRange::Own { low, high, is_relu } => {
+                for (o, (low, high)) in low.iter_mut().zip(high).enumerate() {
+                    *high = high_of(o);
+                    *low = if is_relu {
+                        0.0
+                    } else {
+                        (sums.low[o] - sums.rounded[o] / 255.0) / scale(o)
+                    };
+                }
+            }
+            OutputRange::Ring(largest) => *largest = (0..outputs).map(high_of).sum(),
+            OutputRange::Logits => {}
+        }
+    }
+
+    /// Puts units in the parameters' places.
+    fn units(self) {
+        let conv = self.conv;
+        let length = conv.rows * conv.columns * conv.inputs;
+        let step = |o: usize| {
+            let ratio = self.integers.multiplier[o] as f32 / 4_294_967_296.0;
+            ratio * self.integers.scales[o].scale * self.divisor
+        };
+        for (o, filter) in conv.weight.chunks_exact_mut(length).enumerate() {
+            for (k, weight) in filter.iter_mut().enumerate() {
+                let (factor, _) = self.inputs.of(k % conv.inputs);
+                *weight = step(o) / if factor == 0.0 { 1.0 } else { factor };
+            }
+        }
+        let scale = |o: usize| self.integers.scales[o].scale;
+        let is_head = matches!(self.range, OutputRange::Logits);
+        for (o, bias) in conv.bias.iter_mut().enumerate() {
+            *bias = if is_head { LOGIT_UNIT } else { scale(o) };
+        }
+        if let Some((Gate::Relu { offset, .. }, clamp)) = self.gate {
+            for (offset, factor) in offset.iter_mut().zip(&clamp.factor) {
+                *offset = if *factor == 0.0 { 1.0 } else { *factor };
+            }
+        }
+        match self.range {
+            OutputRange::Own { low, high, .. } => {
+                for (o, (low, high)) in low.iter_mut().zip(high).enumerate() {
+                    (*low, *high) = (scale(o), scale(o));
+                }
+            }
+            OutputRange::Ring(largest) => *largest = scale(0),
+            OutputRange::Logits => {}
+        }
+    }
+}
+
+/// The sum of an output's gradients over all pixels, or over those that have a pixel at a tap.
+fn total(sums: &ConvSums, conv: &FoldedConv, map: Map, o: usize, tap: Option<usize>) -> f32 {
+    if sums.bias.len() < BORDERS * conv.outputs {
+        return sums.bias[o];
+    }
+    let kinds = sums.bias.chunks_exact(conv.outputs).enumerate();
+    kinds
+        .filter(|(kind, _)| tap.is_none_or(|tap| tap_is_inside(conv, map, tap, *kind)))
+        .map(|(_, outputs)| outputs[o])
+        .sum()
+}
+
+/// The largest power of two that is not above `value`; multiplying by it and dividing again changes nothing.
+fn power_of_two(value: f32) -> f32 {
+    f32::from_bits(value.max(1e-30).to_bits() & 0x7f80_0000)
+}
+
+impl Parameters {
+    /// The gradients of a batch whose sums are `sums`; `quantised` is what it ran through.
+    pub(super) fn gradient(&self, quantised: &Quantised, sums: &[StageSums]) -> Self {
+        let mut out = self.filled(0.0);
+        out.visit(quantised, |part| part.gradient(sums));
+        out
+    }
+
+    /// What one step of quantisation is worth to each parameter, rounded down to a power of two: the unit that its learning
+    /// rate counts in.
+    pub(super) fn units(&self, quantised: &Quantised) -> Self {
+        let mut out = self.filled(1.0);
+        out.visit(quantised, |part| part.units());
+        for tensor in out.tensors() {
+            for value in tensor.values {
+                *value = power_of_two(*value);
+            }
+        }
+        out
+    }
+
+    /// As many parameters of the same value: of some, such as a bottleneck's range where there is none, nobody speaks.
+    fn filled(&self, value: f32) -> Self {
+        let mut out = self.clone();
+        for tensor in out.tensors() {
+            tensor.values.fill(value);
+        }
+        out
+    }
+
+    /// Every stage's parameters beside its integers and the scales around it.
+    fn visit<'p>(&'p mut self, quantised: &'p Quantised, mut see: impl FnMut(Part<'_>)) {
+        let Self { folded, stored } = self;
+        let maps = folded.spec.maps();
+        let (mut block, mut layer, mut slot, mut flat) = (0, 0, 0, false);
+        for (index, (folded, stage)) in folded.stages.iter_mut().zip(&quantised.stages).enumerate() {
+            if let QuantisedStage::Transition { .. } = stage {
+                flat = maps.blocks[block].height == 1;
+                (block, layer, slot) = (block + 1, 0, 0);
+            }
+            let map = maps.blocks.get(block).copied().unwrap_or(maps.head);
+            let Stored {
+                low,
+                high,
+                bottlenecks,
+            } = &mut stored[block];
+            match (folded, stage) {
+                (FoldedStage::Stem { conv, relu, .. }, QuantisedStage::Stem { conv: integers, .. }) => {
+                    let mut range = own(low, high, &mut slot, conv.outputs);
+                    if let (OutputRange::Own { is_relu, .. }, true) = (&mut range, *relu) {
+                        *is_relu = true;
+                    }
+                    see(Part {
+                        index,
+                        map,
+                        place: Place::Own,
+                        gate: None,
+                        inputs: Inputs::Raw,
+                        conv,
+                        integers,
+                        divisor: 1.0,
+                        range,
+                    });
+                }
+                (
+                    FoldedStage::Layer {
+                        gate,
+                        bottleneck: Some(first),
+                        conv,
+                    },
+                    QuantisedStage::Layer {
+                        gate: clamp,
+                        bottleneck: Some(ring),
+                        conv: integers,
+                    },
+                ) => {
+                    see(Part {
+                        index,
+                        map,
+                        place: Place::First,
+                        gate: Some((gate, clamp)),
+                        inputs: Inputs::Gate(clamp),
+                        conv: first,
+                        integers: ring,
+                        divisor: 1.0,
+                        range: OutputRange::Ring(&mut bottlenecks[layer]),
+                    });
+                    see(Part {
+                        index,
+                        map,
+                        place: Place::Own,
+                        gate: None,
+                        inputs: Inputs::Ring(ring.scales.first().map_or(1.0, |scale| scale.scale)),
+                        range: own(low, high, &mut slot, conv.outputs),
+                        conv,
+                        integers,
+                        divisor: 1.0,
+                    });
+                    layer += 1;
+                }
+                (
+                    FoldedStage::Layer { gate, conv, .. },
+                    QuantisedStage::Layer {
+                        gate: clamp,
+                        conv: integers,
+                        ..
+                    },
+                ) => {
+                    see(Part {
+                        index,
+                        map,
+                        place: Place::Own,
+                        gate: Some((gate, clamp)),
+                        inputs: Inputs::Gate(clamp),
+                        range: own(low, high, &mut slot, conv.outputs),
+                        conv,
+                        integers,
+                        divisor: 1.0,
+                    });
+                    layer += 1;
+                }
+                (
+                    FoldedStage::Transition { gate, conv },
+                    QuantisedStage::Transition {
+                        gate: clamp,
+                        conv: integers,
+                    },
+                ) => see(Part {
+                    index,
+                    map,
+                    place: Place::Own,
+                    gate: Some((gate, clamp)),
+                    inputs: Inputs::Gate(clamp),
+                    range: own(low, high, &mut slot, conv.outputs),
+                    conv,
+                    integers,
+                    divisor: if flat { 2.0 } else { 4.0 },
+                }),
+                (
+                    FoldedStage::Head { gate, conv },
+                    QuantisedStage::Head {
+                        gate: clamp,
+                        conv: integers,
+                    },
+                ) => see(Part {
+                    index,
+                    map,
+                    place: Place::Own,
+                    gate: Some((gate, clamp)),
+                    inputs: Inputs::Gate(clamp),
+                    range: OutputRange::Logits,
+                    conv,
+                    integers,
+                    divisor: maps.head.pixels() as f32,
+                }),
+                // A network's integers have its stages.
+                _ => {}
+            }
+        }
+    }
+}

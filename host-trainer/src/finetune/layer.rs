@@ -1,0 +1,222 @@
+//! A dense layer, forward and backward; belongs to `finetune`.
+
+use super::gate::{clamp, unclamp};
+use super::integers::{Conv, Gate};
+use super::lattice::{Frame, Lattice};
+use super::pass::{Features, Scratch, StageSums, Trace};
+use super::product::{Rows, multiply, outer, padded};
+use super::quantiser::{requantise, settle};
+use crate::spec::Map;
+
+/// Columns of a layer's convolution.
+const TAPS: usize = 3;
+
+/// A layer's integers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Layer<'a> {
+    pub(super) gate: &'a Gate,
+    pub(super) bottleneck: Option<&'a Conv>,
+    pub(super) conv: &'a Conv,
+}
+
+impl Layer<'_> {
+    /// Channels in front of the layer's slot.
+    fn inputs(&self) -> usize {
+        self.gate.sign.len()
+    }
+
+    /// What the last convolution reads, in its frame.
+    fn frame(&self, map: Map) -> Frame {
+        let channels = self.conv.inputs;
+        Frame::new(Map { channels, ..map }, self.conv.rows)
+    }
+
+    /// Room for what the backward pass wants to find again.
+    pub(super) fn trace(&self, map: Map) -> Trace {
+        let mut trace = Trace::default();
+        let framed = vec![0.0; self.frame(map).len()];
+        match self.bottleneck {
+            Some(first) => {
+                trace.read = vec![0.0; map.pixels() * self.inputs()];
+                trace.inner.u = framed;
+                trace.inner.exact = vec![0.0; map.pixels() * first.outputs];
+            }
+            None => trace.read = framed,
+        }
+        trace
+    }
+
+    /// Reads the block's channels so far and fills the slot behind them.
+    pub(super) fn forward(&self, features: &mut Features, trace: &mut Trace, scratch: &mut Scratch) {
+        let (map, inputs) = (features.map, self.inputs());
+        let frame = self.frame(map);
+        let block = Lattice::whole(map);
+        let read = Map {
+            channels: inputs,
+            ..map
+        };
+        let u = &features.bytes.u;
+        if let Some(first) = self.bottleneck {
+            clamp(
+                self.gate,
+                map,
+                (u, block),
+                (&mut trace.read, Lattice::whole(read)),
+            );
+            let (made, sums) = scratch.sums(map.pixels(), first);
+            multiply(&[&trace.read], pixels(map, inputs), &first.forward, sums);
+            let inner = Map {
+                channels: first.outputs,
+                ..map
+            };
+            let to = (&mut trace.inner.u[..], frame.inside());
+            let exact = (&mut trace.inner.exact[..], Lattice::whole(inner));
+            requantise(
+                first,
+                map,
+                (
+                    sums,
+                    Lattice::whole(Map {
+                        channels: made,
+                        ..map
+                    }),
+                ),
+                to,
+                exact,
+            );
+        } else {
+            clamp(self.gate, map, (u, block), (&mut trace.read, frame.inside()));
+        }
+        let framed = self.framed(trace);
+        let (made, sums) = scratch.sums(frame.windows() + 2, self.conv);
+        let rows = windows(frame, self.conv.inputs);
+        // A filter of one row has one segment.
+        let last = self.conv.rows - 1;
+        let segments: [&[f32]; TAPS] = core::array::from_fn(|ky| &framed[frame.below(ky.min(last))..]);
+        multiply(&segments[..self.conv.rows], rows, &self.conv.forward, sums);
+        let slot = Lattice::slot(map, inputs);
+        let to = (&mut features.bytes.u[..], slot);
+        let exact = (&mut features.bytes.exact[..], slot);
+        let spaced = Lattice::spaced(
+            Map {
+                channels: made,
+                ..map
+            },
+            2,
+        );
+        requantise(self.conv, map, (sums, spaced), to, exact);
+    }
+
+    fn framed<'t>(&self, trace: &'t Trace) -> &'t [f32] {
+        match self.bottleneck {
+            Some(_) => &trace.inner.u,
+            None => &trace.read,
+        }
+    }
+
+    /// From the gradients of the layer's slot to those of the channels in front of it.
+    pub(super) fn backward(
+        &self,
+        features: &mut Features,
+        trace: &Trace,
+        scratch: &mut Scratch,
+        sums: &mut StageSums,
+    ) {
+        let (map, inputs) = (features.map, self.inputs());
+        let (depth, growth) = (self.conv.inputs, self.conv.outputs);
+        let width = padded(growth);
+        let out = Frame::new(
+            Map {
+                channels: width,
+                ..map
+            },
+            self.conv.rows,
+        );
+        let slot = Lattice::slot(map, inputs);
+        let Scratch {
+            frame, d, settled, ..
+        } = scratch;
+        frame.clear();
+        frame.resize(out.len(), 0.0);
+        let bytes = &features.bytes;
+        settle(
+            map,
+            growth,
+            (&features.g, slot),
+            (&bytes.u, slot),
+            (&bytes.exact, slot),
+            (frame, out.inside()),
+            &mut sums.conv,
+        );
+        let read = self.frame(map);
+        let framed = self.framed(trace);
+        let gradients = &frame[out.inside().start..];
+        let weights = sums.conv.weight.chunks_exact_mut(TAPS * depth * width);
+        for (ky, weight) in weights.enumerate() {
+            outer(
+                &framed[read.below(ky)..],
+                windows(read, depth),
+                gradients,
+                growth,
+                weight,
+            );
+        }
+        let back = &self.conv.backward;
+        d.resize((out.windows() + 2) * back.width(), 0.0);
+        // A filter of one row has one segment.
+        let last = self.conv.rows - 1;
+        let segments: [&[f32]; TAPS] = core::array::from_fn(|ky| &frame[out.below(ky.min(last))..]);
+        multiply(&segments[..self.conv.rows], windows(out, width), back, d);
+        let spaced = Lattice::spaced(
+            Map {
+                channels: back.width(),
+                ..map
+            },
+            2,
+        );
+        let block = Lattice::whole(map);
+        let Some(first) = self.bottleneck else {
+            let g = (&mut features.g[..], block);
+            unclamp(self.gate, map, (d, spaced), (&bytes.u, block), g, &mut sums.open);
+            return;
+        };
+        let width = padded(depth);
+        let inner = |channels: usize| Lattice::whole(Map { channels, ..map });
+        Scratch::settled(settled, map.pixels(), depth);
+        settle(
+            map,
+            depth,
+            (d, spaced),
+            (&trace.inner.u, read.inside()),
+            (&trace.inner.exact, inner(depth)),
+            (settled, inner(width)),
+            &mut sums.first,
+        );
+        let rows = pixels(map, inputs);
+        outer(&trace.read, rows, settled, depth, &mut sums.first.weight);
+        let back = &first.backward;
+        d.resize(map.pixels() * back.width(), 0.0);
+        multiply(&[settled], pixels(map, width), back, d);
+        let g = (&mut features.g[..], block);
+        let d = (&d[..], inner(back.width()));
+        unclamp(self.gate, map, d, (&bytes.u, block), g, &mut sums.open);
+    }
+}
+
+/// The pixels of a map as rows of a matrix.
+fn pixels(map: Map, channels: usize) -> Rows {
+    Rows {
+        rows: map.pixels(),
+        step: channels,
+        len: channels,
+    }
+}
+
+/// What a filter of a frame's map reads of one row, as rows of a matrix.
+fn windows(frame: Frame, channels: usize) -> Rows {
+    Rows {
+        rows: frame.windows(),
+        step: channels,
+        len: TAPS * channels,
+    }
+}

@@ -1,0 +1,208 @@
+//! What fine-tuning trains: the folded network and the ranges its bytes span, in float; belongs to `finetune`.
+//!
+//! `quantise` makes the integer network of them exactly as an export does. A gate's slope is 1 or -1 here: its size stands in
+//! the weights behind it, where `quantise` would put it anyway, so that each thing the integers know is trained once.
+
+use crate::calibrate::{Range, Ranges};
+use crate::fold::{Folded, FoldedConv, FoldedStage, Gate};
+use crate::net::{Role, Tensor};
+use crate::quantise::{QuantiseError, Quantised, quantise};
+
+/// Ranges of a block's stored channels.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Stored {
+    /// What the byte 0 stands for, per channel.
+    pub low: Vec<f32>,
+    /// What the byte 255 stands for, per channel.
+    pub high: Vec<f32>,
+    /// What the byte 255 of each layer's bottleneck stands for; 0 without.
+    pub bottlenecks: Vec<f32>,
+}
+
+impl Stored {
+    /// Ranges of nothing.
+    pub(super) fn new(channels: usize, layers: usize) -> Self {
+        Self {
+            low: vec![0.0; channels],
+            high: vec![0.0; channels],
+            bottlenecks: vec![0.0; layers],
+        }
+    }
+}
+
+/// Everything an integer network is made of, in float.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameters {
+    /// Convolutions and gates.
+    pub folded: Folded,
+    /// Ranges, per block; a last entry for what a final transition leaves, if there is one.
+    pub stored: Vec<Stored>,
+}
+
+impl Parameters {
+    /// Those of a folded network and its calibrated ranges.
+    pub fn new(mut folded: Folded, ranges: &Ranges) -> Self {
+        for stage in &mut folded.stages {
+            match stage {
+                FoldedStage::Stem { .. } => {}
+                FoldedStage::Layer {
+                    gate,
+                    bottleneck: Some(conv),
+                    ..
+                }
+                | FoldedStage::Layer { gate, conv, .. }
+                | FoldedStage::Transition { gate, conv }
+                | FoldedStage::Head { gate, conv } => settle_slopes(gate, conv),
+            }
+        }
+        let nothing = Vec::new();
+        let bottlenecks = ranges.bottlenecks.iter().chain([&nothing]);
+        let blocks = ranges.blocks.iter().zip(bottlenecks);
+        let stored = blocks.map(|(channels, bottlenecks)| Stored {
+            low: channels.iter().map(|range| range.min).collect(),
+            high: channels.iter().map(|range| range.max).collect(),
+            bottlenecks: bottlenecks.clone(),
+        });
+        Self {
+            stored: stored.collect(),
+            folded,
+        }
+    }
+
+    /// The ranges as calibration would give them.
+    pub fn ranges(&self) -> Ranges {
+        let blocks = self.folded.spec.blocks.len();
+        Ranges {
+            blocks: (self.stored.iter())
+                .map(|stored| {
+                    let ranges = stored.low.iter().zip(&stored.high);
+                    ranges.map(|(&min, &max)| Range { min, max }).collect()
+                })
+                .collect(),
+            bottlenecks: (self.stored.iter().take(blocks))
+                .map(|stored| stored.bottlenecks.clone())
+                .collect(),
+        }
+    }
+
+    /// The integer network they stand for.
+    ///
+    /// # Errors
+    ///
+    /// Where one of them is not finite.
+    pub fn quantise(&self) -> Result<Quantised, QuantiseError> {
+        quantise(&self.folded, &self.ranges())
+    }
+
+    /// Puts right what a step may have turned round: no range ends before it begins.
+    pub(super) fn order(&mut self) {
+        for stored in &mut self.stored {
+            for (low, high) in stored.low.iter().zip(&mut stored.high) {
+                *high = high.max(*low);
+            }
+            for largest in &mut stored.bottlenecks {
+                *largest = largest.max(0.0);
+            }
+        }
+    }
+
+    /// Every tensor, in the order of the stages, ranges last. Those with the role of a statistic are not trained.
+    pub fn tensors(&mut self) -> Vec<Tensor<'_>> {
+        let mut list = List(Vec::new());
+        let (mut block, mut layer) = (0, 0);
+        for stage in &mut self.folded.stages {
+            match stage {
+                FoldedStage::Stem { conv, zero, .. } => {
+                    list.conv("stem", conv);
+                    list.flat("stem.zero".into(), Role::Statistic, zero);
+                }
+                FoldedStage::Layer {
+                    gate,
+                    bottleneck,
+                    conv,
+                } => {
+                    let at = format!("blocks.{block}.layers.{layer}");
+                    list.gate(&format!("{at}.gate"), gate);
+                    if let Some(first) = bottleneck {
+                        list.conv(&format!("{at}.bottleneck"), first);
+                    }
+                    list.conv(&format!("{at}.conv"), conv);
+                    layer += 1;
+                }
+                FoldedStage::Transition { gate, conv } => {
+                    let at = format!("blocks.{block}.transition");
+                    list.gate(&format!("{at}.gate"), gate);
+                    list.conv(&at, conv);
+                    (block, layer) = (block + 1, 0);
+                }
+                FoldedStage::Head { gate, conv } => {
+                    list.gate("head.gate", gate);
+                    list.conv("head", conv);
+                }
+            }
+        }
+        for (block, stored) in self.stored.iter_mut().enumerate() {
+            let Stored {
+                low,
+                high,
+                bottlenecks,
+            } = stored;
+            list.flat(format!("ranges.{block}.low"), Role::Offset, low);
+            list.flat(format!("ranges.{block}.high"), Role::Offset, high);
+            list.flat(format!("ranges.{block}.bottlenecks"), Role::Offset, bottlenecks);
+        }
+        list.0
+    }
+}
+
+/// Moves the size of a gate's slopes into the weights behind it: what a gate lets through is in proportion to it.
+fn settle_slopes(gate: &mut Gate, conv: &mut FoldedConv) {
+    let Gate::Relu { slope, offset } = gate else {
+        return;
+    };
+    for pixel in conv.weight.chunks_exact_mut(slope.len()) {
+        for (weight, slope) in pixel.iter_mut().zip(&*slope) {
+            // A slope of nothing makes a constant of the channel, and stays.
+            if *slope != 0.0 {
+                *weight *= slope.abs();
+            }
+        }
+    }
+    for (slope, offset) in slope.iter_mut().zip(offset) {
+        if *slope != 0.0 {
+            *offset /= slope.abs();
+            *slope = slope.signum();
+        }
+    }
+}
+
+/// Tensors by their names.
+struct List<'p>(Vec<Tensor<'p>>);
+
+impl<'p> List<'p> {
+    fn conv(&mut self, at: &str, conv: &'p mut FoldedConv) {
+        self.0.push(Tensor {
+            name: format!("{at}.weight"),
+            shape: vec![conv.outputs, conv.rows, conv.columns, conv.inputs],
+            role: Role::Weight,
+            values: &mut conv.weight,
+        });
+        self.flat(format!("{at}.bias"), Role::Offset, &mut conv.bias);
+    }
+
+    fn gate(&mut self, at: &str, gate: &'p mut Gate) {
+        if let Gate::Relu { slope, offset } = gate {
+            self.flat(format!("{at}.slope"), Role::Statistic, slope);
+            self.flat(format!("{at}.offset"), Role::Offset, offset);
+        }
+    }
+
+    fn flat(&mut self, name: String, role: Role, values: &'p mut [f32]) {
+        self.0.push(Tensor {
+            name,
+            shape: vec![values.len()],
+            role,
+            values,
+        });
+    }
+}

@@ -1,0 +1,345 @@
+//! Pictures through the quantised network and back; belongs to `finetune`.
+//!
+//! There are no batch statistics, so one picture goes all the way before the next begins, and what it leaves behind stays in
+//! the cache. Jobs of a fixed share of the batch run side by side, and their sums are added in the order of the jobs: the
+//! result does not depend on the number of threads.
+
+use super::head::Head;
+use super::integers::{Conv, Stage};
+use super::layer::Layer;
+use super::product::padded;
+use super::quantiser::{Bytes, ConvSums};
+use super::stem::Stem;
+use super::transition::Transition;
+use crate::net::Score;
+use crate::spec::{Map, Spec};
+use denselet::layout::BORDERS;
+use rayon::prelude::*;
+
+/// Shares of a batch.
+const JOBS: usize = 8;
+
+/// A block's map of one picture.
+#[derive(Clone, Debug)]
+pub(super) struct Features {
+    pub(super) map: Map,
+    /// Bytes as the device has them; behind a max pool those of the first channels have no exact values.
+    pub(super) bytes: Bytes,
+    /// The loss's gradients by the bytes.
+    pub(super) g: Vec<f32>,
+}
+
+impl Features {
+    fn new(map: Map) -> Self {
+        let values = vec![0.0; map.pixels() * map.channels];
+        Self {
+            map,
+            bytes: Bytes {
+                u: values.clone(),
+                exact: values.clone(),
+            },
+            g: values,
+        }
+    }
+}
+
+/// What the forward pass of a stage leaves for the backward pass.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Trace {
+    /// What its first convolution reads.
+    pub(super) read: Vec<f32>,
+    /// What lies between a first and a second step: a bottleneck, or the stem's map in front of its max pool.
+    pub(super) inner: Bytes,
+}
+
+/// Buffers that no stage expects anything of.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Scratch {
+    sums: Vec<f32>,
+    /// Gradients in a frame.
+    pub(super) frame: Vec<f32>,
+    /// Gradients of what a convolution read.
+    pub(super) d: Vec<f32>,
+    /// Gradients behind rounding and saturation, in rows of padded outputs.
+    pub(super) settled: Vec<f32>,
+}
+
+impl Scratch {
+    /// Zeros for gradients of `outputs` channels in so many pixels.
+    pub(super) fn settled(settled: &mut Vec<f32>, pixels: usize, outputs: usize) {
+        settled.clear();
+        settled.resize(pixels * padded(outputs), 0.0);
+    }
+
+    /// Room for a convolution's sums at so many positions, and the floats each takes.
+    pub(super) fn sums(&mut self, positions: usize, conv: &Conv) -> (usize, &mut [f32]) {
+        let width = conv.forward.width();
+        self.sums.resize(positions * width, 0.0);
+        (width, &mut self.sums)
+    }
+}
+
+/// Sums over pictures of one stage.
+#[derive(Clone, Debug)]
+pub(super) struct StageSums {
+    /// Gradients of clamped bytes, where the gate was open: `[i]`.
+    pub(super) open: Vec<f32>,
+    /// Of a bottleneck; without one, empty.
+    pub(super) first: ConvSums,
+    /// Of the stage's convolution.
+    pub(super) conv: ConvSums,
+}
+
+impl StageSums {
+    fn new(stage: &Stage) -> Self {
+        let none = Conv::none();
+        let (gates, first, conv, biases) = match stage {
+            Stage::Stem { conv, .. } => (0, &none, conv, 1),
+            Stage::Layer {
+                gate,
+                bottleneck,
+                conv,
+            } => {
+                let biases = if bottleneck.is_some() { 1 } else { BORDERS };
+                (
+                    gate.sign.len(),
+                    bottleneck.as_deref().unwrap_or(&none),
+                    conv,
+                    biases,
+                )
+            }
+            Stage::Transition { gate, conv } | Stage::Head { gate, conv, .. } => {
+                (gate.sign.len(), &none, conv, 1)
+            }
+        };
+        Self {
+            open: vec![0.0; gates],
+            first: ConvSums::new(first, 1),
+            conv: ConvSums::new(conv, biases),
+        }
+    }
+
+    fn parts(&mut self) -> impl Iterator<Item = &mut Vec<f32>> {
+        let convs = self.first.parts().into_iter().chain(self.conv.parts());
+        [&mut self.open].into_iter().chain(convs)
+    }
+}
+
+/// What is asked of a picture, by its number in the batch: the loss of its logits, and the gradient of that.
+pub(super) type Judge<'a> = dyn Fn(usize, &[f32], &mut [f32]) -> Score + Sync + 'a;
+
+/// Buffers for one job, and its pictures' way through them.
+#[derive(Clone, Debug)]
+pub(super) struct Job {
+    /// One per block, and what a last transition leaves for the head.
+    pub(super) features: Vec<Features>,
+    traces: Vec<Trace>,
+    scratch: Scratch,
+    pub(super) sums: Vec<StageSums>,
+    pub(super) logits: Vec<f32>,
+    gradient: Vec<f32>,
+}
+
+impl Job {
+    pub(super) fn new(spec: &Spec, stages: &[Stage]) -> Self {
+        let maps = spec.maps();
+        let mut features: Vec<Features> = maps.blocks.iter().map(|&map| Features::new(map)).collect();
+        if spec.blocks.last().is_some_and(|block| block.transition.is_some()) {
+            features.push(Features::new(maps.head));
+        }
+        let mut block = 0;
+        let traces = stages.iter().map(|stage| match stage {
+            Stage::Stem { conv, padding } => Stem { spec, conv, padding }.trace(),
+            Stage::Layer {
+                gate,
+                bottleneck,
+                conv,
+            } => Layer {
+                gate,
+                bottleneck: bottleneck.as_deref(),
+                conv,
+            }
+            .trace(features[block].map),
+            Stage::Transition { gate, conv } => {
+                block += 1;
+                Transition { gate, conv }.trace(features[block - 1].map)
+            }
+            Stage::Head { gate, conv, scale } => Head {
+                gate,
+                conv,
+                scale: *scale,
+            }
+            .trace(),
+        });
+        Self {
+            traces: traces.collect(),
+            scratch: Scratch::default(),
+            sums: stages.iter().map(StageSums::new).collect(),
+            logits: vec![0.0; spec.classes],
+            gradient: vec![0.0; spec.classes],
+            features,
+        }
+    }
+
+    /// One picture's logits.
+    pub(super) fn forward(&mut self, spec: &Spec, stages: &[Stage], image: &[u8]) {
+        let Self {
+            features,
+            traces,
+            scratch,
+            logits,
+            ..
+        } = self;
+        let mut block = 0;
+        for (stage, trace) in stages.iter().zip(traces) {
+            match stage {
+                Stage::Stem { conv, padding } => {
+                    let stem = Stem { spec, conv, padding };
+                    stem.forward(image, &mut features[0], trace, scratch);
+                }
+                Stage::Layer {
+                    gate,
+                    bottleneck,
+                    conv,
+                } => {
+                    let bottleneck = bottleneck.as_deref();
+                    let layer = Layer {
+                        gate,
+                        bottleneck,
+                        conv,
+                    };
+                    layer.forward(&mut features[block], trace, scratch);
+                }
+                Stage::Transition { gate, conv } => {
+                    let (from, to) = neighbours(features, block);
+                    Transition { gate, conv }.forward(from, to, trace, scratch);
+                    block += 1;
+                }
+                Stage::Head { gate, conv, scale } => {
+                    let scale = *scale;
+                    Head { gate, conv, scale }.forward(&features[block], trace, logits);
+                }
+            }
+        }
+    }
+
+    /// Adds to the sums what the last picture's gradient of logits brings.
+    pub(super) fn backward(&mut self, spec: &Spec, stages: &[Stage]) {
+        let Self {
+            features,
+            traces,
+            scratch,
+            sums,
+            gradient,
+            ..
+        } = self;
+        for features in features.iter_mut() {
+            features.g.fill(0.0);
+        }
+        let mut block = features.len() - 1;
+        for ((stage, trace), sums) in stages.iter().zip(traces).zip(sums).rev() {
+            match stage {
+                Stage::Stem { conv, padding } => {
+                    let stem = Stem { spec, conv, padding };
+                    stem.backward(&features[0], trace, scratch, sums);
+                }
+                Stage::Layer {
+                    gate,
+                    bottleneck,
+                    conv,
+                } => {
+                    let bottleneck = bottleneck.as_deref();
+                    let layer = Layer {
+                        gate,
+                        bottleneck,
+                        conv,
+                    };
+                    layer.backward(&mut features[block], trace, scratch, sums);
+                }
+                Stage::Transition { gate, conv } => {
+                    block -= 1;
+                    let (from, to) = neighbours(features, block);
+                    Transition { gate, conv }.backward(from, to, trace, scratch, sums);
+                }
+                Stage::Head { gate, conv, scale } => {
+                    let scale = *scale;
+                    let head = Head { gate, conv, scale };
+                    head.backward(&mut features[block], trace, gradient, scratch, sums);
+                }
+            }
+        }
+    }
+}
+
+/// A block and the one behind it.
+fn neighbours(features: &mut [Features], block: usize) -> (&mut Features, &mut Features) {
+    let (before, behind) = features.split_at_mut(block + 1);
+    (&mut before[block], &mut behind[0])
+}
+
+/// The jobs of a batch.
+#[derive(Debug)]
+pub(super) struct Pass {
+    spec: Spec,
+    jobs: Vec<Job>,
+}
+
+impl Pass {
+    /// Buffers for a network.
+    pub(super) fn new(spec: &Spec, stages: &[Stage]) -> Self {
+        Self {
+            spec: spec.clone(),
+            jobs: vec![Job::new(spec, stages); JOBS],
+        }
+    }
+
+    /// A batch of pictures, NHWC bytes, through the network and back: the sum of their scores, and the sums of gradients,
+    /// stage by stage.
+    pub(super) fn step(
+        &mut self,
+        stages: &[Stage],
+        images: &[u8],
+        judge: &Judge<'_>,
+    ) -> (Score, &[StageSums]) {
+        let input = self.spec.input;
+        let size = input.height * input.width * input.channels;
+        let count = images.len() / size;
+        let share = count.div_ceil(JOBS).max(1);
+        let spec = &self.spec;
+        let scores: Vec<Score> = self
+            .jobs
+            .par_iter_mut()
+            .enumerate()
+            .map(|(at, job)| {
+                for sums in &mut job.sums {
+                    sums.parts().for_each(|part| part.fill(0.0));
+                }
+                let mut score = Score::default();
+                for n in (at * share).min(count)..((at + 1) * share).min(count) {
+                    job.forward(spec, stages, &images[n * size..][..size]);
+                    let one = judge(n, &job.logits, &mut job.gradient);
+                    score.loss += one.loss;
+                    score.correct += one.correct;
+                    job.backward(spec, stages);
+                }
+                score
+            })
+            .collect();
+        let mut sum = Score::default();
+        for score in scores {
+            sum.loss += score.loss;
+            sum.correct += score.correct;
+        }
+        let (first, rest) = self.jobs.split_at_mut(1);
+        for job in rest {
+            for (total, sums) in first[0].sums.iter_mut().zip(&mut job.sums) {
+                for (total, part) in total.parts().zip(sums.parts()) {
+                    for (total, value) in total.iter_mut().zip(part) {
+                        *total += *value;
+                    }
+                }
+            }
+        }
+        (sum, &first[0].sums)
+    }
+}

@@ -1,0 +1,59 @@
+//! How a network is fine-tuned, as data; belongs to `finetune`.
+
+use crate::data::Augment;
+use crate::train::{self, Finetuning, TrainError};
+use serde::{Deserialize, Serialize};
+
+/// Everything that decides a run besides the float network and the data set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// How the integers are trained.
+    pub finetune: Finetuning,
+    /// Pictures per step.
+    pub batch: usize,
+    /// What may happen to training pictures.
+    pub augment: Augment,
+    /// Decides the order of pictures and augmentation.
+    pub seed: u64,
+}
+
+impl Recipe {
+    /// What a run's recipe says of its fine-tuning, or a sensible one where it says nothing. Pictures are not mixed: the
+    /// float network's answers say already what is between them.
+    pub fn behind(run: &train::Recipe) -> Self {
+        Self {
+            finetune: run.finetune.unwrap_or_default(),
+            batch: run.batch,
+            augment: Augment {
+                mixup: 0.0,
+                cutmix: 0.0,
+                ..run.augment
+            },
+            seed: run.seed,
+        }
+    }
+
+    /// Learning rate of step `at` of `total`.
+    pub(super) fn rate_at(&self, at: usize, total: usize) -> f32 {
+        let done = at as f32 / total.max(1) as f32;
+        self.finetune.rate * 0.5 * (1.0 + (core::f32::consts::PI * done).cos())
+    }
+
+    /// Checks every number against a training split of `count` pictures.
+    ///
+    /// # Errors
+    ///
+    /// The first one that makes no training.
+    pub fn check(&self, count: usize) -> Result<(), TrainError> {
+        self.finetune.check()?;
+        if (1..=count).contains(&self.batch) {
+            return Ok(());
+        }
+        Err(TrainError::Recipe {
+            field: "batch",
+            expected: "from 1 to the number of training pictures",
+            found: self.batch.to_string(),
+        })
+    }
+}

@@ -1,0 +1,187 @@
+//! Fine-tuning as its users see it: it repairs what calibration did, repeats itself to the bit, goes on where it was
+//! stopped, and says what does not fit.
+#![allow(clippy::unwrap_used, clippy::tests_outside_test_module, missing_docs)]
+
+use denselet::layout::Order;
+use denselet_train::calibrate::calibrate;
+use denselet_train::data::Dataset;
+use denselet_train::evaluate::{self, Confusion};
+use denselet_train::finetune::{
+    self, FinetuneError, Parameters, Recipe, checkpoint, finetune, finetune_from, finetune_in,
+};
+use denselet_train::fold::fold;
+use denselet_train::net::Network;
+use denselet_train::spec::Spec;
+use denselet_train::train::{self, Finetuning, Position, Progress, Silent};
+
+fn spec() -> Spec {
+    let text = "classes = 10\ngrowth = 4\nblocks = [2, 2]\nbottleneck = true\ntheta = 0.5\n\
+        [input]\nheight = 8\nwidth = 8\nchannels = 1\n";
+    Spec::parse(text, "small").unwrap()
+}
+
+/// A float network that has learned its digits.
+fn trained(data: &Dataset) -> Network {
+    let recipe = train::Recipe {
+        epochs: 12,
+        held_out: 0.0,
+        ..train::Recipe::for_data(data)
+    };
+    train::train(&spec(), data, &recipe, &mut Silent).unwrap()
+}
+
+fn digits() -> Dataset {
+    Dataset::load("digits", None).unwrap()
+}
+
+fn accuracy(parameters: &Parameters, data: &Dataset) -> f64 {
+    finetune::confusion(parameters, &data.test, &|_| {})
+        .unwrap()
+        .accuracy()
+}
+
+#[test]
+fn a_badly_calibrated_network_recovers() {
+    let data = digits();
+    let network = trained(&data);
+    let float = train::accuracy(&network, &data.test);
+    let mut bad = Parameters::new(fold(&network), &calibrate(&network, &data.train.first(64).images));
+    for stored in &mut bad.stored {
+        let ends = stored.low.iter_mut().chain(&mut stored.high);
+        ends.chain(&mut stored.bottlenecks).for_each(|end| *end *= 0.5);
+    }
+    let before = accuracy(&bad, &data);
+    let recipe = Recipe {
+        finetune: Finetuning {
+            epochs: 6,
+            rate: 0.5,
+            ..Finetuning::default()
+        },
+        ..Recipe::behind(&train::Recipe::for_data(&data))
+    };
+    let done = finetune_from(bad, &network, &data, &recipe, &mut Silent).unwrap();
+    let after = accuracy(&done.parameters, &data);
+    assert!(float > 0.93, "{float}");
+    assert!(
+        before < float - 0.1 && after > float - 0.015,
+        "float {float}, before {before}, after {after}"
+    );
+    let losses: Vec<f64> = done.meta.history.iter().map(|epoch| epoch.loss).collect();
+    assert!(losses[5] < losses[0] / 2.0, "{losses:?}");
+}
+
+/// Few pictures and one epoch of training: enough to differ.
+fn quick() -> (Network, Dataset, Recipe) {
+    let mut data = digits();
+    data.train = data.train.first(200);
+    let recipe = train::Recipe {
+        epochs: 1,
+        held_out: 0.0,
+        ..train::Recipe::for_data(&data)
+    };
+    let network = train::train(&spec(), &data, &recipe, &mut Silent).unwrap();
+    let recipe = Recipe {
+        finetune: Finetuning {
+            epochs: 3,
+            calibration: 32,
+            ..Finetuning::default()
+        },
+        ..Recipe::behind(&train::Recipe::for_data(&data))
+    };
+    (network, data, recipe)
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let (network, data, recipe) = quick();
+    let on = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        pool.install(|| {
+            finetune(&network, &data, &recipe, &mut Silent)
+                .unwrap()
+                .parameters
+        })
+    };
+    let one = on(1);
+    assert_eq!(one, on(2));
+    assert_eq!(one, on(3));
+    let other = Recipe { seed: 2, ..recipe };
+    assert_ne!(
+        one,
+        finetune(&network, &data, &other, &mut Silent).unwrap().parameters
+    );
+}
+
+#[test]
+fn a_killed_run_goes_on_and_its_folder_is_what_was_trained() {
+    let (network, data, recipe) = quick();
+    let whole = finetune(&network, &data, &recipe, &mut Silent).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+
+    /// Stops in the second epoch, as a kill would.
+    struct Stop;
+    impl Progress for Stop {
+        fn step(&mut self, at: &Position) {
+            assert!(at.epoch == 1 || at.step == 1, "killed");
+        }
+    }
+    let killed = std::panic::catch_unwind(|| {
+        let _ = finetune_in(folder.path(), false, &network, &data, &recipe, &mut Stop);
+    });
+    assert!(killed.is_err());
+    assert_eq!(checkpoint::load(folder.path()).unwrap().meta.epoch, 1);
+    let resumed = finetune_in(folder.path(), true, &network, &data, &recipe, &mut Silent).unwrap();
+    assert_eq!(resumed.parameters, whole.parameters);
+    let loaded = checkpoint::load(folder.path()).unwrap();
+    assert_eq!(loaded.parameters, whole.parameters);
+
+    let blob = loaded.blob(Order::Pairs).unwrap();
+    let logits = evaluate::logits(&blob, &data.test.images, &|_| {}).unwrap();
+    let found = Confusion::new(&logits, &data.test.labels, 10);
+    assert_eq!(
+        found,
+        finetune::confusion(&whole.parameters, &data.test, &|_| {}).unwrap()
+    );
+
+    let mut other = recipe;
+    other.finetune.rate = 0.5;
+    let error = finetune_in(folder.path(), true, &network, &data, &other, &mut Silent).unwrap_err();
+    assert!(error.to_string().contains("recipe"), "{error}");
+}
+
+#[test]
+fn what_does_not_fit_is_refused_by_name() {
+    let (network, mut data, recipe) = quick();
+    let message = |data: &Dataset, recipe: &Recipe| -> String {
+        let result: Result<_, FinetuneError> = finetune(&network, data, recipe, &mut Silent);
+        result.unwrap_err().to_string()
+    };
+    let field = |change: fn(&mut Recipe)| {
+        let mut recipe = recipe.clone();
+        change(&mut recipe);
+        message(&data, &recipe)
+    };
+    assert!(field(|recipe| recipe.batch = 0).contains("`batch`"));
+    assert!(field(|recipe| recipe.finetune.epochs = 0).contains("`finetune.epochs`"));
+    assert!(field(|recipe| recipe.finetune.distillation = 1.5).contains("`finetune.distillation`"));
+    assert!(field(|recipe| recipe.finetune.rate = f32::NAN).contains("`finetune.rate`"));
+    data.classes.pop();
+    assert!(message(&data, &recipe).contains("10 classes apart, data set `digits` has 9"));
+    let mut data = digits();
+    data.resize(denselet_train::spec::Input {
+        height: 9,
+        width: 8,
+        channels: 1,
+    });
+    assert!(message(&data, &recipe).contains("takes 8x8x1 pictures, data set `digits` has 9x8x1"));
+
+    let folder = tempfile::tempdir().unwrap();
+    let error = checkpoint::load(folder.path()).unwrap_err().to_string();
+    assert!(error.contains(checkpoint::FILE_NAME), "{error}");
+    let path = folder.path().join(checkpoint::FILE_NAME);
+    std::fs::write(&path, b"short").unwrap();
+    assert!(checkpoint::load(&path).is_err());
+}

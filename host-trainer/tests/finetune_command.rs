@@ -1,0 +1,153 @@
+//! `denselet finetune` as a user runs it, and what the other commands make of its folder.
+#![allow(clippy::unwrap_used, clippy::tests_outside_test_module, missing_docs)]
+
+use serde_json::Value;
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn denselet(folder: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_denselet"))
+        .current_dir(folder)
+        .args(args)
+        .output()
+        .unwrap()
+}
+
+/// The one JSON object that a command prints.
+fn json(folder: &Path, args: &[&str]) -> Value {
+    let output = denselet(folder, args);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{args:?}: {errors}");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{args:?}: {error}"))
+}
+
+/// What a command that must fail says.
+fn complaint(folder: &Path, args: &[&str]) -> String {
+    let output = denselet(folder, args);
+    assert!(!output.status.success(), "{args:?} should fail");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn a_fine_tuned_folder_is_taken_like_any_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let run = |args: &[&str]| json(folder, &[args, &["--json"]].concat());
+    run(&[
+        "train", "--net", "digits", "--data", "digits", "--epochs", "3", "--out", "float",
+    ]);
+    let tuned = run(&["finetune", "float", "--epochs", "2", "--lr", "0.05"]);
+    assert!(tuned["int8_accuracy"].as_f64() >= tuned["float_accuracy"].as_f64().map(|share| share - 0.02));
+
+    // The folder and its blob are the same integers; the float network lies beside them.
+    let of_folder = run(&["eval", "float-int8", "--data", "digits"]);
+    assert_eq!(of_folder["arithmetic"], "int8");
+    assert_eq!(of_folder["accuracy"], tuned["int8_accuracy"]);
+    let export = run(&["export", "float-int8", "--out", "tuned.dlt"]);
+    assert_eq!(export["calibration_images"], 0);
+    let of_blob = run(&["eval", "tuned.dlt", "--data", "digits"]);
+    assert_eq!(of_blob["confusion"], of_folder["confusion"]);
+    let float = run(&["eval", "float-int8/checkpoint.safetensors", "--data", "digits"]);
+    assert_eq!(float["accuracy"], tuned["float_accuracy"]);
+    run(&["export", "float", "--out", "float.dlt"]);
+    let bytes = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    assert_ne!(bytes("tuned.dlt"), bytes("float.dlt"));
+    assert_eq!(
+        run(&["inspect", "float-int8"])["arena_bytes"],
+        export["arena_bytes"]
+    );
+
+    // Going on changes nothing where all is done, and is refused where it would be another run.
+    let file = "float-int8/finetuned.safetensors";
+    let before = bytes(file);
+    run(&["finetune", "float", "--resume"]);
+    assert_eq!(bytes(file), before);
+    let says = |args: &[&str]| complaint(folder, args);
+    assert!(says(&["finetune", "float"]).contains("--resume"));
+    assert!(says(&["finetune", "float", "--resume", "--lr", "0.5"]).contains("recipe"));
+    run(&[
+        "train", "--net", "digits", "--data", "digits", "--epochs", "1", "--out", "other",
+    ]);
+    let other = says(&["finetune", "other", "--out", "float-int8", "--resume"]);
+    assert!(other.contains("another network"), "{other}");
+    assert!(says(&["finetune", "float-int8"]).contains("fine-tuned already"));
+    assert!(says(&["export", "float-int8", "--data", "digits"]).contains("not calibrated again"));
+}
+
+#[test]
+fn a_recipe_has_it_behind_the_training() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let recipe = "epochs = 2\n[finetune]\nepochs = 1\nrate = 0.02\n[augment]\njitter = 1.0\nmixup = 0.2\n";
+    std::fs::write(folder.join("mine.toml"), recipe).unwrap();
+    let train = |more: &[&str]| {
+        let args = [
+            "train",
+            "--net",
+            "digits",
+            "--data",
+            "digits",
+            "--recipe",
+            "mine.toml",
+            "--out",
+            "run",
+            "--json",
+        ];
+        json(folder, &[&args[..], more].concat())
+    };
+    let report = train(&[]);
+    let tuned = &report["finetuned"];
+    assert_eq!(tuned["float_accuracy"], report["test_accuracy"]);
+    assert_eq!(tuned["epochs"], 1);
+    let bytes = || std::fs::read(folder.join("run-int8/finetuned.safetensors")).unwrap();
+    let whole = bytes();
+    // Stopped between the two, the run goes on behind them.
+    std::fs::remove_dir_all(folder.join("run-int8")).unwrap();
+    train(&["--resume"]);
+    assert_eq!(bytes(), whole);
+    std::fs::remove_dir_all(folder.join("run")).unwrap();
+    let args = [
+        "train",
+        "--net",
+        "digits",
+        "--data",
+        "digits",
+        "--recipe",
+        "mine.toml",
+        "--out",
+        "run",
+    ];
+    assert!(complaint(folder, &args).contains("run-int8 holds a fine-tuned network already"));
+}
+
+#[test]
+fn what_cannot_be_fine_tuned_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let says = |args: &[&str]| complaint(folder, args);
+    assert!(says(&["finetune", "nosuch"]).contains("nosuch"));
+    let train = [
+        "train", "--net", "digits", "--data", "digits", "--epochs", "1", "--out", "float", "--json",
+    ];
+    json(folder, &train);
+    assert!(says(&["finetune", "float", "--data", "nosuch"]).contains("nosuch"));
+    assert!(says(&["finetune", "float", "--batch", "0"]).contains("`batch`"));
+    let pictures = folder.join("pictures");
+    for class in ["cats", "dogs"] {
+        std::fs::create_dir_all(pictures.join(class)).unwrap();
+        for n in 0..6 {
+            let picture = image::GrayImage::new(9, 9);
+            picture
+                .save(pictures.join(class).join(format!("{n}.png")))
+                .unwrap();
+        }
+    }
+    let shape = says(&["finetune", "float", "--data", "pictures"]);
+    assert!(shape.contains("takes 8x8x1 pictures"), "{shape}");
+    let classes = says(&["finetune", "float", "--data", "pictures", "--resize"]);
+    assert!(
+        classes.contains("10 classes apart, data set `pictures` has 2"),
+        "{classes}"
+    );
+    assert!(!folder.join("float-int8").exists());
+}

@@ -90,8 +90,10 @@ pub fn finetune_in(
     } else {
         Run::new(network, data, recipe)?
     };
+    train::record(folder, &run.state.meta.history)?;
     while let Some(done) = run.epoch(data, progress)? {
         run.state.save(folder)?;
+        train::record(folder, &run.state.meta.history)?;
         progress.epoch(&done);
     }
     Ok(run.state)

@@ -6,6 +6,7 @@
 mod average;
 mod batch;
 pub mod checkpoint;
+mod events;
 mod finetuning;
 mod log;
 mod optimiser;
@@ -216,17 +217,23 @@ pub fn train_in(
         run.state.meta.command = command.map(str::to_owned);
         run
     };
-    log::write(folder, &run.state.meta.history)?;
+    record(folder, &run.state.meta.history)?;
     while let Some(done) = run.epoch(data, progress)? {
         // The best first: whoever is stopped in between does this epoch again, and writes the same.
         if best(&run.state.meta.history) == Some(done.number) {
             run.state.save_best(folder)?;
         }
         run.state.save(folder)?;
-        log::write(folder, &run.state.meta.history)?;
+        record(folder, &run.state.meta.history)?;
         progress.epoch(&done);
     }
     Ok(run.state)
+}
+
+/// Writes what the epochs brought: a table and TensorBoard's events.
+pub(crate) fn record(folder: &Path, history: &[Epoch]) -> Result<(), TrainError> {
+    log::write(folder, history)?;
+    events::follow(folder, history)
 }
 
 /// Number of the first epoch with the highest held-out accuracy; none where nothing is held out.

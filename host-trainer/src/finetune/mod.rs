@@ -134,23 +134,7 @@ pub fn finetune_from(
 ///
 /// The first thing that does not.
 pub fn check(network: &Network, data: &Dataset, recipe: &Recipe) -> Result<(), TrainError> {
-    let spec = &network.spec;
-    if spec.input != data.shape() {
-        return Err(TrainError::Shape {
-            network: spec.name.clone(),
-            data: data.name.clone(),
-            expected: spec.input,
-            found: data.shape(),
-        });
-    }
-    if spec.classes != data.classes.len() {
-        return Err(TrainError::Classes {
-            network: spec.name.clone(),
-            data: data.name.clone(),
-            expected: spec.classes,
-            found: data.classes.len(),
-        });
-    }
+    train::fits(&network.spec.name, &network.spec, data)?;
     recipe.check(data.train.len())
 }
 

@@ -13,7 +13,7 @@ mod optimiser;
 mod recipe;
 mod run;
 mod target;
-mod tensor_file;
+pub(crate) mod tensor_file;
 
 pub use finetuning::Finetuning;
 pub use optimiser::{Optimiser, Parameters, Rule, norm};
@@ -228,6 +228,27 @@ pub fn train_in(
         progress.epoch(&done);
     }
     Ok(run.state)
+}
+
+/// Checks that a data set has pictures and classes as the network `name` takes them.
+pub(crate) fn fits(name: &str, spec: &Spec, data: &Dataset) -> Result<(), TrainError> {
+    if spec.input != data.shape() {
+        return Err(TrainError::Shape {
+            network: name.to_owned(),
+            data: data.name.clone(),
+            expected: spec.input,
+            found: data.shape(),
+        });
+    }
+    if spec.classes != data.classes.len() {
+        return Err(TrainError::Classes {
+            network: name.to_owned(),
+            data: data.name.clone(),
+            expected: spec.classes,
+            found: data.classes.len(),
+        });
+    }
+    Ok(())
 }
 
 /// Writes what the epochs brought: a table and TensorBoard's events.

@@ -3,8 +3,8 @@
 use super::batch::{self, Batch};
 use super::checkpoint::{Checkpoint, Meta};
 use super::{
-    Epoch, Optimiser, Position, Progress, Recipe, TrainError, accuracy, average, norm, parameters, target,
-    trained_lengths,
+    Epoch, Optimiser, Position, Progress, Recipe, TrainError, accuracy, average, fits, norm, parameters,
+    target, trained_lengths,
 };
 use crate::data::{Dataset, Ground, Split};
 use crate::net::{Loss, Network, Pass, Score, Step};
@@ -79,22 +79,7 @@ impl Run {
 
     fn from(state: Checkpoint, data: &Dataset) -> Result<Self, TrainError> {
         let spec = &state.network.spec;
-        if spec.input != data.shape() {
-            return Err(TrainError::Shape {
-                network: spec.name.clone(),
-                data: data.name.clone(),
-                expected: spec.input,
-                found: data.shape(),
-            });
-        }
-        if spec.classes != data.classes.len() {
-            return Err(TrainError::Classes {
-                network: spec.name.clone(),
-                data: data.name.clone(),
-                expected: spec.classes,
-                found: data.classes.len(),
-            });
-        }
+        fits(&spec.name, spec, data)?;
         let recipe = &state.meta.recipe;
         recipe.check(data.train.len())?;
         target::check(recipe, data)?;

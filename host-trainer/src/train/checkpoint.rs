@@ -247,7 +247,7 @@ impl Checkpoint {
     }
 }
 
-fn read(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointError> {
+pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointError> {
     let format = |source| CheckpointError::Format {
         path: path.to_owned(),
         source,

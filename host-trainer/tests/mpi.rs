@@ -1,0 +1,1 @@
+//! Several processes under `mpirun` train what one would.

@@ -231,7 +231,9 @@ fn plan(args: &Args, ranks: &dyn Ranks) -> anyhow::Result<Plan> {
             .out
             .clone()
             .unwrap_or_else(|| default_folder(&spec, &args.data));
-        let recipe = (rank == 0).then(|| ready(args, &folder, &data)).transpose()?;
+        let recipe = (rank == 0)
+            .then(|| ready(args, &folder, &data, ranks.count()))
+            .transpose()?;
         anyhow::Ok((spec, data, folder, recipe))
     };
     let loaded = load().map_err(|error| match rank {
@@ -257,13 +259,14 @@ fn plan(args: &Args, ranks: &dyn Ranks) -> anyhow::Result<Plan> {
 }
 
 /// The recipe of a run in this folder, once it is certain that nothing there is lost; a new run's is written there.
-fn ready(args: &Args, folder: &Path, data: &Dataset) -> anyhow::Result<Recipe> {
+fn ready(args: &Args, folder: &Path, data: &Dataset, ranks: usize) -> anyhow::Result<Recipe> {
     anyhow::ensure!(
         args.resume || !checkpoint::is_here(folder),
         "{} holds a run already: go on with --resume or choose another --out",
         folder.display()
     );
     let recipe = recipe(args, folder, data)?;
+    recipe.check_ranks(ranks)?;
     let tuned = finetune::default_folder(folder);
     anyhow::ensure!(
         args.resume || recipe.finetune.is_none() || !finetuned::is_here(&tuned),
@@ -293,11 +296,7 @@ fn command_line(ranks: usize) -> String {
         1 => "denselet".to_owned(),
         _ => format!("mpirun -n {ranks} denselet"),
     };
-    [program]
-        .into_iter()
-        .chain(words)
-        .collect::<Vec<_>>()
-        .join(" ")
+    [program].into_iter().chain(words).collect::<Vec<_>>().join(" ")
 }
 
 /// The recipe of the run to go on with, or of the data; then what the file says, then what the flags say.

@@ -12,7 +12,7 @@ mod memory;
 mod norm;
 mod pass;
 pub(crate) mod product;
-mod ranks;
+pub(crate) mod ranks;
 #[cfg(test)]
 mod reference;
 pub(crate) mod simd;

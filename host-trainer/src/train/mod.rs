@@ -109,7 +109,9 @@ pub enum TrainError {
     #[error("ranks: {0}")]
     Ranks(String),
     /// A rank does not train the same network on the same pictures.
-    #[error("rank {rank} has another {what} than rank 0: every rank needs the same program and the same files")]
+    #[error(
+        "rank {rank} has another {what} than rank 0: every rank needs the same program and the same files"
+    )]
     Apart {
         /// Which one.
         rank: usize,
@@ -366,7 +368,10 @@ mod tests {
         assert!(found > 0.3, "{found}");
         let mut other = data.clone();
         other.classes.pop();
-        let error = Run::new(&spec, &other, &pupil(0.5), &alone()).err().unwrap().to_string();
+        let error = Run::new(&spec, &other, &pupil(0.5), &alone())
+            .err()
+            .unwrap()
+            .to_string();
         assert!(error.contains("classes"), "{error}");
         let nobody = Recipe {
             distil: Distil {

@@ -56,9 +56,8 @@ pub fn train_among(
     let silent = &mut Silent;
     let is_first = ranks.rank() == 0;
     let progress = if is_first { progress } else { silent };
-    let on_first = |write: &dyn Fn() -> Result<(), TrainError>| {
-        agree(&**ranks, if is_first { write() } else { Ok(()) })
-    };
+    let on_first =
+        |write: &dyn Fn() -> Result<(), TrainError>| agree(&**ranks, if is_first { write() } else { Ok(()) });
     agree(&**ranks, share::check_same(&**ranks, spec, data))?;
     let kept = agree(&**ranks, if is_first { open(place) } else { Ok(None) })?;
     let run = match from_first(&**ranks, kept) {

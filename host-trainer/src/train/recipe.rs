@@ -301,6 +301,22 @@ impl Recipe {
             None => Ok(()),
         }
     }
+
+    /// Whether so many ranks can share a batch.
+    ///
+    /// # Errors
+    ///
+    /// Where their shares would not be equal.
+    pub fn check_ranks(&self, count: usize) -> Result<(), TrainError> {
+        if self.batch.is_multiple_of(count) {
+            return Ok(());
+        }
+        Err(TrainError::Recipe {
+            field: "batch",
+            expected: "a multiple of the number of ranks",
+            found: format!("{} on {count} ranks", self.batch),
+        })
+    }
 }
 
 /// Puts `over` into `table`, tables inside it field by field.

@@ -3,9 +3,7 @@
 use super::batch;
 use super::checkpoint::{Checkpoint, Meta};
 use super::step::Steps;
-use super::{
-    Epoch, Optimiser, Position, Progress, Recipe, TrainError, share, target, trained_lengths,
-};
+use super::{Epoch, Optimiser, Position, Progress, Recipe, TrainError, share, target, trained_lengths};
 use crate::data::{Dataset, Ground, Split};
 use crate::net::{Network, Pass, Ranks, Score};
 use crate::spec::Spec;
@@ -107,17 +105,11 @@ impl Run {
         let recipe = &state.meta.recipe;
         recipe.check(data.train.len())?;
         target::check(recipe, data)?;
-        let count = ranks.count();
-        if !recipe.batch.is_multiple_of(count) {
-            return Err(TrainError::Recipe {
-                field: "batch",
-                expected: "a multiple of the number of ranks",
-                found: format!("{} on {count} ranks", recipe.batch),
-            });
-        }
+        recipe.check_ranks(ranks.count())?;
         Ok(Self {
             teacher: recipe.distil.teacher(data)?,
-            pass: Pass::training(spec, recipe.batch / count).among(ranks.clone(), recipe.sync_batch_norm),
+            pass: Pass::training(spec, recipe.batch / ranks.count())
+                .among(ranks.clone(), recipe.sync_batch_norm),
             ranks: ranks.clone(),
             gradient: state.network.clone(),
             state,

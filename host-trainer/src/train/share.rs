@@ -147,3 +147,97 @@ fn sum(ranks: &dyn Ranks, network: &mut Network, is_meant: fn(&Tensor<'_>) -> bo
         rest = behind;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Recipe, run::Run};
+    use super::*;
+    use crate::net::ranks::threads;
+    use crate::train::Silent;
+
+    #[test]
+    fn the_first_that_fails_says_why() {
+        let said = threads::on(3, |ranks| {
+            let own = match ranks.rank() {
+                0 => Ok(()),
+                rank => Err(TrainError::Ranks(format!("{rank} is tired"))),
+            };
+            agree(&*ranks, own).unwrap_err().to_string()
+        });
+        assert_eq!(said, ["rank 1 failed", "ranks: 1 is tired", "rank 1 failed"]);
+        assert!(
+            threads::on(2, |ranks| agree::<_, TrainError>(&*ranks, Ok(())))
+                .iter()
+                .all(Result::is_ok)
+        );
+    }
+
+    #[test]
+    fn what_the_first_has_all_have() {
+        for first in [None, Some(Vec::new()), Some(vec![1, 2, 3])] {
+            let found = threads::on(2, |ranks| {
+                from_first(&*ranks, if ranks.rank() == 0 { first.clone() } else { None })
+            });
+            assert_eq!(found, [first.clone(), first]);
+        }
+    }
+
+    #[test]
+    fn other_pictures_are_noticed() {
+        let spec = Spec::load("digits").unwrap();
+        let data = Dataset::load("digits", None).unwrap();
+        let said = threads::on(2, |ranks| {
+            let mut data = data.clone();
+            data.train.labels[7] = ranks.rank() as u16;
+            check_same(&*ranks, &spec, &data).map_err(|error| error.to_string())
+        });
+        assert!(
+            said[0].is_ok()
+                && said[1]
+                    .as_ref()
+                    .is_err_and(|text| text.contains("another data set"))
+        );
+    }
+
+    #[test]
+    fn ranks_end_an_epoch_with_the_same_network() {
+        let spec = Spec::load("digits").unwrap();
+        let mut data = Dataset::load("digits", None).unwrap();
+        data.train = data.train.first(300);
+        let recipe = Recipe {
+            average: Some(0.9),
+            held_out: 0.2,
+            batch: 32,
+            rate: 0.01,
+            ..Recipe::for_data(&data)
+        };
+        let epoch = |recipe: &Recipe, count: usize| {
+            threads::on(count, |ranks| {
+                let mut run = Run::new(&spec, &data, recipe, &ranks).unwrap();
+                let done = run.epoch(&data, &mut Silent).unwrap().unwrap();
+                (
+                    run.state.network,
+                    run.state.raw,
+                    done.loss,
+                    done.held_out_accuracy,
+                )
+            })
+        };
+        let own = epoch(&recipe, 2);
+        assert_eq!(own[0], own[1]);
+        let recipe = Recipe {
+            sync_batch_norm: true,
+            ..recipe
+        };
+        let shared = epoch(&recipe, 2);
+        assert_eq!(shared[0], shared[1]);
+        let (_, _, alone, _) = epoch(&recipe, 1)[0];
+        let apart = |loss: f64| (loss - alone).abs() / alone;
+        assert!(
+            apart(shared[0].2) < 1e-5 && apart(own[0].2) > 1e-3,
+            "{alone} {} {}",
+            shared[0].2,
+            own[0].2
+        );
+    }
+}

@@ -32,6 +32,8 @@ fn ranks(words: &[&[&str]]) -> Command {
     }
     command
         .env("RAYON_NUM_THREADS", "1")
+        // More ranks than cores: who waits gives way.
+        .env("OMPI_MCA_mpi_yield_when_idle", "1")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -109,7 +111,7 @@ fn shared_statistics_are_those_of_one_rank() {
     };
     let (shared_apart, own_apart) = (apart(&shared), apart(&own));
     assert_eq!((shared_apart.len(), own_apart.len()), (3, 3));
-    // Measured: 2e-9 and 3e-3 to 1.5e-2.
+    // Measured: 3e-9, and 3e-3 to 1.5e-2.
     assert!(shared_apart.iter().all(|apart| *apart < 1e-5), "{shared_apart:?}");
     assert!(own_apart.iter().all(|apart| *apart > 1e-3), "{own_apart:?}");
     // One writes, one speaks.

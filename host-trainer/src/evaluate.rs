@@ -69,14 +69,17 @@ impl Confusion {
         self.counts.iter().flatten().sum()
     }
 
-    /// Share of images whose prediction is their label, 0 to 1.
-    pub fn accuracy(&self) -> f64 {
-        let right: usize = self
-            .counts
+    /// Images whose prediction is their label.
+    pub fn right(&self) -> usize {
+        self.counts
             .iter()
             .enumerate()
             .map(|(class, row)| row[class])
-            .sum();
-        right as f64 / self.images().max(1) as f64
+            .sum()
+    }
+
+    /// Share of images whose prediction is their label, 0 to 1.
+    pub fn accuracy(&self) -> f64 {
+        self.right() as f64 / self.images().max(1) as f64
     }
 }

@@ -2,11 +2,14 @@
 
 use clap::Parser;
 use denselet_train::cli::Cli;
+use denselet_train::train::TrainError;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     match Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
+        // The rank that failed says why.
+        Err(error) if matches!(error.downcast_ref(), Some(TrainError::Elsewhere { .. })) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {}", words(&error));
             ExitCode::FAILURE

@@ -46,6 +46,9 @@ pub struct Flags {
     /// Share that a moving average of the weights keeps at a step; it is measured and exported [default: no average]
     #[arg(long, value_name = "SHARE")]
     average: Option<f32>,
+    /// Takes batch norm's statistics over all ranks of `mpirun`; otherwise each takes its own
+    #[arg(long)]
+    sync_batch_norm: bool,
     /// Share of values dropped behind a layer's convolutions [default: the network's]
     #[arg(long, value_name = "SHARE")]
     dropout: Option<f32>,
@@ -84,6 +87,7 @@ impl Flags {
         augment.mixup = self.mixup.unwrap_or(augment.mixup);
         augment.cutmix = self.cutmix.unwrap_or(augment.cutmix);
         recipe.average = self.average.or(recipe.average);
+        recipe.sync_batch_norm |= self.sync_batch_norm;
         recipe.dropout = self.dropout.or(recipe.dropout);
         if self.class_weights.is_some() {
             recipe.class_weights.clone_from(&self.class_weights);
@@ -116,10 +120,11 @@ mod tests {
     fn a_flag_says_what_a_file_says() {
         let words = "train --shift-x 1 --shift-y 2 --fill edge --cutout 3 --mask-rows 4 --mask-columns 5 --scale 0.5 \
              --jitter 6 --operations 7 --magnitude 0.25 --mixup 0.2 --cutmix 0.3 --average 0.99 --dropout 0.1 \
-             --class-weights balanced --teacher runs/big --temperature 2 --teacher-weight 0.75 --finetune 3";
+             --class-weights balanced --teacher runs/big --temperature 2 --teacher-weight 0.75 --finetune 3 \
+             --sync-batch-norm";
         let mut flagged = Recipe::default();
         Line::parse_from(words.split_whitespace()).flags.put(&mut flagged);
-        let file = "average = 0.99\ndropout = 0.1\nclass_weights = \"balanced\"\n[distil]\nteacher = \"runs/big\"\n\
+        let file = "average = 0.99\nsync_batch_norm = true\ndropout = 0.1\nclass_weights = \"balanced\"\n[distil]\nteacher = \"runs/big\"\n\
              temperature = 2.0\nweight = 0.75\n[finetune]\nepochs = 3\n[augment]\nshift_x = 1\nshift_y = 2\nfill = \"edge\"\ncutout = 3\n\
              mask_rows = 4\nmask_columns = 5\nscale = 0.5\njitter = 6.0\noperations = 7\nmagnitude = 0.25\nmixup = 0.2\n\
              cutmix = 0.3\n";

@@ -4,9 +4,10 @@ use super::flags::Flags;
 use super::{finetune, print_json, say};
 use crate::data::Dataset;
 use crate::finetune::checkpoint as finetuned;
+use crate::net::Ranks;
 use crate::spec::Spec;
 use crate::train::checkpoint;
-use crate::train::{self, Epoch, Method, Place, Position, Progress, Recipe, Schedule};
+use crate::train::{self, Epoch, Method, Place, Position, Progress, Recipe, Schedule, agree, from_first};
 use crate::whole_file;
 use anyhow::Context;
 use core::time::Duration;
@@ -26,6 +27,7 @@ const RECIPE_NAME: &str = "recipe.toml";
   denselet train --net mine.toml --data pictures/ --resize --epochs 50 --lr 0.05
   denselet train --net d1 --data fashion-mnist --recipe mine.toml --lr 0.05    (the flag wins)
   denselet train --net d2 --data cifar10 --out runs/cifar --resume    (goes on where it was stopped)
+  mpirun -n 4 denselet train --net d2 --data cifar10    (on four processes, where it was built with the feature `mpi`)
 
 A run's folder holds checkpoint.safetensors (the last epoch), best.safetensors (the highest held-out accuracy), recipe.toml,
 log.csv, TensorBoard's events and report.html. Where the recipe has fine-tuning behind it, the device's integers go into the same name with -int8 behind it.")]
@@ -43,7 +45,7 @@ pub struct Args {
     /// Times every picture is seen [default: depends on the data]
     #[arg(long, value_name = "N")]
     epochs: Option<usize>,
-    /// Pictures per step [default: depends on the data]
+    /// Pictures per step, of all ranks together [default: depends on the data]
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
     /// Highest learning rate [default: 0.1]
@@ -120,33 +122,27 @@ struct Report {
     finetuned: Option<finetune::Report>,
 }
 
+/// What a run needs, the same on every rank.
+struct Plan {
+    spec: Spec,
+    data: Dataset,
+    recipe: Recipe,
+    folder: PathBuf,
+}
+
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let spec = Spec::load(&args.net)?;
-    let mut data = Dataset::load(&args.data, args.resize.then_some(spec.input))?;
-    let folder = args
-        .out
-        .clone()
-        .unwrap_or_else(|| default_folder(&spec, &args.data));
-    anyhow::ensure!(
-        args.resume || !checkpoint::is_here(&folder),
-        "{} holds a run already: go on with --resume or choose another --out",
-        folder.display()
-    );
-    let recipe = recipe(args, &folder, &data)?;
-    let tuned = finetune::default_folder(&folder);
-    anyhow::ensure!(
-        args.resume || recipe.finetune.is_none() || !finetuned::is_here(&tuned),
-        "{} holds a fine-tuned network already: choose another --out",
-        tuned.display()
-    );
-    if recipe.held_out == 0.0 {
-        data.train_on_everything();
-    }
-    if !checkpoint::is_here(&folder) {
-        whole_file::write(&folder.join(RECIPE_NAME), toml::to_string(&recipe)?.as_bytes())?;
-    }
-    if !args.json {
+    let start = Instant::now();
+    let ranks = train::ranks()?;
+    let Plan {
+        spec,
+        data,
+        recipe,
+        folder,
+    } = plan(args, &*ranks)?;
+    let is_first = ranks.rank() == 0;
+    let quiet = args.json || !is_first;
+    if !quiet {
         say(format_args!(
             "{}: {} parameters, {} multiply-accumulates; {}: {} training images",
             spec.name,
@@ -156,15 +152,19 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             data.train.len()
         ));
     }
-    let start = Instant::now();
-    let mut watch = Watch::new(args.json);
-    let command = command_line();
+    let mut watch = Watch::new(quiet);
+    let command = command_line(ranks.count());
     let place = Place {
         folder: &folder,
         resume: args.resume,
         command: Some(&command),
     };
-    train::train_in(place, &spec, &data, &recipe, &mut watch)?;
+    train::train_among(&ranks, place, &spec, &data, &recipe, &mut watch)?;
+    // What follows is one process's work; the others have ended.
+    drop(ranks);
+    if !is_first {
+        return Ok(());
+    }
     let images_per_second = watch.images_per_second;
     watch.finish();
     let chosen = checkpoint::choose(&folder, false);
@@ -221,8 +221,66 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Loads what a run needs. Rank 0 alone looks at the run's folder, and its recipe is everybody's.
+fn plan(args: &Args, ranks: &dyn Ranks) -> anyhow::Result<Plan> {
+    let rank = ranks.rank();
+    let load = || {
+        let spec = Spec::load(&args.net)?;
+        let data = Dataset::load(&args.data, args.resize.then_some(spec.input))?;
+        let folder = args
+            .out
+            .clone()
+            .unwrap_or_else(|| default_folder(&spec, &args.data));
+        let recipe = (rank == 0)
+            .then(|| ready(args, &folder, &data, ranks.count()))
+            .transpose()?;
+        anyhow::Ok((spec, data, folder, recipe))
+    };
+    let loaded = load().map_err(|error| match rank {
+        0 => error,
+        _ => error.context(format!("rank {rank}")),
+    });
+    let (spec, mut data, folder, recipe) = agree(ranks, loaded)?;
+    let text = recipe.as_ref().map(toml::to_string).transpose()?;
+    let text = from_first(ranks, text.map(String::into_bytes)).context("a recipe")?;
+    let recipe = match recipe {
+        Some(recipe) => recipe,
+        None => toml::from_slice::<Recipe>(&text)?,
+    };
+    if recipe.held_out == 0.0 {
+        data.train_on_everything();
+    }
+    Ok(Plan {
+        spec,
+        data,
+        recipe,
+        folder,
+    })
+}
+
+/// The recipe of a run in this folder, once it is certain that nothing there is lost; a new run's is written there.
+fn ready(args: &Args, folder: &Path, data: &Dataset, ranks: usize) -> anyhow::Result<Recipe> {
+    anyhow::ensure!(
+        args.resume || !checkpoint::is_here(folder),
+        "{} holds a run already: go on with --resume or choose another --out",
+        folder.display()
+    );
+    let recipe = recipe(args, folder, data)?;
+    recipe.check_ranks(ranks)?;
+    let tuned = finetune::default_folder(folder);
+    anyhow::ensure!(
+        args.resume || recipe.finetune.is_none() || !finetuned::is_here(&tuned),
+        "{} holds a fine-tuned network already: choose another --out",
+        tuned.display()
+    );
+    if !checkpoint::is_here(folder) {
+        whole_file::write(&folder.join(RECIPE_NAME), toml::to_string(&recipe)?.as_bytes())?;
+    }
+    Ok(recipe)
+}
+
 /// This command as it could be given again: the program by its name, words that a shell would take apart in quotes.
-fn command_line() -> String {
+fn command_line(ranks: usize) -> String {
     let words = std::env::args().skip(1).map(|word| {
         let is_plain = !word.is_empty()
             && word
@@ -234,11 +292,11 @@ fn command_line() -> String {
             format!("'{}'", word.replace('\'', "'\\''"))
         }
     });
-    ["denselet".to_owned()]
-        .into_iter()
-        .chain(words)
-        .collect::<Vec<_>>()
-        .join(" ")
+    let program = match ranks {
+        1 => "denselet".to_owned(),
+        _ => format!("mpirun -n {ranks} denselet"),
+    };
+    [program].into_iter().chain(words).collect::<Vec<_>>().join(" ")
 }
 
 /// The recipe of the run to go on with, or of the data; then what the file says, then what the flags say.

@@ -2,7 +2,7 @@
 
 use super::Conv;
 use super::dropout::Dropout;
-use super::memory::{Scratch, runs};
+use super::memory::{Scratch, Totals, runs};
 use super::norm::{Active, Moments, Owed, Rows, activate, deliver, padded, settle};
 use super::product::{Multiply, Outer, Panels, multiply, outer};
 use super::simd::{PAD, by_groups, load, store};
@@ -290,8 +290,8 @@ fn give_group<S: Simd, const V: usize>(
 }
 
 /// What the batch statistics of a bottleneck owe to its gradients, before its scale: sums of d and d (z - mean).
-pub(super) fn owed(active: &Active, moments: &Moments, sums: [&[f64]; 2], count: usize) -> Owed {
-    let [firsts, seconds] = sums;
+pub(super) fn owed(active: &Active, moments: &Moments, totals: &Totals) -> Owed {
+    let ([firsts, seconds], count) = (&totals.sums, totals.count);
     let constant = firsts.iter().map(|sum| (sum / count as f64) as f32).collect();
     let slope = (seconds.iter().zip(&active.inverse))
         .map(|(sum, inverse)| {

@@ -1,5 +1,6 @@
 //! Buffers of the training pass and what each of its jobs works in; belongs to `net`.
 
+use super::ranks::Sharing;
 use super::simd::PAD;
 use core::ops::{Deref, DerefMut};
 
@@ -132,15 +133,43 @@ pub(super) struct Scratch {
     pub(super) sums: Sums,
 }
 
-/// Adds the jobs' sums, first job first.
-pub(super) fn total(jobs: &[Scratch], which: usize) -> Vec<f64> {
-    let mut sums = vec![0.0; jobs.first().map_or(0, |job| job.sums.far[which].len())];
-    for job in jobs {
-        for (sum, value) in sums.iter_mut().zip(&job.sums.far[which]) {
-            *sum += value;
+/// Two sums per channel over the values of a batch.
+#[derive(Debug)]
+pub(super) struct Totals {
+    pub(super) sums: [Vec<f64>; 2],
+    /// Values of a channel.
+    pub(super) count: usize,
+}
+
+impl Totals {
+    /// Adds the jobs' sums over `count` values, first job first.
+    pub(super) fn new(jobs: &[Scratch], count: usize) -> Self {
+        let total = |which: usize| {
+            let mut sums = vec![0.0; jobs.first().map_or(0, |job| job.sums.far[which].len())];
+            for job in jobs {
+                for (sum, value) in sums.iter_mut().zip(&job.sums.far[which]) {
+                    *sum += value;
+                }
+            }
+            sums
+        };
+        Self {
+            sums: [total(0), total(1)],
+            count,
         }
     }
-    sums
+
+    /// Of the whole batch where its statistics are synchronised; of this rank's pictures otherwise.
+    pub(super) fn shared(mut self, sharing: &Sharing) -> Self {
+        if sharing.synchronised {
+            let mut both = self.sums.concat();
+            sharing.ranks.sum(&mut both);
+            let seconds = both.split_off(self.sums[0].len());
+            self.sums = [both, seconds];
+            self.count *= sharing.ranks.count();
+        }
+        self
+    }
 }
 
 /// Adds the jobs' weight gradients of `len` floats, first job first, into the first job's.

@@ -12,6 +12,7 @@ mod memory;
 mod norm;
 mod pass;
 pub(crate) mod product;
+pub(crate) mod ranks;
 #[cfg(test)]
 mod reference;
 pub(crate) mod simd;
@@ -22,6 +23,7 @@ pub use infer::Site;
 pub use loss::{Loss, Score, Teacher};
 pub use pass::{Pass, Step};
 pub use product::product_speed;
+pub use ranks::{Alone, Ranks};
 
 use crate::spec::{Layer as LayerSpec, Spec};
 use rand_chacha::ChaCha8Rng;

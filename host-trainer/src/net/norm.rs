@@ -6,7 +6,8 @@
 //! channel's own producer reads its gradient.
 
 use super::BatchNorm;
-use super::memory::{Scratch, total};
+use super::memory::Totals;
+use super::ranks::Sharing;
 use super::simd::{PAD, by_groups, load, store};
 use pulp::Simd;
 
@@ -27,13 +28,14 @@ impl Moments {
         }
     }
 
-    /// Takes the sums and sums of squares of `count` values for the channels from `slot` on.
-    pub(super) fn take(&mut self, slot: usize, jobs: &[Scratch], count: usize) {
-        let squares = total(jobs, 1);
-        for (c, (sum, square)) in total(jobs, 0).into_iter().zip(squares).enumerate() {
-            let mean = sum / count as f64;
+    /// Takes the sums of values and of their squares for the channels from `slot` on.
+    pub(super) fn take(&mut self, slot: usize, totals: &Totals) {
+        let [sums, squares] = &totals.sums;
+        let count = totals.count as f64;
+        for (c, (sum, square)) in sums.iter().zip(squares).enumerate() {
+            let mean = sum / count;
             self.mean[slot + c] = mean as f32;
-            self.var[slot + c] = (square / count as f64 - mean * mean).max(0.0) as f32;
+            self.var[slot + c] = (square / count - mean * mean).max(0.0) as f32;
         }
     }
 }
@@ -124,14 +126,19 @@ impl Pull {
         self.slope.fill(0.0);
     }
 
-    /// Takes a consumer's sums of d and of d (x - mean), and writes its own gradients.
-    pub(super) fn take(&mut self, active: &Active, jobs: &[Scratch], count: usize, gradient: &mut BatchNorm) {
-        let firsts = total(jobs, 0);
-        let seconds = total(jobs, 1);
+    /// Takes a consumer's sums of d and of d (x - mean) over this rank's pictures, and writes its own gradients.
+    pub(super) fn take(
+        &mut self,
+        active: &Active,
+        totals: Totals,
+        sharing: &Sharing,
+        gradient: &mut BatchNorm,
+    ) {
+        differentiate(active, &totals, gradient);
+        let Totals { sums, count } = totals.shared(sharing);
+        let [firsts, seconds] = sums;
         for c in 0..active.channels {
             let (scale, inverse) = (f64::from(active.scale[c]), f64::from(active.inverse[c]));
-            gradient.beta[c] = firsts[c] as f32;
-            gradient.gamma[c] = (seconds[c] * inverse) as f32;
             self.constant[c] += scale * firsts[c] / count as f64;
             self.slope[c] += scale * inverse * inverse * seconds[c] / count as f64;
         }
@@ -147,6 +154,15 @@ impl Pull {
             constant: single(&self.constant),
             slope: single(&self.slope),
         }
+    }
+}
+
+/// The gradients of a batch norm, from the sums of d and of d (x - mean) over this rank's pictures.
+pub(super) fn differentiate(active: &Active, totals: &Totals, gradient: &mut BatchNorm) {
+    let [firsts, seconds] = &totals.sums;
+    for c in 0..active.channels {
+        gradient.beta[c] = firsts[c] as f32;
+        gradient.gamma[c] = (seconds[c] * f64::from(active.inverse[c])) as f32;
     }
 }
 

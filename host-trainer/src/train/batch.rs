@@ -23,8 +23,32 @@ pub(super) struct Batch {
     pub(super) key: u64,
 }
 
+/// Pictures of one rank in one step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Part<'b> {
+    pub(super) images: &'b [u8],
+    pub(super) labels: &'b [u16],
+    pub(super) shares: Option<&'b [f32]>,
+}
+
+impl Batch {
+    /// What rank `rank` of `count` trains on: parts of equal size, in the order of the ranks.
+    pub(super) fn part(&self, rank: usize, count: usize) -> Part<'_> {
+        /// That part of a list that is made of equal parts.
+        fn cut<T>(all: &[T], rank: usize, count: usize) -> &[T] {
+            &all[rank * (all.len() / count)..][..all.len() / count]
+        }
+        Part {
+            images: cut(&self.images, rank, count),
+            labels: cut(&self.labels, rank, count),
+            shares: self.shares.as_deref().map(|shares| cut(shares, rank, count)),
+        }
+    }
+}
+
 /// Prepares an epoch's batches in this order and sends them, until all are sent or nobody takes them any more. Place and
-/// dropout are drawn from `bits`, the rest of the augmentation from `more`.
+/// dropout are drawn from `bits`, the rest of the augmentation from `more`. Every rank prepares whole batches, for then all
+/// draw the same numbers.
 pub(super) fn prepare(
     data: &Dataset,
     order: &[usize],

@@ -242,7 +242,7 @@ impl Checkpoint {
     }
 }
 
-fn read(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointError> {
+pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointError> {
     let field =
         |field: &str, expected: &str, found: String| CheckpointError::field(path, field, expected, found);
     let (file, header) = tensor_file::open::<Header>(path, bytes, KEY, "a checkpoint")?;

@@ -9,27 +9,34 @@ pub mod checkpoint;
 mod events;
 mod finetuning;
 mod log;
+#[cfg(feature = "mpi")]
+mod mpi;
 mod optimiser;
+mod place;
 mod recipe;
 mod run;
+mod share;
+mod step;
 mod target;
 pub(crate) mod tensor_file;
 
 pub use finetuning::Finetuning;
 pub use optimiser::{Optimiser, Parameters, Rule, norm};
+pub(crate) use place::record;
+pub use place::{Place, ranks, train_among, train_in};
 pub use recipe::{Method, Recipe, Schedule};
+pub use share::{agree, from_first};
 pub use target::{Balance, ClassWeights, Distil};
 
 use crate::data::{Dataset, Split};
 use crate::evaluate::Confusion;
 use crate::net::{Network, Role, Tensor};
 use crate::spec::{Input, Spec};
-use crate::whole_file;
-use checkpoint::{Checkpoint, CheckpointError};
+use checkpoint::CheckpointError;
+use place::alone;
 use run::Run;
 pub(crate) use run::{AUGMENT_STREAM, generator, shuffle};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
 
 /// Why training stopped without a network.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +107,25 @@ pub enum TrainError {
     /// A checkpoint cannot be written or read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// The processes of a run cannot be told apart.
+    #[error("ranks: {0}")]
+    Ranks(String),
+    /// A rank does not train the same network on the same pictures.
+    #[error(
+        "rank {rank} has another {what} than rank 0: every rank needs the same program and the same files"
+    )]
+    Apart {
+        /// Which one.
+        rank: usize,
+        /// What differs.
+        what: &'static str,
+    },
+    /// Another rank failed, and says why.
+    #[error("rank {rank} failed")]
+    Elsewhere {
+        /// Which one.
+        rank: usize,
+    },
     /// The log cannot be written.
     #[error("log: {0}")]
     Log(std::io::Error),
@@ -173,61 +199,11 @@ pub fn train(
     recipe: &Recipe,
     progress: &mut dyn Progress,
 ) -> Result<Network, TrainError> {
-    let mut run = Run::new(spec, data, recipe)?;
+    let mut run = Run::new(spec, data, recipe, &alone())?;
     while let Some(done) = run.epoch(data, progress)? {
         progress.epoch(&done);
     }
     Ok(run.state.network)
-}
-
-/// Where a run keeps what it makes.
-#[derive(Clone, Copy, Debug)]
-pub struct Place<'p> {
-    /// Its folder.
-    pub folder: &'p Path,
-    /// Whether to go on from a checkpoint that is there already, instead of from the beginning.
-    pub resume: bool,
-    /// The command line, where one started the run.
-    pub command: Option<&'p str>,
-}
-
-/// As [`train`], with a checkpoint in the place's folder after each epoch. A run that goes on from one ends with exactly
-/// the weights it would have had.
-///
-/// # Errors
-///
-/// As [`train`]; when a checkpoint cannot be written or read; when the one that is there began differently.
-pub fn train_in(
-    Place {
-        folder,
-        resume,
-        command,
-    }: Place<'_>,
-    spec: &Spec,
-    data: &Dataset,
-    recipe: &Recipe,
-    progress: &mut dyn Progress,
-) -> Result<Checkpoint, TrainError> {
-    whole_file::clear(folder).map_err(TrainError::Folder)?;
-    let mut run = if resume && checkpoint::is_here(folder) {
-        Run::resume(checkpoint::load(folder)?, spec, data, recipe)?
-    } else {
-        checkpoint::remove_best(folder)?;
-        let mut run = Run::new(spec, data, recipe)?;
-        run.state.meta.command = command.map(str::to_owned);
-        run
-    };
-    record(folder, &run.state.meta.history)?;
-    while let Some(done) = run.epoch(data, progress)? {
-        // The best first: whoever is stopped in between does this epoch again, and writes the same.
-        if best(&run.state.meta.history) == Some(done.number) {
-            run.state.save_best(folder)?;
-        }
-        run.state.save(folder)?;
-        record(folder, &run.state.meta.history)?;
-        progress.epoch(&done);
-    }
-    Ok(run.state)
 }
 
 /// Checks that a data set has pictures and classes as the network `name` takes them.
@@ -249,12 +225,6 @@ pub(crate) fn fits(name: &str, spec: &Spec, data: &Dataset) -> Result<(), TrainE
         });
     }
     Ok(())
-}
-
-/// Writes what the epochs brought: a table and TensorBoard's events.
-pub(crate) fn record(folder: &Path, history: &[Epoch]) -> Result<(), TrainError> {
-    log::write(folder, history)?;
-    events::follow(folder, history)
 }
 
 /// Number of the first epoch with the highest held-out accuracy; none where nothing is held out.
@@ -297,7 +267,9 @@ pub fn parameters<'a>(network: &'a mut Network, gradient: &'a mut Network) -> Ve
 
 #[cfg(test)]
 mod tests {
+    use super::checkpoint::Checkpoint;
     use super::*;
+    use std::path::Path;
 
     fn small() -> (Spec, Dataset, Recipe) {
         let spec = Spec::parse(
@@ -375,7 +347,7 @@ mod tests {
         assert_eq!(whole.network.spec.dropout, 0.1);
         assert_eq!(checkpoint::load(folder.path()).unwrap(), unmeasured(&whole));
 
-        let mut run = Run::new(&spec, &data, &recipe).unwrap();
+        let mut run = Run::new(&spec, &data, &recipe, &alone()).unwrap();
         run.epoch(&data, &mut Silent).unwrap();
         let folder = tempfile::tempdir().unwrap();
         run.state.save(folder.path()).unwrap();
@@ -419,7 +391,10 @@ mod tests {
         assert!(found > 0.3, "{found}");
         let mut other = data.clone();
         other.classes.pop();
-        let error = Run::new(&spec, &other, &pupil(0.5)).err().unwrap().to_string();
+        let error = Run::new(&spec, &other, &pupil(0.5), &alone())
+            .err()
+            .unwrap()
+            .to_string();
         assert!(error.contains("classes"), "{error}");
         let nobody = Recipe {
             distil: Distil {

@@ -94,6 +94,11 @@ impl Optimiser {
         names.zip(self.memory.iter().map(Vec::as_slice))
     }
 
+    /// All that it remembers, to be changed.
+    pub(super) fn memory_mut(&mut self) -> impl Iterator<Item = &mut [f32]> {
+        self.memory.iter_mut().flatten().map(Vec::as_mut_slice)
+    }
+
     /// One step along `share` times the gradients, at a learning rate of `rate`.
     ///
     /// # Panics

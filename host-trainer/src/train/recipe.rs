@@ -35,8 +35,10 @@ pub enum Schedule {
 pub struct Recipe {
     /// Times every picture is seen.
     pub epochs: usize,
-    /// Pictures per step.
+    /// Pictures per step, of all ranks together.
     pub batch: usize,
+    /// Whether batch norm takes its statistics over all ranks of a run; otherwise each takes its own.
+    pub sync_batch_norm: bool,
     /// How the weights follow their gradients.
     pub optimiser: Method,
     /// Learning rate at its highest.
@@ -81,6 +83,7 @@ impl Default for Recipe {
         Self {
             epochs: 30,
             batch: 64,
+            sync_batch_norm: false,
             optimiser: Method::Sgd,
             rate: 0.1,
             schedule: Schedule::Cosine,
@@ -297,6 +300,22 @@ impl Recipe {
             Some((field, expected, found)) => ensure(false, field, expected, &found),
             None => Ok(()),
         }
+    }
+
+    /// Whether so many ranks can share a batch.
+    ///
+    /// # Errors
+    ///
+    /// Where their shares would not be equal.
+    pub fn check_ranks(&self, count: usize) -> Result<(), TrainError> {
+        if self.batch.is_multiple_of(count) {
+            return Ok(());
+        }
+        Err(TrainError::Recipe {
+            field: "batch",
+            expected: "a multiple of the number of ranks",
+            found: format!("{} on {count} ranks", self.batch),
+        })
     }
 }
 

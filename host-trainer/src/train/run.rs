@@ -1,17 +1,16 @@
 //! One run, epoch after epoch: which pictures are trained on, in which order, and the steps; belongs to `train`.
 
-use super::batch::{self, Batch};
+use super::batch;
 use super::checkpoint::{Checkpoint, Meta};
-use super::{
-    Epoch, Optimiser, Position, Progress, Recipe, TrainError, accuracy, average, fits, norm, parameters,
-    target, trained_lengths,
-};
+use super::step::Steps;
+use super::{Epoch, Optimiser, Position, Progress, Recipe, TrainError, fits, share, target, trained_lengths};
 use crate::data::{Dataset, Ground, Split};
-use crate::net::{Loss, Network, Pass, Score, Step};
+use crate::net::{Network, Pass, Ranks, Score};
 use crate::spec::Spec;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Instant;
 
@@ -21,10 +20,16 @@ pub(super) struct Run {
     pass: Pass,
     gradient: Network,
     teacher: Option<Network>,
+    ranks: Arc<dyn Ranks>,
 }
 
 impl Run {
-    pub(super) fn new(spec: &Spec, data: &Dataset, recipe: &Recipe) -> Result<Self, TrainError> {
+    pub(super) fn new(
+        spec: &Spec,
+        data: &Dataset,
+        recipe: &Recipe,
+        ranks: &Arc<dyn Ranks>,
+    ) -> Result<Self, TrainError> {
         let network = Network::new(&with_dropout(spec, recipe), data.normalisation(), recipe.seed);
         let meta = Meta {
             epoch: 0,
@@ -43,6 +48,7 @@ impl Run {
                 meta,
             },
             data,
+            ranks,
         )
     }
 
@@ -51,6 +57,7 @@ impl Run {
         spec: &Spec,
         data: &Dataset,
         recipe: &Recipe,
+        ranks: &Arc<dyn Ranks>,
     ) -> Result<Self, TrainError> {
         let differs = |what, expected: String, found: String| {
             if expected == found {
@@ -74,18 +81,21 @@ impl Run {
             format!("{:?}", state.meta.recipe),
             format!("{recipe:?}"),
         )?;
-        Self::from(state, data)
+        Self::from(state, data, ranks)
     }
 
-    fn from(state: Checkpoint, data: &Dataset) -> Result<Self, TrainError> {
+    fn from(state: Checkpoint, data: &Dataset, ranks: &Arc<dyn Ranks>) -> Result<Self, TrainError> {
         let spec = &state.network.spec;
         fits(&spec.name, spec, data)?;
         let recipe = &state.meta.recipe;
         recipe.check(data.train.len())?;
         target::check(recipe, data)?;
+        recipe.check_ranks(ranks.count())?;
         Ok(Self {
             teacher: recipe.distil.teacher(data)?,
-            pass: Pass::training(spec, recipe.batch),
+            pass: Pass::training(spec, recipe.batch / ranks.count())
+                .among(ranks.clone(), recipe.sync_batch_norm),
+            ranks: ranks.clone(),
             gradient: state.network.clone(),
             state,
         })
@@ -117,65 +127,36 @@ impl Run {
         let mut bits = generator(recipe.seed, meta.epoch as u64);
         shuffle(&mut order, &mut bits);
 
-        let size = data.image_len();
-        let steps = order.len() / recipe.batch;
-        let class_weights = recipe
-            .class_weights
-            .as_ref()
-            .map(|weights| weights.of(data, &order));
+        let ranks = &*self.ranks;
+        let count = order.len() / recipe.batch;
+        let mut steps = Steps {
+            recipe,
+            ranks,
+            network,
+            averaged: averaged.as_deref_mut(),
+            optimiser,
+            pass: &mut self.pass,
+            gradient: &mut self.gradient,
+            teacher: self.teacher.as_ref(),
+            class_weights: recipe
+                .class_weights
+                .as_ref()
+                .map(|weights| weights.of(data, &order)),
+            epoch: meta.epoch,
+            count,
+        };
         let mut sum = Score::default();
         let mut last_rate = 0.0;
         let start = Instant::now();
         let more = generator(recipe.seed, AUGMENT_STREAM + meta.epoch as u64);
-        let ground = &Ground::new(data, &network.input);
+        let ground = &Ground::new(data, &steps.network.input);
         let (sender, batches) = sync_channel(batch::AHEAD);
         std::thread::scope(|scope| -> Result<(), TrainError> {
             let order = &order;
             scope.spawn(move || batch::prepare(data, order, recipe, ground, bits, more, &sender));
-            for (
-                step,
-                Batch {
-                    images,
-                    labels,
-                    shares,
-                    key,
-                },
-            ) in batches.into_iter().enumerate()
-            {
-                let said = self
-                    .teacher
-                    .as_ref()
-                    .map(|teacher| teacher.logits(&images, labels.len()));
-                let at = Step {
-                    key,
-                    loss: Loss {
-                        smoothing: recipe.smoothing,
-                        shares: shares.as_deref(),
-                        class_weights: class_weights.as_deref(),
-                        teacher: said.as_deref().map(|said| recipe.distil.lesson(said)),
-                    },
-                };
-                let score = self.pass.step(network, &images, &labels, at, &mut self.gradient);
-                if !score.loss.is_finite() {
-                    return Err(TrainError::Diverged {
-                        epoch: meta.epoch + 1,
-                        step: step + 1,
-                        loss: score.loss,
-                        rate: recipe.rate,
-                    });
-                }
-                let rate = recipe.rate_at(meta.epoch * steps + step, recipe.epochs * steps, steps);
+            for (step, batch) in batches.into_iter().enumerate() {
+                let (score, rate) = steps.take(step, &batch)?;
                 last_rate = rate;
-                let slices = parameters(network, &mut self.gradient);
-                let share = match recipe.clip {
-                    0.0 => 1.0,
-                    clip => (f64::from(clip) / norm(slices.iter().map(|slice| slice.gradient)).max(1e-12))
-                        .min(1.0) as f32,
-                };
-                optimiser.step(slices, rate, share);
-                if let (Some(averaged), Some(decay)) = (&mut averaged, recipe.average) {
-                    average::follow(averaged, network, decay, meta.epoch * steps + step);
-                }
                 sum.loss += score.loss;
                 sum.correct += score.correct;
                 let seen = ((step + 1) * recipe.batch) as f64;
@@ -183,7 +164,7 @@ impl Run {
                     epoch: meta.epoch + 1,
                     epochs: recipe.epochs,
                     step: step + 1,
-                    steps,
+                    steps: count,
                     batch: recipe.batch,
                     loss: sum.loss / (step + 1) as f64,
                     accuracy: sum.correct as f64 / seen,
@@ -192,18 +173,25 @@ impl Run {
             }
             Ok(())
         })?;
-        let network = averaged.unwrap_or(network);
-        let images_per_second = (steps * recipe.batch) as f64 / start.elapsed().as_secs_f64().max(1e-9);
-        let kept = if recipe.held_out > 0.0 && !data.validation.is_empty() {
-            Some(accuracy(network, &data.validation))
-        } else {
-            (!aside.is_empty()).then(|| accuracy(network, &pick(&data.train, &aside, size)))
+        let images_per_second = (count * recipe.batch) as f64 / start.elapsed().as_secs_f64().max(1e-9);
+        let mut networks: Vec<&mut Network> = [Some(network), averaged].into_iter().flatten().collect();
+        share::level(ranks, recipe.sync_batch_norm, &mut networks, optimiser);
+        // The average, where there is one, is what is measured.
+        let kept = match networks.last() {
+            Some(network) if recipe.held_out > 0.0 && !data.validation.is_empty() => {
+                Some(share::accuracy(ranks, network, &data.validation))
+            }
+            Some(network) if !aside.is_empty() => {
+                let aside = pick(&data.train, &aside, data.image_len());
+                Some(share::accuracy(ranks, network, &aside))
+            }
+            _ => None,
         };
         meta.epoch += 1;
         let done = Epoch {
             number: meta.epoch,
-            loss: sum.loss / steps as f64,
-            accuracy: sum.correct as f64 / (steps * recipe.batch) as f64,
+            loss: sum.loss / count as f64,
+            accuracy: sum.correct as f64 / (count * recipe.batch) as f64,
             held_out_accuracy: kept,
             rate: last_rate,
             images_per_second,

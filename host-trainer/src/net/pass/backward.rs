@@ -2,8 +2,8 @@
 
 use super::Pass;
 use crate::net::dropout::Dropout;
-use crate::net::memory::{Scratch, share, total, total_bias, total_weight};
-use crate::net::norm::{Active, Owed, Pull};
+use crate::net::memory::{Scratch, Totals, share, total_bias, total_weight};
+use crate::net::norm::{Active, Owed, differentiate};
 use crate::net::simd::{PAD, dispatch, lanes, widest};
 use crate::net::{
     BatchNorm, Block, Conv, Layer, Network, Transition, conv1x1, conv3x3, head, stem, transition,
@@ -97,7 +97,8 @@ impl Pass {
                 );
             });
         if let (Some(norm), Some(to)) = (&norm, &mut gradient.final_norm) {
-            last.pull.take(norm, jobs, n * map.pixels(), to);
+            let totals = Totals::new(jobs, n * map.pixels());
+            last.pull.take(norm, totals, &self.sharing, to);
         }
     }
 
@@ -121,6 +122,7 @@ impl Pass {
         let owed = features.pull.owed(&features.moments, slot, conv.outputs);
         let (share, grain) = (share(n), self.grain);
         let jobs = &mut self.jobs[..n.div_ceil(share)];
+        let start = self.sharing.first(n);
         let inner_size = pixels * conv.inputs.next_multiple_of(PAD);
         let sinks: Vec<conv3x3::Sink<'_>> = match inner {
             Some(inner) => inner.values[..n * inner_size]
@@ -154,23 +156,19 @@ impl Pass {
                         dropout,
                         has_bias: conv.bias.is_some(),
                         weights: &weights,
-                        first: job * share * pixels,
+                        first: (start + job * share) * pixels,
                         scratch,
                     },
                 );
             });
-        let count = n * pixels;
+        let totals = Totals::new(jobs, n * pixels);
         let owed = match (inner, &mut to.norm2) {
             (Some(inner), Some(norm2)) => {
-                let (firsts, seconds) = (total(jobs, 0), total(jobs, 1));
-                for (c, (first, second)) in firsts.iter().zip(&seconds).enumerate() {
-                    norm2.beta[c] = *first as f32;
-                    norm2.gamma[c] = (second * f64::from(norm.inverse[c])) as f32;
-                }
-                conv1x1::owed(&norm, &inner.moments, [&firsts, &seconds], count)
+                differentiate(&norm, &totals, norm2);
+                conv1x1::owed(&norm, &inner.moments, &totals.shared(&self.sharing))
             }
             _ => {
-                features.pull.take(&norm, jobs, count, &mut to.norm1);
+                features.pull.take(&norm, totals, &self.sharing, &mut to.norm1);
                 owed
             }
         };
@@ -203,6 +201,7 @@ impl Pass {
         let weights = conv1x1::backward_panels(conv, lanes);
         let (share, grain) = (share(n), self.grain);
         let jobs = &mut self.jobs[..n.div_ceil(share)];
+        let start = self.sharing.first(n);
         let (size, inner_size) = (pixels * stride, pixels * inner.stride());
         features.values[..n * size]
             .par_chunks(share * size)
@@ -228,12 +227,13 @@ impl Pass {
                         dropout,
                         has_bias: conv.bias.is_some(),
                         weights: &weights,
-                        first: job * share * pixels,
+                        first: (start + job * share) * pixels,
                         scratch,
                     },
                 );
             });
-        features.pull.take(&norm, jobs, n * pixels, &mut to.norm1);
+        let totals = Totals::new(jobs, n * pixels);
+        features.pull.take(&norm, totals, &self.sharing, &mut to.norm1);
         take_1x1(jobs, conv_to, lanes);
     }
 
@@ -258,6 +258,7 @@ impl Pass {
         let weights = conv1x1::backward_panels(conv, lanes);
         let (share, grain) = (share(n), self.grain);
         let jobs = &mut self.jobs[..n.div_ceil(share)];
+        let start = self.sharing.first(n);
         from.values[..n * size]
             .par_chunks(share * size)
             .zip(from.gradients[..n * size].par_chunks_mut(share * size))
@@ -282,12 +283,13 @@ impl Pass {
                         dropout,
                         has_bias: conv.bias.is_some(),
                         weights: &weights,
-                        first: job * share * next_map.pixels(),
+                        first: (start + job * share) * next_map.pixels(),
                         scratch,
                     },
                 );
             });
-        from.pull.take(&norm, jobs, n * map.pixels(), &mut to.norm);
+        let totals = Totals::new(jobs, n * map.pixels());
+        from.pull.take(&norm, totals, &self.sharing, &mut to.norm);
         take_1x1(jobs, &mut to.conv, lanes);
     }
 
@@ -317,10 +319,9 @@ impl Pass {
                 .for_each(|((((from, d), x), g), scratch)| {
                     stem::unpool(&norm, from, self.stem_map, d, (x, g), map, &owed, scratch);
                 });
-            let count = n * self.stem_map.pixels();
-            let (firsts, seconds) = (total(jobs, 0), total(jobs, 1));
-            Pull::new(filters).take(&norm, jobs, count, to);
-            owed = conv1x1::owed(&norm, &inner.moments, [&firsts, &seconds], count);
+            let totals = Totals::new(jobs, n * self.stem_map.pixels());
+            differentiate(&norm, &totals, to);
+            owed = conv1x1::owed(&norm, &inner.moments, &totals.shared(&self.sharing));
             scale = Some(norm.scale);
             (map, x, g) = (self.stem_map, &inner.values, &self.delta);
         }

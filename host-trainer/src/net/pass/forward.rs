@@ -2,10 +2,11 @@
 
 use super::{Pass, Statistics, active};
 use crate::net::dropout::Dropout;
-use crate::net::memory::share;
-use crate::net::norm::Active;
+use crate::net::memory::{Scratch, Totals, share};
+use crate::net::norm::{Active, Moments};
 use crate::net::simd::{dispatch, lanes, widest};
 use crate::net::{Conv, Network, conv1x1, conv3x3, head, stem, transition};
+use crate::spec::Map;
 use rayon::prelude::*;
 
 impl Pass {
@@ -44,12 +45,12 @@ impl Pass {
                     norm = inner.map_or(norm, |inner| active(norm2, &inner.moments, statistics));
                     source = Some(l);
                 }
-                self.append((b, source), &layer.conv2, &norm, n, slot, dropout());
+                self.append((b, source), &layer.conv2, &norm, (n, statistics), slot, dropout());
                 slot += layer.conv2.outputs;
             }
             if let Some(transition) = &block.transition {
                 let norm = active(&transition.norm, &self.features[b].moments, statistics);
-                self.shrink(b, &transition.conv, &norm, n, dropout());
+                self.shrink(b, &transition.conv, &norm, (n, statistics), dropout());
             }
         }
         let Some(last) = self.features.last() else { return };
@@ -125,12 +126,16 @@ impl Pass {
                     },
                 );
             });
-        let count = n * map.pixels();
+        let take = |moments: &mut Moments, jobs: &[Scratch], map: Map| {
+            if statistics == Statistics::Batch {
+                moments.take(0, &Totals::new(jobs, n * map.pixels()).shared(&self.sharing));
+            }
+        };
         let (Some(inner), Some(norm)) = (&mut self.stem, &network.stem.norm) else {
-            first.moments.take(0, jobs, count);
+            take(&mut first.moments, jobs, map);
             return;
         };
-        inner.moments.take(0, jobs, count);
+        take(&mut inner.moments, jobs, map);
         let norm = active(norm, &inner.moments, statistics);
         let to_size = first.map.pixels() * first.map.channels;
         inner.values[..n * size]
@@ -140,7 +145,7 @@ impl Pass {
             .with_min_len(grain)
             .with_max_len(grain)
             .for_each(|((from, to), scratch)| stem::pool(&norm, from, map, to, first.map, scratch));
-        first.moments.take(0, jobs, n * first.map.pixels());
+        take(&mut first.moments, jobs, first.map);
     }
 
     /// A layer's 1x1 convolution.
@@ -163,6 +168,7 @@ impl Pass {
         let weights = conv1x1::forward_panels(conv, lanes);
         let (share, grain) = (share(n), self.grain);
         let jobs = &mut self.jobs[..n.div_ceil(share)];
+        let start = self.sharing.first(n);
         let z = if inner.values.is_empty() {
             &mut self.delta
         } else {
@@ -180,7 +186,7 @@ impl Pass {
                     bias: conv.bias.as_deref(),
                     dropout,
                 };
-                let (weights, first) = (&weights, job * share * pixels);
+                let (weights, first) = (&weights, (start + job * share) * pixels);
                 dispatch(
                     lanes,
                     conv1x1::Forward {
@@ -197,7 +203,9 @@ impl Pass {
                 );
             });
         if statistics == Statistics::Batch {
-            inner.moments.take(0, jobs, n * pixels);
+            inner
+                .moments
+                .take(0, &Totals::new(jobs, n * pixels).shared(&self.sharing));
         }
     }
 
@@ -207,7 +215,7 @@ impl Pass {
         (b, source): (usize, Option<usize>),
         conv: &Conv,
         norm: &Active,
-        n: usize,
+        (n, statistics): (usize, Statistics),
         slot: usize,
         dropout: Option<Dropout>,
     ) {
@@ -218,6 +226,7 @@ impl Pass {
         let weights = conv3x3::forward_panels(conv, lanes);
         let (share, grain) = (share(n), self.grain);
         let jobs = &mut self.jobs[..n.div_ceil(share)];
+        let start = self.sharing.first(n);
         let z = source.and_then(|l| self.inner[b][l].as_ref()).map(|inner| {
             let values = if inner.values.is_empty() {
                 &self.delta
@@ -248,16 +257,26 @@ impl Pass {
                             bias: conv.bias.as_deref(),
                             dropout,
                         },
-                        first: job * share * pixels,
+                        first: (start + job * share) * pixels,
                         scratch,
                     },
                 );
             });
-        features.moments.take(slot, jobs, n * pixels);
+        if statistics == Statistics::Batch {
+            let totals = Totals::new(jobs, n * pixels).shared(&self.sharing);
+            features.moments.take(slot, &totals);
+        }
     }
 
     /// A transition, from block `b` to the next buffer.
-    fn shrink(&mut self, b: usize, conv: &Conv, norm: &Active, n: usize, dropout: Option<Dropout>) {
+    fn shrink(
+        &mut self,
+        b: usize,
+        conv: &Conv,
+        norm: &Active,
+        (n, statistics): (usize, Statistics),
+        dropout: Option<Dropout>,
+    ) {
         let (before, after) = self.features.split_at_mut(b + 1);
         let (from, next) = (&before[b], &mut after[0]);
         let (map, next_map) = (from.map, next.map);
@@ -266,6 +285,7 @@ impl Pass {
         let weights = conv1x1::forward_panels(conv, lanes);
         let (share, grain) = (share(n), self.grain);
         let jobs = &mut self.jobs[..n.div_ceil(share)];
+        let start = self.sharing.first(n);
         from.values[..n * size]
             .par_chunks(share * size)
             .zip(next.values[..n * next_size].par_chunks_mut(share * next_size))
@@ -288,11 +308,14 @@ impl Pass {
                         next: to,
                         next_map,
                         outputs: conv.outputs,
-                        first: job * share * next_map.pixels(),
+                        first: (start + job * share) * next_map.pixels(),
                         scratch,
                     },
                 );
             });
-        next.moments.take(0, jobs, n * next_map.pixels());
+        if statistics == Statistics::Batch {
+            let totals = Totals::new(jobs, n * next_map.pixels()).shared(&self.sharing);
+            next.moments.take(0, &totals);
+        }
     }
 }

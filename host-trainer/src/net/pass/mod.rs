@@ -9,9 +9,11 @@ mod forward;
 use super::loss::{Loss, Score};
 use super::memory::{Buffer, JOBS, Scratch};
 use super::norm::{Active, Moments, Pull, follow};
+use super::ranks::{Ranks, Sharing};
 use super::simd::{PAD, lanes};
 use super::{BatchNorm, Network};
 use crate::spec::{Map, Spec};
+use std::sync::Arc;
 
 /// A block buffer and everything its channels share.
 #[derive(Debug)]
@@ -58,6 +60,7 @@ pub struct Pass {
     jobs: Vec<Scratch>,
     /// Jobs one thread takes at once: all where a phase is over before a second thread is awake.
     grain: usize,
+    sharing: Sharing,
 }
 
 /// Multiply-accumulates of a phase that are worth a second thread.
@@ -83,6 +86,16 @@ impl Pass {
     /// Buffers to train networks of `spec` with up to `capacity` pictures at once.
     pub fn training(spec: &Spec, capacity: usize) -> Self {
         Self::new(spec, capacity, true)
+    }
+
+    /// This pass as one rank's: its batches are shares of equal size, in the order of the ranks. Where `synchronised`, batch
+    /// statistics are those of the whole batch, otherwise those of the share.
+    pub fn among(mut self, ranks: Arc<dyn Ranks>, synchronised: bool) -> Self {
+        self.sharing = Sharing {
+            synchronised: synchronised && ranks.count() > 1,
+            ranks,
+        };
+        self
     }
 
     /// Buffers for inference with up to `capacity` pictures at once.
@@ -169,6 +182,7 @@ impl Pass {
             } else {
                 1
             },
+            sharing: Sharing::default(),
             spec: spec.clone(),
         }
     }
@@ -190,7 +204,8 @@ impl Pass {
     }
 
     /// Forward, loss and backward with the batch's statistics: fills `gradient`, a network of the same shape, and
-    /// moves the running statistics.
+    /// moves the running statistics. Among several ranks, gradients are those of this rank's pictures in the whole batch's
+    /// mean loss, so that their sum over the ranks is the whole gradient; the score is this rank's own.
     ///
     /// # Panics
     ///
@@ -214,6 +229,7 @@ impl Pass {
             self.forward(network, images, n, Statistics::Batch, step.key);
             let logits = &mut self.logits[..n * self.spec.classes];
             let score = step.loss.take(logits, labels);
+            self.sharing.shrink(logits);
             self.backward(network, images, n, step.key, gradient);
             self.follow(network, n);
             score
@@ -232,6 +248,11 @@ impl Pass {
 
     /// Moves every batch norm's running statistics to the batch's.
     fn follow(&self, network: &mut Network, n: usize) {
+        let n = if self.sharing.synchronised {
+            n * self.sharing.ranks.count()
+        } else {
+            n
+        };
         if let (Some(norm), Some(inner)) = (&mut network.stem.norm, &self.stem) {
             follow(norm, &inner.moments, n * self.stem_map.pixels());
         }

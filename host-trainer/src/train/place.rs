@@ -1,0 +1,135 @@
+//! A run in its folder, on one rank or several; belongs to `train`, over `run`.
+
+use super::checkpoint::{self, Checkpoint};
+use super::run::Run;
+use super::share::{self, agree, from_first};
+use super::{Epoch, Progress, Recipe, Silent, TrainError, best, events, log, tensor_file};
+use crate::data::Dataset;
+use crate::net::{Alone, Ranks};
+use crate::spec::Spec;
+use crate::whole_file;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Where a run keeps what it makes.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'p> {
+    /// Its folder.
+    pub folder: &'p Path,
+    /// Whether to go on from a checkpoint that is there already, instead of from the beginning.
+    pub resume: bool,
+    /// The command line, where one started the run.
+    pub command: Option<&'p str>,
+}
+
+/// As [`train`], with a checkpoint in the place's folder after each epoch. A run that goes on from one ends with exactly
+/// the weights it would have had.
+///
+/// # Errors
+///
+/// As [`train`]; when a checkpoint cannot be written or read; when the one that is there began differently.
+pub fn train_in(
+    place: Place<'_>,
+    spec: &Spec,
+    data: &Dataset,
+    recipe: &Recipe,
+    progress: &mut dyn Progress,
+) -> Result<Checkpoint, TrainError> {
+    train_among(&alone(), place, spec, data, recipe, progress)
+}
+
+/// As [`train_in`], with every rank's share of each batch. Rank 0 alone looks at the place's folder and has its progress
+/// watched.
+///
+/// # Errors
+///
+/// As [`train_in`]; when the batch cannot be shared, and when ranks have different networks or pictures. Where one rank fails all
+/// do, see [`agree`].
+pub fn train_among(
+    ranks: &Arc<dyn Ranks>,
+    place: Place<'_>,
+    spec: &Spec,
+    data: &Dataset,
+    recipe: &Recipe,
+    progress: &mut dyn Progress,
+) -> Result<Checkpoint, TrainError> {
+    let silent = &mut Silent;
+    let is_first = ranks.rank() == 0;
+    let progress = if is_first { progress } else { silent };
+    let on_first =
+        |write: &dyn Fn() -> Result<(), TrainError>| agree(&**ranks, if is_first { write() } else { Ok(()) });
+    agree(&**ranks, share::check_same(&**ranks, spec, data))?;
+    let kept = agree(&**ranks, if is_first { open(place) } else { Ok(None) })?;
+    let run = match from_first(&**ranks, kept) {
+        Some(bytes) => checkpoint::read(&place.folder.join(checkpoint::FILE_NAME), &bytes)
+            .map_err(TrainError::from)
+            .and_then(|state| Run::resume(state, spec, data, recipe, ranks)),
+        None => Run::new(spec, data, recipe, ranks).map(|mut run| {
+            run.state.meta.command = place.command.map(str::to_owned);
+            run
+        }),
+    };
+    let mut run = agree(&**ranks, run)?;
+    on_first(&|| record(place.folder, &run.state.meta.history))?;
+    while let Some(done) = agree(&**ranks, run.epoch(data, progress))? {
+        on_first(&|| save(place.folder, &run.state))?;
+        progress.epoch(&done);
+    }
+    Ok(run.state)
+}
+
+/// Makes a run's folder ready: the checkpoint to go on from, if that is what is asked for.
+fn open(place: Place<'_>) -> Result<Option<Vec<u8>>, TrainError> {
+    whole_file::clear(place.folder).map_err(TrainError::Folder)?;
+    if !(place.resume && checkpoint::is_here(place.folder)) {
+        checkpoint::remove_best(place.folder)?;
+        return Ok(None);
+    }
+    Ok(Some(tensor_file::load(place.folder, checkpoint::FILE_NAME)?.1))
+}
+
+/// Writes what an epoch brought into a run's folder.
+fn save(folder: &Path, state: &Checkpoint) -> Result<(), TrainError> {
+    let history = &state.meta.history;
+    // The best first: whoever is stopped in between does this epoch again, and writes the same.
+    if best(history) == history.last().map(|epoch| epoch.number) {
+        state.save_best(folder)?;
+    }
+    state.save(folder)?;
+    record(folder, history)
+}
+
+/// Writes what the epochs brought: a table and TensorBoard's events.
+pub(crate) fn record(folder: &Path, history: &[Epoch]) -> Result<(), TrainError> {
+    log::write(folder, history)?;
+    events::follow(folder, history)
+}
+
+/// The processes that `mpirun` started, this one among them; this one alone where nobody did. What it gives ends MPI when it is
+/// dropped, and is given once.
+///
+/// # Errors
+///
+/// Where MPI cannot be started; where `mpirun` started several processes of a program that was built without the feature `mpi`.
+pub fn ranks() -> Result<Arc<dyn Ranks>, TrainError> {
+    #[cfg(feature = "mpi")]
+    return Ok(Arc::new(super::mpi::Mpi::start()?));
+    #[cfg(not(feature = "mpi"))]
+    {
+        // Open MPI's and MPICH's own word for how many they started.
+        for name in ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"] {
+            let count = std::env::var(name).unwrap_or_default();
+            if count.parse().is_ok_and(|count: usize| count > 1) {
+                return Err(TrainError::Ranks(format!(
+                    "{count} processes of a program without MPI: build it with `--features mpi`"
+                )));
+            }
+        }
+        Ok(alone())
+    }
+}
+
+/// One process.
+pub(super) fn alone() -> Arc<dyn Ranks> {
+    Arc::new(Alone)
+}

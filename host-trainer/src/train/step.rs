@@ -1,0 +1,70 @@
+//! One step of a run: a batch through the network and back, every rank's gradients, the optimiser; belongs to `train`,
+//! under `run`.
+
+use super::batch::Batch;
+use super::{Optimiser, Recipe, TrainError, average, norm, parameters, share};
+use crate::net::{Loss, Network, Pass, Ranks, Score, Step};
+
+/// What the steps of an epoch change, and what they go by.
+pub(super) struct Steps<'r> {
+    pub(super) recipe: &'r Recipe,
+    pub(super) ranks: &'r dyn Ranks,
+    pub(super) network: &'r mut Network,
+    pub(super) averaged: Option<&'r mut Network>,
+    pub(super) optimiser: &'r mut Optimiser,
+    pub(super) pass: &'r mut Pass,
+    pub(super) gradient: &'r mut Network,
+    pub(super) teacher: Option<&'r Network>,
+    pub(super) class_weights: Option<Vec<f32>>,
+    /// Epochs done.
+    pub(super) epoch: usize,
+    /// Steps of an epoch.
+    pub(super) count: usize,
+}
+
+impl Steps<'_> {
+    /// Takes step `at` of the epoch, from 0. The whole batch's score, and the learning rate.
+    pub(super) fn take(&mut self, at: usize, batch: &Batch) -> Result<(Score, f32), TrainError> {
+        let recipe = self.recipe;
+        let own = batch.part(self.ranks.rank(), self.ranks.count());
+        let said = self
+            .teacher
+            .map(|teacher| teacher.logits(own.images, own.labels.len()));
+        let step = Step {
+            key: batch.key,
+            loss: Loss {
+                smoothing: recipe.smoothing,
+                shares: own.shares,
+                class_weights: self.class_weights.as_deref(),
+                teacher: said.as_deref().map(|said| recipe.distil.lesson(said)),
+            },
+        };
+        let score = self
+            .pass
+            .step(self.network, own.images, own.labels, step, self.gradient);
+        let score = share::whole_score(self.ranks, score);
+        if !score.loss.is_finite() {
+            return Err(TrainError::Diverged {
+                epoch: self.epoch + 1,
+                step: at + 1,
+                loss: score.loss,
+                rate: recipe.rate,
+            });
+        }
+        share::add_gradients(self.ranks, self.gradient);
+        let done = self.epoch * self.count + at;
+        let rate = recipe.rate_at(done, recipe.epochs * self.count, self.count);
+        let slices = parameters(self.network, self.gradient);
+        let share = match recipe.clip {
+            0.0 => 1.0,
+            clip => {
+                (f64::from(clip) / norm(slices.iter().map(|slice| slice.gradient)).max(1e-12)).min(1.0) as f32
+            }
+        };
+        self.optimiser.step(slices, rate, share);
+        if let (Some(averaged), Some(decay)) = (&mut self.averaged, recipe.average) {
+            average::follow(averaged, self.network, decay, done);
+        }
+        Ok((score, rate))
+    }
+}

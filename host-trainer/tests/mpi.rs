@@ -1,0 +1,192 @@
+//! Several processes under `mpirun` train what one would, and end together.
+#![allow(clippy::unwrap_used, clippy::tests_outside_test_module, missing_docs)]
+
+use core::time::Duration;
+use denselet_train::train::checkpoint::{FILE_NAME, load};
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_denselet");
+/// A rate at which a difference in the last bit of a weight stays one.
+const TRAIN: [&str; 7] = ["train", "--data", "digits", "--lr", "0.01", "--dropout", "0.1"];
+/// Nobody may wait for longer than this for somebody who is gone.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// `denselet` on so many ranks with these words each, not yet started; on one, without `mpirun`.
+fn ranks(words: &[&[&str]]) -> Command {
+    let mut command = Command::new(if words.len() > 1 { "mpirun" } else { PROGRAM });
+    match words {
+        [alone] => {
+            command.args(*alone);
+        }
+        _ => {
+            command.args(["--allow-run-as-root", "--oversubscribe", "--bind-to", "none"]);
+            for (rank, words) in words.iter().enumerate() {
+                command.args((rank > 0).then_some(":"));
+                command.args(["-n", "1", PROGRAM]).args(*words);
+            }
+        }
+    }
+    command
+        .env("RAYON_NUM_THREADS", "1")
+        // More ranks than cores: who waits gives way.
+        .env("OMPI_MCA_mpi_yield_when_idle", "1")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// `denselet train` on `count` ranks.
+fn train(count: usize, net: &str, out: &Path, more: &[&str]) -> Command {
+    let out = ["--net", net, "--out", out.to_str().unwrap()];
+    let words = [&TRAIN[..], &out, more].concat();
+    ranks(&vec![&words[..]; count])
+}
+
+/// Whether a command ended well, and all it said on both ways out.
+fn wait(mut child: Child) -> (bool, String, String) {
+    let start = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if start.elapsed() > PATIENCE {
+            child.kill().unwrap();
+            panic!("still there after {PATIENCE:?}");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let (mut said, mut complained) = (String::new(), String::new());
+    child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut complained)
+        .unwrap();
+    (child.wait().unwrap().success(), said, complained)
+}
+
+fn run(mut command: Command) -> (bool, String, String) {
+    wait(command.spawn().unwrap())
+}
+
+/// Losses of the epochs of a run.
+fn losses(folder: &Path) -> Vec<f64> {
+    let log = std::fs::read_to_string(folder.join("log.csv")).unwrap();
+    let rows = log.lines().skip(1);
+    rows.map(|row| row.split(',').nth(1).unwrap().parse().unwrap())
+        .collect()
+}
+
+fn names(folder: &Path) -> BTreeSet<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
+}
+
+#[test]
+fn shared_statistics_are_those_of_one_rank() {
+    let folder = tempfile::tempdir().unwrap();
+    let [alone, shared, own] = ["alone", "shared", "own"].map(|name| folder.path().join(name));
+    let epochs = ["--epochs", "3"];
+    let shares = ["--epochs", "3", "--sync-batch-norm"];
+    let mut said = Vec::new();
+    for (count, out, more) in [
+        (1, &alone, &epochs[..]),
+        (2, &shared, &shares),
+        (2, &own, &epochs),
+    ] {
+        let (is_well, lines, complaints) = run(train(count, "digits", out, more));
+        assert!(is_well, "{complaints}");
+        said.push(lines);
+    }
+    let apart = |run: &Path| {
+        let pairs = losses(&alone).into_iter().zip(losses(run));
+        pairs
+            .map(|(one, two)| (one - two).abs() / one)
+            .collect::<Vec<_>>()
+    };
+    let (shared_apart, own_apart) = (apart(&shared), apart(&own));
+    assert_eq!((shared_apart.len(), own_apart.len()), (3, 3));
+    // Measured: 3e-9, and 3e-3 to 1.5e-2.
+    assert!(shared_apart.iter().all(|apart| *apart < 1e-5), "{shared_apart:?}");
+    assert!(own_apart.iter().all(|apart| *apart > 1e-3), "{own_apart:?}");
+    // One writes, one speaks.
+    assert_eq!(names(&shared), names(&alone));
+    assert!(
+        said.iter().all(|said| said.matches("epoch 2: loss").count() == 1),
+        "{said:?}"
+    );
+    assert_eq!(said[1].lines().count(), said[0].lines().count());
+}
+
+#[test]
+fn a_run_that_was_stopped_goes_on_as_if_it_had_not_been() {
+    const NET: &str = "name = \"tiny\"\nclasses = 10\ngrowth = 4\nblocks = [2, 2]\n\
+                       [input]\nheight = 8\nwidth = 8\nchannels = 1\n";
+    const EPOCHS: usize = 30;
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let net = folder.path().join("tiny.toml");
+    std::fs::write(&net, NET).unwrap();
+    let net = net.to_str().unwrap();
+    let (whole, stopped) = (folder.path().join("whole"), folder.path().join("stopped"));
+    let words = ["--epochs", "30", "--resume", "--json"];
+    assert!(run(train(2, net, &whole, &words)).0);
+
+    let mut child = train(2, net, &stopped, &words).spawn().unwrap();
+    let file = stopped.join(FILE_NAME);
+    while !file.exists() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let stop = Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    assert!(stop.success() && !wait(child).0);
+    let reached = load(&stopped).unwrap().meta.epoch;
+    assert!(
+        (1..EPOCHS).contains(&reached),
+        "stopped after {reached}: train for longer"
+    );
+    let (is_well, _, complaints) = run(train(2, net, &stopped, &words));
+    assert!(is_well, "{complaints}");
+    for name in [FILE_NAME, "best.safetensors"] {
+        let [expected, found] = [&whole, &stopped].map(|run| {
+            let mut run = load(&run.join(name)).unwrap();
+            run.meta.command = None; // says where the run lies
+            run
+        });
+        assert_eq!(found.meta.epoch, expected.meta.epoch);
+        assert_eq!(found, expected, "{name}");
+    }
+}
+
+#[test]
+fn one_that_cannot_go_on_takes_all_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let (is_well, _, complaints) = run(train(2, "digits", &out, &["--batch", "33"]));
+    assert!(!is_well && !out.exists());
+    let expected =
+        "error: recipe field `batch`: expected a multiple of the number of ranks, found 33 on 2 ranks";
+    assert_eq!(complaints.matches(expected).count(), 1, "{complaints}");
+
+    let out = ["--net", "digits", "--out", out.to_str().unwrap()];
+    let first = [&TRAIN[..], &out].concat();
+    for (net, data, expected) in [
+        ("d4", "digits", "error: rank 1 has another network than rank 0"),
+        ("digits", "nosuch", "error: rank 1: "),
+    ] {
+        let second: Vec<&str> = (first.iter().enumerate())
+            .map(|(at, word)| match (at, *word) {
+                (2, _) => data,
+                (_, "digits") => net,
+                (_, word) => word,
+            })
+            .collect();
+        let (is_well, _, complaints) = run(ranks(&[&first, &second]));
+        assert!(!is_well);
+        assert_eq!(complaints.matches("error: ").count(), 1, "{complaints}");
+        assert!(complaints.contains(expected), "{complaints}");
+    }
+}

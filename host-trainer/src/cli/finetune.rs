@@ -3,7 +3,7 @@
 use super::train::Watch;
 use super::{print_json, say};
 use crate::calibrate::calibrate;
-use crate::data::Dataset;
+use crate::data::{Augment, Dataset};
 use crate::finetune::{self, Parameters, Recipe, checkpoint as finetuned};
 use crate::fold::fold;
 use crate::train::{self, checkpoint};
@@ -154,13 +154,14 @@ fn tune(args: &Args) -> anyhow::Result<Report> {
     let mut recipe = if is_there {
         finetuned::load(&folder)?.meta.recipe
     } else {
-        // Of a network that was trained elsewhere nothing is known but the data.
+        // Of a network that was trained elsewhere nothing is known but the data; shifting or mirroring pictures might be new
+        // to it.
+        let elsewhere = || train::Recipe {
+            augment: Augment::default(),
+            ..train::Recipe::for_data(&data)
+        };
         let is_ours = !meta.history.is_empty();
-        Recipe::behind(&if is_ours {
-            meta.recipe
-        } else {
-            train::Recipe::for_data(&data)
-        })
+        Recipe::behind(&if is_ours { meta.recipe } else { elsewhere() })
     };
     recipe.batch = args.batch.unwrap_or(recipe.batch);
     recipe.seed = args.seed.unwrap_or(recipe.seed);

@@ -69,3 +69,31 @@ fn what_differs_is_not_written() {
     );
     assert!(!out.exists());
 }
+
+#[test]
+fn a_network_from_elsewhere_is_fine_tuned() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    // New channels in front, a stem without padding, a transition behind every block: forms that are not ours.
+    assert!(
+        import("article.keras", "article.npz", &folder.join("run"))
+            .status
+            .success()
+    );
+    let json = |line: &str| -> serde_json::Value {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_denselet"));
+        let words = line.split_whitespace().chain(["--json"]);
+        let output = command.current_dir(folder).args(words).output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{line}: {errors}");
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let report = json("finetune run --data digits --resize --epochs 2 --lr 0.1");
+    assert_eq!(report["epochs"], 2);
+    let of_folder = json("eval run-int8 --data digits");
+    assert_eq!(of_folder["arithmetic"], "int8");
+    assert_eq!(of_folder["accuracy"], report["int8_accuracy"]);
+    json("export run-int8 --out tuned.dlt");
+    let of_blob = json("eval tuned.dlt --data digits");
+    assert_eq!(of_blob["confusion"], of_folder["confusion"]);
+}

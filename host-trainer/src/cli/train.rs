@@ -30,7 +30,7 @@ const RECIPE_NAME: &str = "recipe.toml";
   mpirun -n 4 denselet train --net d2 --data cifar10    (on four processes, where it was built with the feature `mpi`)
 
 A run's folder holds checkpoint.safetensors (the last epoch), best.safetensors (the highest held-out accuracy), recipe.toml,
-log.csv and report.html. Where the recipe has fine-tuning behind it, the device's integers go into the same name with -int8 behind it.")]
+log.csv, TensorBoard's events and report.html. Where the recipe has fine-tuning behind it, the device's integers go into the same name with -int8 behind it.")]
 pub struct Args {
     /// A preset's name or a TOML file
     #[arg(long, value_name = "NAME|FILE")]

@@ -10,13 +10,11 @@ use crate::fold::{FoldedStage, fold};
 use crate::net::{Network, Normalisation};
 use crate::spec::Spec;
 use crate::train::checkpoint::CheckpointError;
+use crate::train::tensor_file::{self, Out};
 use crate::train::{Epoch, Optimiser};
-use crate::whole_file;
 use denselet::layout::Order;
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensorError, SafeTensors};
+use safetensors::{SafeTensorError, SafeTensors};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// Name of a fine-tuned network in its run's folder.
@@ -84,15 +82,7 @@ pub fn is_here(folder: &Path) -> bool {
 ///
 /// Names the file, and the field or tensor that is wrong.
 pub fn load(path: &Path) -> Result<Finetuned, CheckpointError> {
-    let path = if path.is_dir() {
-        path.join(FILE_NAME)
-    } else {
-        path.to_owned()
-    };
-    let bytes = std::fs::read(&path).map_err(|source| CheckpointError::Read {
-        path: path.clone(),
-        source,
-    })?;
+    let (path, bytes) = tensor_file::load(path, FILE_NAME)?;
     read(&path, &bytes)
 }
 
@@ -113,12 +103,7 @@ impl Finetuned {
     ///
     /// When the folder or the file cannot be written.
     pub fn save(&self, folder: &Path) -> Result<(), CheckpointError> {
-        let path = folder.join(FILE_NAME);
-        let bytes = self.to_bytes().map_err(|source| CheckpointError::Format {
-            path: path.clone(),
-            source,
-        })?;
-        whole_file::write(&path, &bytes).map_err(|source| CheckpointError::Write { path, source })
+        tensor_file::save(folder.join(FILE_NAME), self.to_bytes())
     }
 
     fn to_bytes(&self) -> Result<Vec<u8>, SafeTensorError> {
@@ -128,33 +113,25 @@ impl Finetuned {
             steps: self.optimiser.steps(),
             meta: self.meta.clone(),
         };
-        let bytes = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
-        let mut list: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
         let parameters = &mut self.parameters.clone();
-        for tensor in parameters.tensors() {
-            list.push((tensor.name, tensor.shape, bytes(tensor.values)));
-        }
-        for tensor in trained(&mut self.units.clone()) {
-            list.push((
+        let mut tensors: Vec<(String, Out)> = (parameters.tensors().into_iter())
+            .map(|tensor| (tensor.name, Out::new(tensor.shape, tensor.values)))
+            .collect();
+        tensors.extend(trained(&mut self.units.clone()).map(|tensor| {
+            (
                 format!("{UNIT}{}", tensor.name),
-                tensor.shape,
-                bytes(tensor.values),
-            ));
-        }
+                Out::new(tensor.shape, tensor.values),
+            )
+        }));
         for (memory, slices) in self.optimiser.memory() {
-            list.extend(
-                trained(parameters).zip(slices).map(|(tensor, values)| {
-                    (format!("{memory}.{}", tensor.name), tensor.shape, bytes(values))
-                }),
-            );
+            tensors.extend(trained(parameters).zip(slices).map(|(tensor, values)| {
+                (
+                    format!("{memory}.{}", tensor.name),
+                    Out::new(tensor.shape, values),
+                )
+            }));
         }
-        let views = list
-            .iter()
-            .map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)));
-        let views = views.collect::<Result<Vec<_>, SafeTensorError>>()?;
-        let text = serde_json::to_string(&header)
-            .map_err(|error| SafeTensorError::IoError(std::io::Error::other(error)))?;
-        safetensors::serialize(views, Some(HashMap::from([(KEY.to_owned(), text)])))
+        tensor_file::to_bytes(tensors, KEY, &header)
     }
 }
 
@@ -162,43 +139,16 @@ impl Finetuned {
 const UNIT: &str = "unit.";
 
 fn read(path: &Path, bytes: &[u8]) -> Result<Finetuned, CheckpointError> {
-    let format = |source| CheckpointError::Format {
-        path: path.to_owned(),
-        source,
-    };
-    let field = |field: &str, expected: &str, found: String| CheckpointError::Field {
-        path: path.to_owned(),
-        field: field.to_owned(),
-        expected: expected.to_owned(),
-        found,
-    };
-    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(format)?;
-    let file = SafeTensors::deserialize(bytes).map_err(format)?;
-    let text = (metadata.metadata().as_ref())
-        .and_then(|map| map.get(KEY))
-        .ok_or_else(|| field(KEY, "metadata written by denselet", "none".into()))?;
-    let header: Header = serde_json::from_str(text)
-        .map_err(|error| field(KEY, "the metadata of a fine-tuned network", error.to_string()))?;
+    let field =
+        |field: &str, expected: &str, found: String| CheckpointError::field(path, field, expected, found);
+    let (file, header) = tensor_file::open::<Header>(path, bytes, KEY, "a fine-tuned network")?;
     if header.version != VERSION {
         return Err(field("version", &VERSION.to_string(), header.version.to_string()));
     }
     let Header {
         spec, steps, meta, ..
     } = header;
-    spec.check().map_err(|source| CheckpointError::Spec {
-        path: path.to_owned(),
-        source,
-    })?;
-    if meta.classes.len() != spec.classes {
-        let expected = format!("{} names", spec.classes);
-        return Err(field("classes", &expected, meta.classes.len().to_string()));
-    }
-    // What the file's tensors weigh bounds what the spec may ask for.
-    if spec.parameters() > bytes.len() {
-        let expected = format!("at most the file's {} bytes", bytes.len());
-        let found = format!("{} parameters", spec.parameters());
-        return Err(field("spec", &expected, found));
-    }
+    tensor_file::check(path, bytes, &spec, &meta.classes)?;
     let reader = Reader { path, file: &file };
     let mut parameters = blank(&spec);
     reader.fill(&mut parameters, "", false)?;
@@ -262,23 +212,7 @@ impl Reader<'_> {
         let tensors = parameters.tensors().into_iter();
         for tensor in tensors.filter(|tensor| tensor.is_trained() || !only_trained) {
             let name = format!("{prefix}{}", tensor.name);
-            let field = |expected: String, found: String| CheckpointError::Field {
-                path: self.path.to_owned(),
-                field: name.clone(),
-                expected,
-                found,
-            };
-            let view = (self.file.tensor(&name)).map_err(|_| field("a tensor".into(), "none".into()))?;
-            if view.dtype() != Dtype::F32 || view.shape() != tensor.shape {
-                let found = format!("{:?} {:?}", view.dtype(), view.shape());
-                return Err(field(format!("F32 {:?}", tensor.shape), found));
-            }
-            for (value, bytes) in tensor.values.iter_mut().zip(view.data().as_chunks::<4>().0) {
-                *value = f32::from_le_bytes(*bytes);
-            }
-            if let Some(value) = tensor.values.iter().find(|value| !value.is_finite()) {
-                return Err(field("finite numbers".into(), value.to_string()));
-            }
+            tensor_file::fill(self.path, self.file, &name, &tensor.shape, tensor.values)?;
         }
         Ok(())
     }

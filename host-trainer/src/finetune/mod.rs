@@ -90,8 +90,10 @@ pub fn finetune_in(
     } else {
         Run::new(network, data, recipe)?
     };
+    train::record(folder, &run.state.meta.history)?;
     while let Some(done) = run.epoch(data, progress)? {
         run.state.save(folder)?;
+        train::record(folder, &run.state.meta.history)?;
         progress.epoch(&done);
     }
     Ok(run.state)
@@ -132,23 +134,7 @@ pub fn finetune_from(
 ///
 /// The first thing that does not.
 pub fn check(network: &Network, data: &Dataset, recipe: &Recipe) -> Result<(), TrainError> {
-    let spec = &network.spec;
-    if spec.input != data.shape() {
-        return Err(TrainError::Shape {
-            network: spec.name.clone(),
-            data: data.name.clone(),
-            expected: spec.input,
-            found: data.shape(),
-        });
-    }
-    if spec.classes != data.classes.len() {
-        return Err(TrainError::Classes {
-            network: spec.name.clone(),
-            data: data.name.clone(),
-            expected: spec.classes,
-            found: data.classes.len(),
-        });
-    }
+    train::fits(&network.spec.name, &network.spec, data)?;
     recipe.check(data.train.len())
 }
 

@@ -3,15 +3,13 @@
 //! Tensors carry their names in the network; what the optimiser remembers lies beside them, under `velocity.` or under
 //! `mean.` and `square.`; where the network is an average, the weights that steps change lie under `raw.`. Everything else is one JSON text in the file's metadata, under `denselet`.
 
-use super::tensor_file::{Out, fill};
+use super::tensor_file::{self, Out, fill};
 use super::{Epoch, Optimiser, Recipe};
 use crate::data::Encoding;
 use crate::net::{Conv, Network, Normalisation, Tensor};
 use crate::spec::{Spec, SpecError};
-use crate::whole_file;
 use safetensors::{SafeTensorError, SafeTensors};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// Name of a run's checkpoint in its folder.
@@ -73,6 +71,17 @@ pub enum CheckpointError {
         /// What it is.
         found: String,
     },
+}
+
+impl CheckpointError {
+    pub(crate) fn field(path: &Path, field: &str, expected: &str, found: String) -> Self {
+        Self::Field {
+            path: path.to_owned(),
+            field: field.to_owned(),
+            expected: expected.to_owned(),
+            found,
+        }
+    }
 }
 
 /// What is known about a run besides its tensors.
@@ -172,15 +181,7 @@ pub(super) fn remove_best(folder: &Path) -> Result<(), CheckpointError> {
 ///
 /// Names the file, and the field or tensor that is wrong.
 pub fn load(path: &Path) -> Result<Checkpoint, CheckpointError> {
-    let path = if path.is_dir() {
-        path.join(FILE_NAME)
-    } else {
-        path.to_owned()
-    };
-    let bytes = std::fs::read(&path).map_err(|source| CheckpointError::Read {
-        path: path.clone(),
-        source,
-    })?;
+    let (path, bytes) = tensor_file::load(path, FILE_NAME)?;
     read(&path, &bytes)
 }
 
@@ -206,11 +207,7 @@ impl Checkpoint {
     }
 
     fn save_as(&self, path: PathBuf) -> Result<(), CheckpointError> {
-        let bytes = self.to_bytes().map_err(|source| CheckpointError::Format {
-            path: path.clone(),
-            source,
-        })?;
-        whole_file::write(&path, &bytes).map_err(|source| CheckpointError::Write { path, source })
+        tensor_file::save(path, self.to_bytes())
     }
 
     fn to_bytes(&self) -> Result<Vec<u8>, SafeTensorError> {
@@ -241,39 +238,17 @@ impl Checkpoint {
                 )
             }));
         }
-        let text = serde_json::to_string(&header)
-            .map_err(|error| SafeTensorError::IoError(std::io::Error::other(error)))?;
-        safetensors::serialize(tensors, Some(HashMap::from([(KEY.to_owned(), text)])))
+        tensor_file::to_bytes(tensors, KEY, &header)
     }
 }
 
 pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointError> {
-    let format = |source| CheckpointError::Format {
-        path: path.to_owned(),
-        source,
-    };
-    let field = |field: &str, expected: &str, found: String| CheckpointError::Field {
-        path: path.to_owned(),
-        field: field.to_owned(),
-        expected: expected.to_owned(),
-        found,
-    };
-    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(format)?;
-    let file = SafeTensors::deserialize(bytes).map_err(format)?;
-    let text = metadata
-        .metadata()
-        .as_ref()
-        .and_then(|map| map.get(KEY))
-        .ok_or_else(|| field(KEY, "metadata written by denselet", "none".into()))?;
-    let header: Header = serde_json::from_str(text)
-        .map_err(|error| field(KEY, "the metadata of a checkpoint", error.to_string()))?;
+    let field =
+        |field: &str, expected: &str, found: String| CheckpointError::field(path, field, expected, found);
+    let (file, header) = tensor_file::open::<Header>(path, bytes, KEY, "a checkpoint")?;
     if header.version != VERSION {
         return Err(field("version", &VERSION.to_string(), header.version.to_string()));
     }
-    header.spec.check().map_err(|source| CheckpointError::Spec {
-        path: path.to_owned(),
-        source,
-    })?;
     let Header {
         spec,
         normalisation,
@@ -281,6 +256,7 @@ pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointEr
         meta,
         ..
     } = header;
+    tensor_file::check(path, bytes, &spec, &meta.classes)?;
     let channels = spec.input.channels;
     if normalisation.mean.len() != channels || normalisation.std.len() != channels {
         let found = format!(
@@ -299,19 +275,6 @@ pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointEr
             "normalisation.std",
             "numbers above 0",
             format!("{:?}", normalisation.std),
-        ));
-    }
-    if meta.classes.len() != spec.classes {
-        let expected = format!("{} names", spec.classes);
-        return Err(field("classes", &expected, meta.classes.len().to_string()));
-    }
-    // What the file's tensors weigh bounds what the spec may ask for.
-    if spec.parameters() > bytes.len() {
-        let expected = format!("at most the file's {} bytes", bytes.len());
-        return Err(field(
-            "spec",
-            &expected,
-            format!("{} parameters", spec.parameters()),
         ));
     }
     let mut network = Network::new(&spec, normalisation, 0);

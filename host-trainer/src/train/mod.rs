@@ -6,6 +6,7 @@
 mod average;
 mod batch;
 pub mod checkpoint;
+mod events;
 mod finetuning;
 mod log;
 #[cfg(feature = "mpi")]
@@ -17,7 +18,7 @@ mod run;
 mod share;
 mod step;
 mod target;
-mod tensor_file;
+pub(crate) mod tensor_file;
 
 pub use finetuning::Finetuning;
 pub use optimiser::{Optimiser, Parameters, Rule, norm};
@@ -35,6 +36,7 @@ use place::alone;
 use run::Run;
 pub(crate) use run::{AUGMENT_STREAM, generator, shuffle};
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// Why training stopped without a network.
 #[derive(Debug, thiserror::Error)]
@@ -204,6 +206,33 @@ pub fn train(
     Ok(run.state.network)
 }
 
+/// Checks that a data set has pictures and classes as the network `name` takes them.
+pub(crate) fn fits(name: &str, spec: &Spec, data: &Dataset) -> Result<(), TrainError> {
+    if spec.input != data.shape() {
+        return Err(TrainError::Shape {
+            network: name.to_owned(),
+            data: data.name.clone(),
+            expected: spec.input,
+            found: data.shape(),
+        });
+    }
+    if spec.classes != data.classes.len() {
+        return Err(TrainError::Classes {
+            network: name.to_owned(),
+            data: data.name.clone(),
+            expected: spec.classes,
+            found: data.classes.len(),
+        });
+    }
+    Ok(())
+}
+
+/// Writes what the epochs brought: a table and TensorBoard's events.
+pub(crate) fn record(folder: &Path, history: &[Epoch]) -> Result<(), TrainError> {
+    log::write(folder, history)?;
+    events::follow(folder, history)
+}
+
 /// Number of the first epoch with the highest held-out accuracy; none where nothing is held out.
 pub fn best(history: &[Epoch]) -> Option<usize> {
     let mut best: Option<(usize, f64)> = None;
@@ -246,7 +275,6 @@ pub fn parameters<'a>(network: &'a mut Network, gradient: &'a mut Network) -> Ve
 mod tests {
     use super::checkpoint::Checkpoint;
     use super::*;
-    use std::path::Path;
 
     fn small() -> (Spec, Dataset, Recipe) {
         let spec = Spec::parse(

@@ -1,9 +1,9 @@
 //! A run in its folder, on one rank or several; belongs to `train`, over `run`.
 
-use super::checkpoint::{self, Checkpoint, CheckpointError};
+use super::checkpoint::{self, Checkpoint};
 use super::run::Run;
 use super::share::{self, agree, from_first};
-use super::{Progress, Recipe, Silent, TrainError, best, log};
+use super::{Progress, Recipe, Silent, TrainError, best, record, tensor_file};
 use crate::data::Dataset;
 use crate::net::{Alone, Ranks};
 use crate::spec::Spec;
@@ -70,7 +70,7 @@ pub fn train_among(
         }),
     };
     let mut run = agree(&**ranks, run)?;
-    on_first(&|| log::write(place.folder, &run.state.meta.history))?;
+    on_first(&|| record(place.folder, &run.state.meta.history))?;
     while let Some(done) = agree(&**ranks, run.epoch(data, progress))? {
         on_first(&|| save(place.folder, &run.state))?;
         progress.epoch(&done);
@@ -85,8 +85,7 @@ fn open(place: Place<'_>) -> Result<Option<Vec<u8>>, TrainError> {
         checkpoint::remove_best(place.folder)?;
         return Ok(None);
     }
-    let path = place.folder.join(checkpoint::FILE_NAME);
-    let bytes = std::fs::read(&path).map_err(|source| CheckpointError::Read { path, source })?;
+    let (_, bytes) = tensor_file::load(place.folder, checkpoint::FILE_NAME)?;
     Ok(Some(bytes))
 }
 
@@ -98,7 +97,7 @@ fn save(folder: &Path, state: &Checkpoint) -> Result<(), TrainError> {
         state.save_best(folder)?;
     }
     state.save(folder)?;
-    log::write(folder, history)
+    record(folder, history)
 }
 
 /// The processes that `mpirun` started, this one among them; this one alone where nobody did. What it gives ends MPI when it is

@@ -3,7 +3,7 @@
 use super::batch;
 use super::checkpoint::{Checkpoint, Meta};
 use super::step::Steps;
-use super::{Epoch, Optimiser, Position, Progress, Recipe, TrainError, share, target, trained_lengths};
+use super::{Epoch, Optimiser, Position, Progress, Recipe, TrainError, fits, share, target, trained_lengths};
 use crate::data::{Dataset, Ground, Split};
 use crate::net::{Network, Pass, Ranks, Score};
 use crate::spec::Spec;
@@ -86,22 +86,7 @@ impl Run {
 
     fn from(state: Checkpoint, data: &Dataset, ranks: &Arc<dyn Ranks>) -> Result<Self, TrainError> {
         let spec = &state.network.spec;
-        if spec.input != data.shape() {
-            return Err(TrainError::Shape {
-                network: spec.name.clone(),
-                data: data.name.clone(),
-                expected: spec.input,
-                found: data.shape(),
-            });
-        }
-        if spec.classes != data.classes.len() {
-            return Err(TrainError::Classes {
-                network: spec.name.clone(),
-                data: data.name.clone(),
-                expected: spec.classes,
-                found: data.classes.len(),
-            });
-        }
+        fits(&spec.name, spec, data)?;
         let recipe = &state.meta.recipe;
         recipe.check(data.train.len())?;
         target::check(recipe, data)?;

@@ -1,7 +1,7 @@
 //! What logits are held against besides labels, as a recipe says it; belongs to `train`, beside `recipe`.
 
 use super::checkpoint;
-use super::{Recipe, TrainError};
+use super::{Recipe, TrainError, fits};
 use crate::data::Dataset;
 use crate::net::{Network, Teacher};
 use core::str::FromStr;
@@ -101,23 +101,7 @@ impl Distil {
             return Ok(None);
         };
         let network = checkpoint::load(&checkpoint::choose(path, false))?.network;
-        let spec = &network.spec;
-        if spec.input != data.shape() {
-            return Err(TrainError::Shape {
-                network: path.display().to_string(),
-                data: data.name.clone(),
-                expected: spec.input,
-                found: data.shape(),
-            });
-        }
-        if spec.classes != data.classes.len() {
-            return Err(TrainError::Classes {
-                network: path.display().to_string(),
-                data: data.name.clone(),
-                expected: spec.classes,
-                found: data.classes.len(),
-            });
-        }
+        fits(&path.display().to_string(), &network.spec, data)?;
         Ok(Some(network))
     }
 

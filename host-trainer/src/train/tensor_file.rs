@@ -1,18 +1,108 @@
-//! One tensor to and from a safetensors file; belongs to `train`, under `checkpoint`.
+//! Tensors and one JSON text to and from a safetensors file; belongs to `train`, under `checkpoint` and that of `finetune`.
 
 use super::checkpoint::CheckpointError;
-use safetensors::{Dtype, SafeTensors, View};
+use crate::spec::Spec;
+use crate::whole_file;
+use safetensors::{Dtype, SafeTensorError, SafeTensors, View};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::borrow::Cow;
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+/// Path and bytes of a file, or of the file `name` where `path` is a folder.
+pub(crate) fn load(path: &Path, name: &str) -> Result<(PathBuf, Vec<u8>), CheckpointError> {
+    let path = if path.is_dir() {
+        path.join(name)
+    } else {
+        path.to_owned()
+    };
+    match std::fs::read(&path) {
+        Ok(bytes) => Ok((path, bytes)),
+        Err(source) => Err(CheckpointError::Read { path, source }),
+    }
+}
+
+/// Writes a file, whole or not at all.
+pub(crate) fn save(path: PathBuf, bytes: Result<Vec<u8>, SafeTensorError>) -> Result<(), CheckpointError> {
+    match bytes {
+        Ok(bytes) => {
+            whole_file::write(&path, &bytes).map_err(|source| CheckpointError::Write { path, source })
+        }
+        Err(source) => Err(CheckpointError::Format { path, source }),
+    }
+}
+
+/// A file's bytes: tensors by name, and the header as JSON in the metadata, under `key`.
+pub(crate) fn to_bytes(
+    tensors: Vec<(String, Out)>,
+    key: &str,
+    header: &impl Serialize,
+) -> Result<Vec<u8>, SafeTensorError> {
+    let text = serde_json::to_string(header)
+        .map_err(|error| SafeTensorError::IoError(std::io::Error::other(error)))?;
+    safetensors::serialize(tensors, Some(HashMap::from([(key.to_owned(), text)])))
+}
+
+/// A file's tensors and the header under `key`, which is that of `what`.
+pub(crate) fn open<'b, H: DeserializeOwned>(
+    path: &Path,
+    bytes: &'b [u8],
+    key: &str,
+    what: &str,
+) -> Result<(SafeTensors<'b>, H), CheckpointError> {
+    let format = |source| CheckpointError::Format {
+        path: path.to_owned(),
+        source,
+    };
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(format)?;
+    let file = SafeTensors::deserialize(bytes).map_err(format)?;
+    let text = metadata.metadata().as_ref().and_then(|map| map.get(key));
+    let text =
+        text.ok_or_else(|| CheckpointError::field(path, key, "metadata written by denselet", "none".into()))?;
+    let header = serde_json::from_str(text).map_err(|error| {
+        CheckpointError::field(path, key, &format!("the metadata of {what}"), error.to_string())
+    })?;
+    Ok((file, header))
+}
+
+/// Checks what a header of either kind says of the network, in a file of `bytes`.
+pub(crate) fn check(
+    path: &Path,
+    bytes: &[u8],
+    spec: &Spec,
+    classes: &[String],
+) -> Result<(), CheckpointError> {
+    spec.check().map_err(|source| CheckpointError::Spec {
+        path: path.to_owned(),
+        source,
+    })?;
+    if classes.len() != spec.classes {
+        let expected = format!("{} names", spec.classes);
+        return Err(CheckpointError::field(
+            path,
+            "classes",
+            &expected,
+            classes.len().to_string(),
+        ));
+    }
+    // What the file's tensors weigh bounds what the spec may ask for.
+    if spec.parameters() > bytes.len() {
+        let expected = format!("at most the file's {} bytes", bytes.len());
+        let found = format!("{} parameters", spec.parameters());
+        return Err(CheckpointError::field(path, "spec", &expected, found));
+    }
+    Ok(())
+}
 
 /// One tensor on its way to a file.
-pub(super) struct Out {
+pub(crate) struct Out {
     shape: Vec<usize>,
     bytes: Vec<u8>,
 }
 
 impl Out {
-    pub(super) fn new(shape: Vec<usize>, values: &[f32]) -> Self {
+    pub(crate) fn new(shape: Vec<usize>, values: &[f32]) -> Self {
         let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
         Self { shape, bytes }
     }
@@ -37,19 +127,14 @@ impl View for Out {
 }
 
 /// Reads one tensor of the file.
-pub(super) fn fill(
+pub(crate) fn fill(
     path: &Path,
     file: &SafeTensors<'_>,
     name: &str,
     shape: &[usize],
     values: &mut [f32],
 ) -> Result<(), CheckpointError> {
-    let field = |expected: String, found: String| CheckpointError::Field {
-        path: path.to_owned(),
-        field: name.to_owned(),
-        expected,
-        found,
-    };
+    let field = |expected: String, found: String| CheckpointError::field(path, name, &expected, found);
     let view = file
         .tensor(name)
         .map_err(|_| field("a tensor".into(), "none".into()))?;

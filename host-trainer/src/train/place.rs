@@ -22,12 +22,12 @@ pub struct Place<'p> {
     pub command: Option<&'p str>,
 }
 
-/// As [`train`], with a checkpoint in the place's folder after each epoch. A run that goes on from one ends with exactly
-/// the weights it would have had.
+/// As [`train`](super::train()), with a checkpoint in the place's folder after each epoch. A run that goes on from one
+/// ends with exactly the weights it would have had.
 ///
 /// # Errors
 ///
-/// As [`train`]; when a checkpoint cannot be written or read; when the one that is there began differently.
+/// As [`train`](super::train()); when a checkpoint cannot be written or read; when the one that is there began differently.
 pub fn train_in(
     place: Place<'_>,
     spec: &Spec,

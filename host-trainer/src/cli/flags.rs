@@ -25,6 +25,9 @@ pub struct Flags {
     /// Columns that the mean covers at most: a spectrogram's bands, a sensor's times [default: 0]
     #[arg(long, value_name = "N")]
     mask_columns: Option<usize>,
+    /// Degrees by which triples of channels (x, y, z) may turn in space: sensors that are worn otherwise [default: 0]
+    #[arg(long, value_name = "DEGREES")]
+    turn: Option<f32>,
     /// Share by which each channel's amplitude may grow or shrink [default: 0]
     #[arg(long, value_name = "SHARE")]
     scale: Option<f32>,
@@ -80,6 +83,7 @@ impl Flags {
         augment.cutout = self.cutout.unwrap_or(augment.cutout);
         augment.mask_rows = self.mask_rows.unwrap_or(augment.mask_rows);
         augment.mask_columns = self.mask_columns.unwrap_or(augment.mask_columns);
+        augment.turn = self.turn.unwrap_or(augment.turn);
         augment.scale = self.scale.unwrap_or(augment.scale);
         augment.jitter = self.jitter.unwrap_or(augment.jitter);
         augment.operations = self.operations.unwrap_or(augment.operations);
@@ -118,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_flag_says_what_a_file_says() {
-        let words = "train --shift-x 1 --shift-y 2 --fill edge --cutout 3 --mask-rows 4 --mask-columns 5 --scale 0.5 \
+        let words = "train --shift-x 1 --shift-y 2 --fill edge --cutout 3 --mask-rows 4 --mask-columns 5 --turn 15 --scale 0.5 \
              --jitter 6 --operations 7 --magnitude 0.25 --mixup 0.2 --cutmix 0.3 --average 0.99 --dropout 0.1 \
              --class-weights balanced --teacher runs/big --temperature 2 --teacher-weight 0.75 --finetune 3 \
              --sync-batch-norm";
@@ -126,7 +130,7 @@ mod tests {
         Line::parse_from(words.split_whitespace()).flags.put(&mut flagged);
         let file = "average = 0.99\nsync_batch_norm = true\ndropout = 0.1\nclass_weights = \"balanced\"\n[distil]\nteacher = \"runs/big\"\n\
              temperature = 2.0\nweight = 0.75\n[finetune]\nepochs = 3\n[augment]\nshift_x = 1\nshift_y = 2\nfill = \"edge\"\ncutout = 3\n\
-             mask_rows = 4\nmask_columns = 5\nscale = 0.5\njitter = 6.0\noperations = 7\nmagnitude = 0.25\nmixup = 0.2\n\
+             mask_rows = 4\nmask_columns = 5\nturn = 15.0\nscale = 0.5\njitter = 6.0\noperations = 7\nmagnitude = 0.25\nmixup = 0.2\n\
              cutmix = 0.3\n";
         let filed = Recipe::default().with(file).unwrap();
         assert_eq!(flagged, filed);

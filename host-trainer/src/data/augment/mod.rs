@@ -1,7 +1,7 @@
 //! What happens to training pictures, as raw bytes, while a batch is gathered; belongs to `data`, before `train`'s steps.
 //!
-//! A picture is moved and mirrored, then changed by operations, scaled and jittered as a measurement, then covered in
-//! part; at last a batch's pictures are mixed. Moving and mirroring have random numbers of their own, so that the rest
+//! A picture is moved and mirrored, then changed by operations, turned, scaled and jittered as a measurement, then covered
+//! in part; at last a batch's pictures are mixed. Moving and mirroring have random numbers of their own, so that the rest
 //! changes nothing about them.
 
 mod change;
@@ -9,10 +9,11 @@ mod cover;
 mod measurement;
 mod mix;
 mod shift;
+mod turn;
 
 pub(crate) use mix::mix;
 
-use super::{Dataset, Encoding};
+use super::Dataset;
 use crate::net::Normalisation;
 use crate::spec::Input;
 use rand_chacha::rand_core::Rng;
@@ -38,6 +39,8 @@ pub struct Augment {
     pub mask_rows: usize,
     /// Columns that the training mean covers at most: a spectrogram's bands, a sensor's times.
     pub mask_columns: usize,
+    /// Degrees by which triples of channels may turn in space: sensors that are worn otherwise.
+    pub turn: f32,
     /// Each channel's distance from zero is multiplied by up to this much more or less than 1.
     pub scale: f32,
     /// Standard deviation, in bytes, of what is added to every byte.
@@ -75,16 +78,32 @@ pub struct Ground {
     mean: Vec<u8>,
     /// Byte of each channel's zero: what the encoding makes of 0 if there is one, else the mean.
     zero: Vec<u8>,
+    /// What a byte of 0 stands for in each channel: in the encoding's unit if there is one, else in bytes from the mean.
+    low: Vec<f32>,
+    /// What a step of a byte stands for.
+    unit: Vec<f32>,
 }
 
 impl Ground {
     /// The ground of a data set with this normalisation.
     pub fn new(data: &Dataset, normalisation: &Normalisation) -> Self {
         let mean: Vec<u8> = normalisation.mean.iter().map(|m| m.round() as u8).collect();
-        let zeros = |encoding: &Encoding| (0..data.channels).map(|c| encoding.byte(c, 0.0)).collect();
+        let shape = data.shape();
+        let Some(encoding) = &data.encoding else {
+            return Self {
+                shape,
+                zero: mean.clone(),
+                low: normalisation.mean.iter().map(|mean| -mean).collect(),
+                unit: vec![1.0; mean.len()],
+                mean,
+            };
+        };
+        let ranges = encoding.low.iter().zip(&encoding.high);
         Self {
-            shape: data.shape(),
-            zero: data.encoding.as_ref().map_or_else(|| mean.clone(), zeros),
+            shape,
+            zero: (0..data.channels).map(|c| encoding.byte(c, 0.0)).collect(),
+            low: encoding.low.clone(),
+            unit: ranges.map(|(low, high)| (high - low) / 255.0).collect(),
             mean,
         }
     }
@@ -107,6 +126,7 @@ impl Augment {
     ) {
         self.place(image, ground, bits, out);
         self.change(ground, more, out);
+        self.turn(ground, more, out);
         self.measure(ground, more, out);
         self.cover(ground, more, out);
     }
@@ -116,6 +136,7 @@ impl Augment {
         let positive = "0 or above";
         let share = "from 0 to 1";
         [
+            ("augment.turn", "from 0 to 180", self.turn, 180.0),
             ("augment.scale", share, self.scale, 1.0),
             ("augment.jitter", "from 0 to 255", self.jitter, 255.0),
             ("augment.magnitude", share, self.magnitude, 1.0),
@@ -153,6 +174,8 @@ mod tests {
             },
             mean: vec![mean; channels],
             zero: vec![128; channels],
+            low: vec![-128.0; channels],
+            unit: vec![1.0; channels],
         }
     }
 

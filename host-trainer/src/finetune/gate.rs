@@ -7,26 +7,31 @@ use pulp::Arch;
 
 /// Clamps bytes `u` into `v`.
 pub(super) fn clamp(gate: &Gate, map: Map, u: (&[f32], Lattice), v: (&mut [f32], Lattice)) {
-    let n = gate.sign.len();
-    Arch::new().dispatch(
+    each(
+        gate,
+        map,
+        u,
+        v,
         #[inline(always)]
-        move || {
-            let (sign, offset) = (&gate.sign[..n], &gate.offset[..n]);
-            for y in 0..map.height {
-                for x in 0..map.width {
-                    let u = &u.0[u.1.at(y, x)..][..n];
-                    let v = &mut v.0[v.1.at(y, x)..][..n];
-                    for i in 0..n {
-                        v[i] = (sign[i] * u[i] + offset[i]).max(0.0);
-                    }
-                }
-            }
-        },
+        |v, clamped| *v = clamped,
     );
 }
 
 /// Clamps bytes `u` and adds them to `v`.
 pub(super) fn clamp_add(gate: &Gate, map: Map, u: (&[f32], Lattice), v: (&mut [f32], Lattice)) {
+    each(
+        gate,
+        map,
+        u,
+        v,
+        #[inline(always)]
+        |v, clamped| *v += clamped,
+    );
+}
+
+/// Does `put` with every value of `v` and what the clamp leaves of its byte.
+#[inline(always)]
+fn each(gate: &Gate, map: Map, u: (&[f32], Lattice), v: (&mut [f32], Lattice), put: impl Fn(&mut f32, f32)) {
     let n = gate.sign.len();
     Arch::new().dispatch(
         #[inline(always)]
@@ -37,7 +42,7 @@ pub(super) fn clamp_add(gate: &Gate, map: Map, u: (&[f32], Lattice), v: (&mut [f
                     let u = &u.0[u.1.at(y, x)..][..n];
                     let v = &mut v.0[v.1.at(y, x)..][..n];
                     for i in 0..n {
-                        v[i] += (sign[i] * u[i] + offset[i]).max(0.0);
+                        put(&mut v[i], (sign[i] * u[i] + offset[i]).max(0.0));
                     }
                 }
             }

@@ -37,6 +37,7 @@ use crate::train::checkpoint::CheckpointError;
 use crate::train::{
     self, AUGMENT_STREAM, Epoch, Optimiser, Position, Progress, Rule, TrainError, generator, shuffle,
 };
+use crate::whole_file;
 use checkpoint::{Finetuned, Meta};
 use denselet::layout::Order;
 use pass::Pass;
@@ -85,6 +86,7 @@ pub fn finetune_in(
     recipe: &Recipe,
     progress: &mut dyn Progress,
 ) -> Result<Finetuned, FinetuneError> {
+    whole_file::clear(folder).map_err(TrainError::Folder)?;
     let mut run = if resume && checkpoint::is_here(folder) {
         Run::resume(checkpoint::load(folder)?, network, data, recipe)?
     } else {

@@ -7,6 +7,7 @@ use denselet::format::{HEADER_LEN, RECORD_LEN, Section, StageBytes};
 use denselet::layout::Order;
 use denselet::model::{Model, Stage};
 use denselet_tests::tiny;
+use denselet_train::about::About;
 use denselet_train::blob::Blob;
 use denselet_train::calibrate::calibrate;
 use denselet_train::evaluate;
@@ -57,8 +58,8 @@ fn a_weight_is_one_byte_of_the_blob_where_the_layout_says() {
         let old = conv.weight[index];
         conv.weight[index] = if old > 0 { old - 1 } else { old + 1 };
 
-        let before = Blob::new(&write(&before, order).unwrap()).unwrap();
-        let after = Blob::new(&write(&after, order).unwrap()).unwrap();
+        let before = Blob::new(&write(&before, order, &About::default()).unwrap()).unwrap();
+        let after = Blob::new(&write(&after, order, &About::default()).unwrap()).unwrap();
         let changed: Vec<usize> = (16..before.bytes().len())
             .filter(|&at| before.bytes()[at] != after.bytes()[at])
             .collect();
@@ -96,7 +97,7 @@ fn a_head_weight_moves_its_logit_by_what_the_arithmetic_says() {
 
     let image = tiny::pictures(1);
     let run = |quantised: &Quantised| {
-        let blob = Blob::new(&write(quantised, Order::Plain).unwrap()).unwrap();
+        let blob = Blob::new(&write(quantised, Order::Plain, &About::default()).unwrap()).unwrap();
         evaluate::logits(&blob, &image, &|_| {}).unwrap()
     };
     let (logits, moved) = (run(&before), run(&after));

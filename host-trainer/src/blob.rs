@@ -1,5 +1,6 @@
 //! A blob in memory on the host, where a device would have it in flash: aligned, and checked when it is read.
 
+use crate::about::About;
 use denselet::{FormatError, Model};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -77,5 +78,10 @@ impl Blob {
     /// None in practice: the blob was checked when it was made.
     pub fn model(&self) -> Result<Model<'_>, FormatError> {
         Model::read(self.bytes())
+    }
+
+    /// What its inputs and answers mean, as far as the blob holds it.
+    pub fn about(&self) -> About {
+        About::default()
     }
 }

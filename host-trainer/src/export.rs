@@ -1,6 +1,7 @@
 //! A quantised network into a blob: sections in the format's order, then the plan's arena length. After packing; what comes
 //! out is what flash holds.
 
+use crate::about::About;
 use crate::calibrate::calibrate;
 use crate::fold::fold;
 use crate::net::Network;
@@ -113,17 +114,17 @@ impl Geometry {
 ///
 /// # Errors
 /// Where the network has parameters that are not finite or is too large for the format.
-pub fn export(network: &Network, images: &[u8], order: Order) -> Result<Vec<u8>, ExportError> {
+pub fn export(network: &Network, images: &[u8], order: Order, about: &About) -> Result<Vec<u8>, ExportError> {
     let folded = fold(network);
     let ranges = calibrate(network, images);
-    write(&quantise(&folded, &ranges)?, order)
+    write(&quantise(&folded, &ranges)?, order, about)
 }
 
 /// Writes a quantised network as a blob.
 ///
 /// # Errors
 /// Where a number does not fit the format.
-pub fn write(quantised: &Quantised, order: Order) -> Result<Vec<u8>, ExportError> {
+pub fn write(quantised: &Quantised, order: Order, _about: &About) -> Result<Vec<u8>, ExportError> {
     let geometry = Geometry::of(&quantised.spec);
     let walk = geometry.walk();
     let mut stages = Vec::new();
@@ -282,7 +283,7 @@ mod tests {
             }
         }
         let images = pictures(24, spec.input.height * spec.input.width * channels);
-        let blob = Blob::new(&export(&network, &images, order).unwrap()).unwrap();
+        let blob = Blob::new(&export(&network, &images, order, &About::default()).unwrap()).unwrap();
         let float = network.logits(&images, 24);
         let integers = evaluate::logits(&blob, &images, &|_| {}).unwrap();
         let scale = blob.model().unwrap().stages().find_map(|(stage, _)| match stage {

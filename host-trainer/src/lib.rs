@@ -1,6 +1,7 @@
 //! Trains, quantises, exports and evaluates DenseNets for microcontrollers.
 #![deny(missing_docs)]
 
+pub mod about;
 pub mod bench;
 pub mod blob;
 pub mod board;

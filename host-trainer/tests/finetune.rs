@@ -4,7 +4,7 @@
 
 use denselet::layout::Order;
 use denselet_train::calibrate::calibrate;
-use denselet_train::data::Dataset;
+use denselet_train::data::{Dataset, Reading};
 use denselet_train::evaluate::{self, Confusion};
 use denselet_train::finetune::{
     self, FinetuneError, Parameters, Recipe, checkpoint, finetune, finetune_from, finetune_in,
@@ -31,7 +31,7 @@ fn trained(data: &Dataset) -> Network {
 }
 
 fn digits() -> Dataset {
-    Dataset::load("digits", None).unwrap()
+    Dataset::load("digits", &Reading::default()).unwrap()
 }
 
 fn accuracy(parameters: &Parameters, data: &Dataset) -> f64 {

@@ -5,7 +5,7 @@ use super::train::Watch;
 use super::{print_json, progress, say, table};
 use crate::blob::Blob;
 use crate::board::{Outcome, Program, Request, Table, Workspace};
-use crate::data::Dataset;
+use crate::data::{Dataset, Reading};
 use crate::evaluate::{self, Confusion};
 use crate::export::export;
 use crate::inspect::grouped;
@@ -72,7 +72,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let out = std::path::absolute(&args.out)?;
 
     let spec = Spec::load("digits")?;
-    let data = Dataset::load("digits", None)?;
+    let data = Dataset::load("digits", &Reading::default())?;
     tell(&format!(
         "1/4 trains a DenseNet-BC of {} parameters on {} handwritten digits",
         grouped(spec.parameters() as u64),
@@ -96,7 +96,12 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     tell("2/4 folds batch norms into clamps, quantises to int8, writes the blob");
     let calibration = data.train.first(256);
     let path = out.join("digits.dlt");
-    let blob = export(&network, &calibration.images, Order::Pairs)?;
+    let blob = export(
+        &network,
+        &calibration.images,
+        Order::Pairs,
+        &crate::about::About::default(),
+    )?;
     whole_file::write(&path, &blob)?;
     let blob = Blob::read(&path)?;
 

@@ -2,7 +2,7 @@
 
 use super::{print_json, progress, say, table};
 use crate::blob::Blob;
-use crate::data::Dataset;
+use crate::data::{Dataset, Reading};
 use crate::evaluate::{self, Confusion};
 use crate::finetune::checkpoint as finetuned;
 use crate::spec::Input;
@@ -106,7 +106,15 @@ fn integers(args: &Args, blob: &Blob) -> anyhow::Result<(&'static str, Confusion
 
 /// Loads a data set in the shape and with the number of classes of a network.
 pub fn load(name: &str, input: Input, classes: usize) -> anyhow::Result<Dataset> {
-    let data = Dataset::load(name, Some(input)).with_context(|| format!("data set `{name}`"))?;
+    let data = Dataset::load(
+        name,
+        &Reading {
+            input: Some(input),
+            resize: true,
+            ..Reading::default()
+        },
+    )
+    .with_context(|| format!("data set `{name}`"))?;
     anyhow::ensure!(
         data.classes.len() <= classes,
         "data set `{name}` has {} classes, the network {classes}",

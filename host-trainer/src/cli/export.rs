@@ -127,7 +127,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 
 /// A float network's blob, and the number of images that calibrated it.
 fn calibrated((network, images): &(Network, Vec<u8>), order: Order) -> anyhow::Result<(Vec<u8>, usize)> {
-    let blob = export::export(network, images, order)?;
+    let blob = export::export(network, images, order, &crate::about::About::default())?;
     Ok((blob, images.len() / network.image_len()))
 }
 
@@ -142,7 +142,10 @@ fn trained_integers(file: &Path, args: &Args, order: Order) -> anyhow::Result<(V
         say(format_args!("takes {}", file.display()));
     }
     let quantised = finetuned::load(file)?.parameters.quantise()?;
-    Ok((export::write(&quantised, order)?, 0))
+    Ok((
+        export::write(&quantised, order, &crate::about::About::default())?,
+        0,
+    ))
 }
 
 /// A network with seeded weights and seeded pictures that calibrate it.

@@ -3,7 +3,7 @@
 use super::train::Watch;
 use super::{print_json, say};
 use crate::calibrate::calibrate;
-use crate::data::{Augment, Dataset};
+use crate::data::{Augment, Dataset, Reading};
 use crate::finetune::{self, Parameters, Recipe, checkpoint as finetuned};
 use crate::fold::fold;
 use crate::train::{self, checkpoint};
@@ -142,8 +142,15 @@ fn tune(args: &Args) -> anyhow::Result<Report> {
     let float = checkpoint::load(&chosen)?;
     let (network, meta) = (float.network, float.meta);
     let name = args.data.as_ref().unwrap_or(&meta.data);
-    let data = Dataset::load(name, args.resize.then_some(network.spec.input))
-        .with_context(|| format!("data set `{name}`"))?;
+    let data = Dataset::load(
+        name,
+        &Reading {
+            input: Some(network.spec.input),
+            resize: args.resize,
+            ..Reading::default()
+        },
+    )
+    .with_context(|| format!("data set `{name}`"))?;
     let folder = args.out.clone().unwrap_or_else(|| default_folder(&args.run));
     let is_there = finetuned::is_here(&folder);
     anyhow::ensure!(

@@ -1,7 +1,7 @@
 //! `denselet import`: a network trained with Keras or PyTorch becomes a checkpoint.
 
 use super::{eval, print_json, say, table};
-use crate::data::Dataset;
+use crate::data::{Dataset, Reading};
 use crate::evaluate::Confusion;
 use crate::import::check::{BAR, Comparison};
 use crate::import::{Ending, ImportError, Imported, Options, Part, Preprocess, Problem, import, summary};
@@ -174,7 +174,7 @@ fn read(args: &Args) -> anyhow::Result<Imported> {
             Some(data),
         ) if field == "--input" && args.input.is_none() => {
             options.input = Some(
-                Dataset::load(data, None)
+                Dataset::load(data, &Reading::default())
                     .with_context(|| format!("data set `{data}`"))?
                     .shape(),
             );

@@ -2,7 +2,7 @@
 
 use super::flags::Flags;
 use super::{finetune, print_json, say};
-use crate::data::Dataset;
+use crate::data::{Dataset, Reading};
 use crate::finetune::checkpoint as finetuned;
 use crate::net::Ranks;
 use crate::spec::Spec;
@@ -226,7 +226,14 @@ fn plan(args: &Args, ranks: &dyn Ranks) -> anyhow::Result<Plan> {
     let rank = ranks.rank();
     let load = || {
         let spec = Spec::load(&args.net)?;
-        let data = Dataset::load(&args.data, args.resize.then_some(spec.input))?;
+        let data = Dataset::load(
+            &args.data,
+            &Reading {
+                input: Some(spec.input),
+                resize: args.resize,
+                ..Reading::default()
+            },
+        )?;
         let folder = args
             .out
             .clone()

@@ -176,6 +176,7 @@ impl Reader {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Reading;
     use super::*;
     use image::{ImageFormat, Rgb, RgbImage};
 
@@ -199,11 +200,11 @@ mod tests {
             }
         }
         let name = folder.path().to_str().unwrap();
-        let set = Dataset::load(name, None).unwrap();
+        let set = Dataset::load(name, &Reading::default()).unwrap();
         assert_eq!(set.classes, ["ant", "bee"]);
         assert_eq!((set.train.len(), set.test.len()), (10, 2));
         assert_eq!((set.height, set.width, set.channels), (4, 4, 3));
-        assert_eq!(set, Dataset::load(name, None).unwrap());
+        assert_eq!(set, Dataset::load(name, &Reading::default()).unwrap());
     }
 
     #[test]
@@ -214,14 +215,22 @@ mod tests {
             write(&folder.path().join(part).join("b"), "2.jpg", 6, 200);
         }
         let name = folder.path().to_str().unwrap();
-        let error = Dataset::load(name, None).unwrap_err().to_string();
+        let error = Dataset::load(name, &Reading::default()).unwrap_err().to_string();
         assert!(error.contains("`size`: expected 4x4"), "{error}");
         let shape = Input {
             height: 5,
             width: 5,
             channels: 1,
         };
-        let set = Dataset::load(name, Some(shape)).unwrap();
+        let set = Dataset::load(
+            name,
+            &Reading {
+                input: Some(shape),
+                resize: true,
+                ..Reading::default()
+            },
+        )
+        .unwrap();
         assert_eq!((set.train.images.len(), set.shape()), (50, shape));
     }
 
@@ -230,7 +239,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let name = folder.path().to_str().unwrap();
         assert!(
-            Dataset::load(name, None)
+            Dataset::load(name, &Reading::default())
                 .unwrap_err()
                 .to_string()
                 .contains("`classes`")
@@ -239,14 +248,14 @@ mod tests {
             std::fs::create_dir(folder.path().join(class)).unwrap();
         }
         assert!(
-            Dataset::load(name, None)
+            Dataset::load(name, &Reading::default())
                 .unwrap_err()
                 .to_string()
                 .contains("`pictures`")
         );
         std::fs::write(folder.path().join("a").join("x.png"), b"not a picture").unwrap();
         assert!(
-            Dataset::load(name, None)
+            Dataset::load(name, &Reading::default())
                 .unwrap_err()
                 .to_string()
                 .contains("x.png")

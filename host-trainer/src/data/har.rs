@@ -88,6 +88,7 @@ fn windows(encoding: &Encoding, values: &[i16], width: usize) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Reading;
     use super::*;
 
     fn idx(kind: u8, sides: &[u32], values: &[u8]) -> Vec<u8> {
@@ -109,14 +110,14 @@ mod tests {
             write(&format!("{part}_y.idx"), idx(8, &[1], &[5]));
         }
         write("train_subject.idx", idx(8, &[1], &[30]));
-        let set = Dataset::load(folder.path().to_str().unwrap(), None).unwrap();
+        let set = Dataset::load(folder.path().to_str().unwrap(), &Reading::default()).unwrap();
         assert_eq!((set.height, set.width, set.channels), (1, 2, 9));
         assert_eq!(set.train.images[..2], [255, 128]);
         // (-1 + 1.25) * 255 / 2.5
         assert_eq!(set.train.images[17], 26);
         assert_eq!(set.groups, [30]);
         write("train_subject.idx", idx(8, &[2], &[30, 1]));
-        let error = Dataset::load(folder.path().to_str().unwrap(), None)
+        let error = Dataset::load(folder.path().to_str().unwrap(), &Reading::default())
             .unwrap_err()
             .to_string();
         assert!(

@@ -12,10 +12,12 @@ mod keywords;
 mod measured;
 mod numpy;
 mod resize;
+mod sample;
 mod table;
 
 pub(crate) use augment::mix;
 pub use augment::{Augment, Fill, Ground};
+pub use sample::SAMPLE_SEED;
 
 use crate::net::Normalisation;
 use crate::spec::Input;
@@ -134,6 +136,23 @@ pub struct Dataset {
     pub groups: Vec<u16>,
     /// How bytes were made of measurements; absent where the data set is bytes.
     pub encoding: Option<Encoding>,
+    /// What was inferred or left out while reading, a sentence each: the command prints them.
+    pub notes: Vec<String>,
+}
+
+/// How a data set is to be read: what is known of the network that it is read for, and what the user allowed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reading {
+    /// Input of the network, if there is one: flat rows of as many values become images of this shape.
+    pub input: Option<Input>,
+    /// Whether images of another shape are resized to `input` (`--resize`); otherwise they keep their shape.
+    pub resize: bool,
+    /// How the network's measurements become bytes: measurements go through it instead of their own range.
+    pub encoding: Option<Encoding>,
+    /// Whether damaged files are counted and left out (`--skip-damaged`); otherwise one is an error.
+    pub skip_damaged: bool,
+    /// Name of a table's label column (`--label`), if it was given.
+    pub label: Option<String>,
 }
 
 /// How measurements become bytes: byte = (value - low) * 255 / (high - low), rounded half away from zero, then clipped
@@ -166,12 +185,13 @@ impl Dataset {
     /// The data set `name`: `digits`, `fashion-mnist`, `cifar10`, `har`, `keywords`, or a folder that holds one of the last
     /// four or pictures by class.
     ///
-    /// With `shape`, pictures of another shape are resized to it; without, they stay as they are.
+    /// `reading` says what is known of the network that the set is read for, and what the user allowed.
     ///
     /// # Errors
     ///
     /// Tells how to get a set that is missing; names file and field of one that is broken.
-    pub fn load(name: &str, shape: Option<Input>) -> Result<Self, DataError> {
+    pub fn load(name: &str, reading: &Reading) -> Result<Self, DataError> {
+        let shape = reading.input.filter(|_| reading.resize);
         let mut set = match name {
             "digits" => digits::load()?,
             "fashion-mnist" => {
@@ -304,7 +324,7 @@ mod tests {
 
     #[test]
     fn digits_split_as_they_ship() {
-        let set = Dataset::load("digits", None).unwrap();
+        let set = Dataset::load("digits", &Reading::default()).unwrap();
         assert_eq!((set.train.len(), set.test.len()), (1437, 360));
         assert_eq!(set.train.images.len(), 1437 * 64);
         assert_eq!(set.classes.len(), 10);
@@ -318,7 +338,7 @@ mod tests {
 
     #[test]
     fn everything_is_the_validation_split_too() {
-        let mut set = Dataset::load("digits", None).unwrap();
+        let mut set = Dataset::load("digits", &Reading::default()).unwrap();
         set.validation = set.test.first(10);
         set.train_on_everything();
         assert_eq!((set.train.len(), set.validation.len()), (1447, 0));
@@ -329,13 +349,15 @@ mod tests {
     fn missing_sets_say_how_to_get_them() {
         let error = find("nothing", &["/nosuch"], "install it", cifar::is_here).unwrap_err();
         assert!(error.to_string().contains("install it"), "{error}");
-        let error = Dataset::load("nosuch", None).unwrap_err().to_string();
+        let error = Dataset::load("nosuch", &Reading::default())
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("`digits`"), "{error}");
     }
 
     #[test]
     fn a_constant_channel_keeps_its_scale() {
-        let mut set = Dataset::load("digits", None).unwrap();
+        let mut set = Dataset::load("digits", &Reading::default()).unwrap();
         set.train.images.fill(3);
         assert_eq!(
             set.normalisation(),

@@ -87,11 +87,12 @@ fn scale(pixels: &[u8], channels: usize, from: Input, to: Input) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Reading;
     use super::*;
 
     #[test]
     fn size_and_channels_change_together() {
-        let mut set = Dataset::load("digits", None).unwrap();
+        let mut set = Dataset::load("digits", &Reading::default()).unwrap();
         set.resize(Input {
             height: 16,
             width: 12,

@@ -93,7 +93,11 @@ impl Finetuned {
     ///
     /// When they do not fit the format.
     pub fn blob(&self, order: Order) -> Result<Blob, ExportError> {
-        let bytes = export::write(&self.parameters.quantise()?, order)?;
+        let bytes = export::write(
+            &self.parameters.quantise()?,
+            order,
+            &crate::about::About::default(),
+        )?;
         Ok(Blob::new(&bytes)?)
     }
 

@@ -102,7 +102,8 @@ fn the_forward_pass_is_the_device_bit_for_bit() {
         let stages = integers(&parameters.folded.stages, &quantised).unwrap();
         let is_wide = |stage: &Stage| matches!(stage, Stage::Layer { conv, .. } if conv.is_wide);
         assert_eq!(stages.iter().any(is_wide), name == "wide", "{name}");
-        let blob = Blob::new(&write(&quantised, Order::Plain).unwrap()).unwrap();
+        let blob =
+            Blob::new(&write(&quantised, Order::Plain, &crate::about::About::default()).unwrap()).unwrap();
         let mut memory = vec![0xA5; denselet::arena_len(blob.bytes()) + 16];
         let mut device = denselet::Network::in_bytes(blob.bytes(), &mut memory).unwrap();
         let mut job = Job::new(spec, &stages);

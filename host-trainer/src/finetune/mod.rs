@@ -154,7 +154,11 @@ pub fn confusion(
     split: &Split,
     done: &(dyn Fn(usize) + Sync),
 ) -> Result<Confusion, FinetuneError> {
-    let bytes = export::write(&parameters.quantise()?, Order::Plain)?;
+    let bytes = export::write(
+        &parameters.quantise()?,
+        Order::Plain,
+        &crate::about::About::default(),
+    )?;
     let blob = Blob::new(&bytes).map_err(ExportError::from)?;
     let logits = evaluate::logits(&blob, &split.images, done).expect("pictures of the network's shape");
     Ok(Confusion::new(
@@ -306,6 +310,7 @@ impl<'n> Run<'n> {
             loss: sum.loss / seen,
             accuracy: sum.correct as f64 / seen,
             held_out_accuracy: None,
+            held_out_loss: None,
             rate,
             images_per_second: seen / seconds.max(1e-9),
             seconds,

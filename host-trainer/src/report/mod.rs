@@ -50,7 +50,12 @@ impl<'f> Facts<'f> {
         let network = &run.network;
         let order = Order::Pairs;
         let images = data.train.first(CALIBRATION).images;
-        let blob = Blob::new(&export::export(network, &images, order)?)?;
+        let blob = Blob::new(&export::export(
+            network,
+            &images,
+            order,
+            &crate::about::About::default(),
+        )?)?;
         let (test, classes) = (&data.test, network.spec.classes);
         let logits = evaluate::logits(&blob, &test.images, done)?;
         let said = logits.chunks_exact(classes).map(evaluate::largest).collect();
@@ -88,6 +93,7 @@ impl<'f> Facts<'f> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Reading;
     use crate::spec::Spec;
     use crate::train::{self, Place, Recipe, Silent};
 
@@ -99,7 +105,7 @@ mod tests {
             "<small>",
         )
         .unwrap();
-        let mut data = Dataset::load("digits", None).unwrap();
+        let mut data = Dataset::load("digits", &Reading::default()).unwrap();
         data.train = data.train.first(300);
         data.test = data.test.first(100);
         let recipe = Recipe {

@@ -363,10 +363,10 @@ fn add_biases(network: &mut Network, file: &SafeTensors<'_>) {
 mod tests {
     use super::super::{parameters, trained_lengths};
     use super::*;
-    use crate::data::Dataset;
+    use crate::data::{Dataset, Reading};
 
     fn some() -> Checkpoint {
-        let data = Dataset::load("digits", None).unwrap();
+        let data = Dataset::load("digits", &Reading::default()).unwrap();
         let spec = Spec::load("digits").unwrap();
         let mut network = Network::new(&spec, data.normalisation(), 4);
         network.stem.conv.bias = Some(vec![0.5; 8]);
@@ -385,6 +385,7 @@ mod tests {
                 loss: 0.5,
                 accuracy: 0.75,
                 held_out_accuracy: None,
+                held_out_loss: None,
                 rate: 0.1,
                 images_per_second: 0.0,
                 seconds: 0.0,

@@ -181,6 +181,7 @@ mod tests {
             loss: 1.0 / number as f64,
             accuracy: 0.5,
             held_out_accuracy: (number > 1).then_some(0.25),
+            held_out_loss: None,
             rate: 0.1,
             images_per_second: 100.0,
             seconds: 1.0,

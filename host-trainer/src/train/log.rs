@@ -47,6 +47,7 @@ mod tests {
             loss: 0.5,
             accuracy: 0.75,
             held_out_accuracy: None,
+            held_out_loss: None,
             rate: 0.1,
             images_per_second: 1000.0,
             seconds: 2.0,
@@ -54,6 +55,7 @@ mod tests {
         let second = Epoch {
             number: 2,
             held_out_accuracy: Some(0.25),
+            held_out_loss: None,
             ..epoch
         };
         let lines: Vec<String> = table(&[epoch, second], "").lines().map(String::from).collect();

@@ -142,6 +142,10 @@ pub struct Epoch {
     pub accuracy: f64,
     /// Share of held-out training pictures classified correctly afterwards; absent where none are held out.
     pub held_out_accuracy: Option<f64>,
+    /// Mean loss of the held-out training images afterwards, without smoothing, mixing or a teacher; absent if none are held
+    /// out, and in files written before it was kept.
+    #[serde(default)]
+    pub held_out_loss: Option<f64>,
     /// Learning rate of the last step.
     #[serde(default)]
     pub rate: f32,
@@ -269,6 +273,7 @@ pub fn parameters<'a>(network: &'a mut Network, gradient: &'a mut Network) -> Ve
 mod tests {
     use super::checkpoint::Checkpoint;
     use super::*;
+    use crate::data::Reading;
     use std::path::Path;
 
     fn small() -> (Spec, Dataset, Recipe) {
@@ -278,7 +283,7 @@ mod tests {
             "small",
         )
         .unwrap();
-        let mut data = Dataset::load("digits", None).unwrap();
+        let mut data = Dataset::load("digits", &Reading::default()).unwrap();
         data.train = data.train.first(300);
         let recipe = Recipe {
             epochs: 3,

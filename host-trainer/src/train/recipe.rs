@@ -332,6 +332,7 @@ fn merge(table: &mut toml::Table, over: toml::Table) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Reading;
 
     #[test]
     fn a_file_changes_what_it_names() {
@@ -432,6 +433,7 @@ mod tests {
                 loss: 1.0,
                 accuracy: 0.5,
                 held_out_accuracy: Some(*accuracy),
+                held_out_loss: None,
                 rate: 0.1,
                 images_per_second: 1.0,
                 seconds: 1.0,
@@ -448,7 +450,7 @@ mod tests {
 
     #[test]
     fn rate_rises_then_falls_to_zero() {
-        let data = Dataset::load("digits", None).unwrap();
+        let data = Dataset::load("digits", &Reading::default()).unwrap();
         let recipe = Recipe {
             rate: 1.0,
             warm_up: 1.0,

@@ -193,6 +193,7 @@ impl Run {
             loss: sum.loss / count as f64,
             accuracy: sum.correct as f64 / (count * recipe.batch) as f64,
             held_out_accuracy: kept,
+            held_out_loss: None,
             rate: last_rate,
             images_per_second,
             seconds: start.elapsed().as_secs_f64(),
@@ -279,10 +280,11 @@ fn pick(split: &Split, picked: &[usize], size: usize) -> Split {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Reading;
 
     #[test]
     fn groups_are_held_out_whole() {
-        let mut data = Dataset::load("digits", None).unwrap();
+        let mut data = Dataset::load("digits", &Reading::default()).unwrap();
         data.train = data.train.first(100);
         data.groups = (0..100).map(|at| at / 10).collect();
         let recipe = Recipe {

@@ -152,6 +152,7 @@ fn sum(ranks: &dyn Ranks, network: &mut Network, is_meant: fn(&Tensor<'_>) -> bo
 mod tests {
     use super::super::{Recipe, run::Run};
     use super::*;
+    use crate::data::Reading;
     use crate::net::ranks::threads;
     use crate::train::Silent;
 
@@ -185,7 +186,7 @@ mod tests {
     #[test]
     fn other_pictures_are_noticed() {
         let spec = Spec::load("digits").unwrap();
-        let data = Dataset::load("digits", None).unwrap();
+        let data = Dataset::load("digits", &Reading::default()).unwrap();
         let said = threads::on(2, |ranks| {
             let mut data = data.clone();
             data.train.labels[7] = ranks.rank() as u16;
@@ -202,7 +203,7 @@ mod tests {
     #[test]
     fn ranks_end_an_epoch_with_the_same_network() {
         let spec = Spec::load("digits").unwrap();
-        let mut data = Dataset::load("digits", None).unwrap();
+        let mut data = Dataset::load("digits", &Reading::default()).unwrap();
         data.train = data.train.first(300);
         let recipe = Recipe {
             average: Some(0.9),

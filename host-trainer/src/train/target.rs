@@ -142,10 +142,11 @@ pub(super) fn check(recipe: &Recipe, data: &Dataset) -> Result<(), TrainError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Reading;
 
     #[test]
     fn balanced_classes_count_the_same_together() {
-        let mut data = Dataset::load("digits", None).unwrap();
+        let mut data = Dataset::load("digits", &Reading::default()).unwrap();
         data.classes = ["a", "b", "c"].map(String::from).into();
         data.train.labels = vec![0, 0, 0, 1, 2, 2];
         let weights = ClassWeights::By(Balance::Balanced).of(&data, &[0, 1, 2, 3, 4, 5]);
@@ -157,7 +158,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_the_data_is_named() {
-        let data = Dataset::load("digits", None).unwrap();
+        let data = Dataset::load("digits", &Reading::default()).unwrap();
         let message = |text: &str| {
             let recipe = Recipe::default().with(text).unwrap();
             check(&recipe, &data).map_err(|error| error.to_string())

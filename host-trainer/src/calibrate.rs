@@ -1,6 +1,35 @@
 //! Ranges of every stored channel over some training images. After folding, before quantisation.
 
+use crate::data::{Dataset, SAMPLE_SEED, Sample, Split};
 use crate::net::{Network, Site};
+
+/// Images that calibrate unless another number is asked for.
+pub const IMAGES: usize = 256;
+
+/// The images that calibrate: a seeded sample of the training split, balanced over its classes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Calibration {
+    /// The images.
+    pub images: Split,
+    /// Which images of the training split they are.
+    pub sample: Sample,
+    /// Names of the data set's classes that none of them is of.
+    pub missing: Vec<String>,
+}
+
+impl Calibration {
+    /// Draws `count` training images.
+    pub fn draw(data: &Dataset, count: usize) -> Self {
+        let (images, sample) = data.train.draw(count, SAMPLE_SEED);
+        let classes = (0u16..).zip(&data.classes);
+        let missing = classes.filter(|(class, _)| !images.labels.contains(class));
+        Self {
+            missing: missing.map(|(_, name)| name.clone()).collect(),
+            images,
+            sample,
+        }
+    }
+}
 
 /// Smallest and largest value of one channel.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -45,7 +45,10 @@ fn a_badly_calibrated_network_recovers() {
     let data = digits();
     let network = trained(&data);
     let float = train::accuracy(&network, &data.test);
-    let mut bad = Parameters::new(fold(&network), &calibrate(&network, &data.train.first(64).images));
+    let mut bad = Parameters::new(
+        fold(&network),
+        &calibrate(&network, &data.train.sample(64).images),
+    );
     for stored in &mut bad.stored {
         let ends = stored.low.iter_mut().chain(&mut stored.high);
         ends.chain(&mut stored.bottlenecks).for_each(|end| *end *= 0.5);
@@ -73,7 +76,7 @@ fn a_badly_calibrated_network_recovers() {
 /// Few pictures and one epoch of training: enough to differ.
 fn quick() -> (Network, Dataset, Recipe) {
     let mut data = digits();
-    data.train = data.train.first(200);
+    data.train = data.train.sample(200);
     let recipe = train::Recipe {
         epochs: 1,
         held_out: 0.0,

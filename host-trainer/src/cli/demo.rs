@@ -5,6 +5,7 @@ use super::train::Watch;
 use super::{print_json, progress, say, table};
 use crate::blob::Blob;
 use crate::board::{Outcome, Program, Request, Table, Workspace};
+use crate::calibrate::{self, Calibration};
 use crate::data::{Dataset, Reading};
 use crate::evaluate::{self, Confusion};
 use crate::export::export;
@@ -94,11 +95,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let float_accuracy = train::accuracy(&network, &data.test);
 
     tell("2/4 folds batch norms into clamps, quantises to int8, writes the blob");
-    let calibration = data.train.first(256);
+    let calibration = Calibration::draw(&data, calibrate::IMAGES);
     let path = out.join("digits.dlt");
     let blob = export(
         &network,
-        &calibration.images,
+        &calibration.images.images,
         Order::Pairs,
         &crate::about::About::default(),
     )?;
@@ -115,7 +116,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let classes = blob.model()?.classes();
     let confusion = Confusion::new(&logits, &data.test.labels, classes);
 
-    let test = data.test.first(args.count.into());
+    let test = data.test.sample(args.count.into());
     tell(&format!(
         "4/4 runs {} of them on an emulated {} ({})",
         test.len(),

@@ -2,7 +2,7 @@
 
 use super::{print_json, progress, say, table};
 use crate::blob::Blob;
-use crate::data::{Dataset, Reading};
+use crate::data::{Dataset, Reading, SAMPLE_SEED, Sample, Split};
 use crate::evaluate::{self, Confusion};
 use crate::finetune::checkpoint as finetuned;
 use crate::spec::Input;
@@ -26,7 +26,7 @@ pub struct Args {
     /// Data set; its test images are used
     #[arg(long, value_name = "NAME|DIR")]
     data: String,
-    /// Only the first N test images
+    /// Takes N test images, a seeded sample balanced over the classes [default: all]
     #[arg(long, value_name = "N")]
     count: Option<usize>,
     /// Of a run's folder take the last network, not the one with the highest held-out accuracy
@@ -44,15 +44,29 @@ struct Report {
     data: String,
     arithmetic: &'static str,
     images: usize,
+    sample: Sample,
     accuracy: f64,
     classes: Vec<String>,
     confusion: Vec<Vec<usize>>,
 }
 
+/// One measurement, before it is reported.
+struct Measured {
+    arithmetic: &'static str,
+    sample: Sample,
+    confusion: Confusion,
+    classes: Vec<String>,
+}
+
+/// The test images that are measured.
+fn images(args: &Args, data: &Dataset) -> (Split, Sample) {
+    data.test.draw(args.count.unwrap_or(usize::MAX), SAMPLE_SEED)
+}
+
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let finetuned = finetuned::find(&args.model);
-    let (arithmetic, confusion, classes) = if let Some(file) = &finetuned {
+    let measured = if let Some(file) = &finetuned {
         integers(args, &finetuned::load(file)?.blob(Order::Plain)?)?
     } else if is_blob(&args.model) {
         integers(args, &Blob::read(&args.model)?)?
@@ -62,11 +76,12 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let report = Report {
         model: finetuned.unwrap_or_else(|| checkpoint::choose(&args.model, args.last)),
         data: args.data.clone(),
-        arithmetic,
-        images: confusion.images(),
-        accuracy: confusion.accuracy(),
-        classes,
-        confusion: confusion.counts,
+        arithmetic: measured.arithmetic,
+        images: measured.confusion.images(),
+        sample: measured.sample,
+        accuracy: measured.confusion.accuracy(),
+        classes: measured.classes,
+        confusion: measured.confusion.counts,
     };
     if args.json {
         return print_json(&report);
@@ -84,7 +99,7 @@ pub fn is_blob(path: &Path) -> bool {
     starts || path.extension().is_some_and(|extension| extension == "dlt")
 }
 
-fn integers(args: &Args, blob: &Blob) -> anyhow::Result<(&'static str, Confusion, Vec<String>)> {
+fn integers(args: &Args, blob: &Blob) -> anyhow::Result<Measured> {
     let model = blob.model()?;
     let shape = model.header().input;
     let input = Input {
@@ -93,15 +108,16 @@ fn integers(args: &Args, blob: &Blob) -> anyhow::Result<(&'static str, Confusion
         channels: shape.channels,
     };
     let data = load(&args.data, input, model.classes())?;
-    let test = data.test.first(args.count.unwrap_or(usize::MAX));
+    let (test, sample) = images(args, &data);
     let bar = progress(test.len(), "images", args.json);
     let logits = evaluate::logits(blob, &test.images, &|n| bar.inc(n as u64))?;
     bar.finish_and_clear();
-    Ok((
-        "int8",
-        Confusion::new(&logits, &test.labels, model.classes()),
-        data.classes,
-    ))
+    Ok(Measured {
+        arithmetic: "int8",
+        sample,
+        confusion: Confusion::new(&logits, &test.labels, model.classes()),
+        classes: data.classes,
+    })
 }
 
 /// Loads a data set in the shape and with the number of classes of a network.
@@ -159,11 +175,11 @@ fn print(report: &Report) {
 /// Images that go through a float network between two moves of the bar.
 const CHUNK: usize = 256;
 
-fn floats(args: &Args) -> anyhow::Result<(&'static str, Confusion, Vec<String>)> {
+fn floats(args: &Args) -> anyhow::Result<Measured> {
     let network = checkpoint::load(&checkpoint::choose(&args.model, args.last))?.network;
     let classes = network.spec.classes;
     let data = load(&args.data, network.spec.input, classes)?;
-    let test = data.test.first(args.count.unwrap_or(usize::MAX));
+    let (test, sample) = images(args, &data);
     let image_len = test.images.len() / test.len().max(1);
     let bar = progress(test.len(), "images", args.json);
     let mut logits = Vec::with_capacity(test.len() * classes);
@@ -173,9 +189,10 @@ fn floats(args: &Args) -> anyhow::Result<(&'static str, Confusion, Vec<String>)>
         bar.inc(count as u64);
     }
     bar.finish_and_clear();
-    Ok((
-        "float",
-        Confusion::new(&logits, &test.labels, classes),
-        data.classes,
-    ))
+    Ok(Measured {
+        arithmetic: "float",
+        sample,
+        confusion: Confusion::new(&logits, &test.labels, classes),
+        classes: data.classes,
+    })
 }

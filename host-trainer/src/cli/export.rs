@@ -2,6 +2,8 @@
 
 use super::{print_json, say};
 use crate::board::Table;
+use crate::calibrate::{self, Calibration};
+use crate::data::Sample;
 use crate::finetune::checkpoint as finetuned;
 use crate::inspect::grouped;
 use crate::net::{Network, Normalisation};
@@ -31,8 +33,8 @@ pub struct Args {
     /// Data set to calibrate on, its training images only [default: the one it was trained on]
     #[arg(long, value_name = "NAME|DIR")]
     data: Option<String>,
-    /// Training images that calibrate
-    #[arg(long, value_name = "N", default_value_t = 256)]
+    /// Training images that calibrate: a seeded sample balanced over the classes
+    #[arg(long, value_name = "N", default_value_t = calibrate::IMAGES)]
     calibration: usize,
     /// Order the weights for this board's core; the blob runs everywhere, and fastest there
     #[arg(long, value_name = "NAME", default_value = "mps2-an386")]
@@ -84,8 +86,10 @@ struct Report {
     out: PathBuf,
     blob_bytes: usize,
     arena_bytes: usize,
-    /// 0 where the integers themselves were trained.
+    /// 0 if the integers themselves were trained.
     calibration_images: usize,
+    /// Which training images calibrated; absent if none did.
+    sample: Option<Sample>,
 }
 
 /// Runs the command.
@@ -94,11 +98,18 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         Some(order) => order.into(),
         None => Table::load()?.find(&args.board)?.order(),
     };
-    let (blob, calibrated_on) = match (&args.run, &args.net) {
-        (None, Some(net)) => calibrated(&untrained(net, args.seed)?, order)?,
+    let (blob, calibrated_on, sample) = match (&args.run, &args.net) {
+        (None, Some(net)) => {
+            let (blob, images) = calibrated(&untrained(net, args.seed)?, order)?;
+            (blob, images, None)
+        }
         (Some(run), _) => match finetuned::find(run) {
-            Some(file) => trained_integers(&file, args, order)?,
-            None => calibrated(&trained(run, args)?, order)?,
+            Some(file) => (trained_integers(&file, args, order)?, 0, None),
+            None => {
+                let (network, calibration) = trained(run, args)?;
+                let (blob, images) = calibrated(&(network, calibration.images.images), order)?;
+                (blob, images, Some(calibration.sample))
+            }
         },
         (None, None) => bail!("give a run's folder, or --untrained and --net"),
     };
@@ -108,6 +119,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         blob_bytes: blob.len(),
         arena_bytes: denselet::arena_len(&blob),
         calibration_images: calibrated_on,
+        sample,
     };
     if args.json {
         return print_json(&report);
@@ -132,7 +144,7 @@ fn calibrated((network, images): &(Network, Vec<u8>), order: Order) -> anyhow::R
 }
 
 /// The blob of exactly the integers that were fine-tuned: nothing is calibrated again.
-fn trained_integers(file: &Path, args: &Args, order: Order) -> anyhow::Result<(Vec<u8>, usize)> {
+fn trained_integers(file: &Path, args: &Args, order: Order) -> anyhow::Result<Vec<u8>> {
     anyhow::ensure!(
         args.data.is_none(),
         "{} is fine-tuned and is not calibrated again: leave out --data, or export the float network beside it",
@@ -142,10 +154,7 @@ fn trained_integers(file: &Path, args: &Args, order: Order) -> anyhow::Result<(V
         say(format_args!("takes {}", file.display()));
     }
     let quantised = finetuned::load(file)?.parameters.quantise()?;
-    Ok((
-        export::write(&quantised, order, &crate::about::About::default())?,
-        0,
-    ))
+    Ok(export::write(&quantised, order, &crate::about::About::default())?)
 }
 
 /// A network with seeded weights and seeded pictures that calibrate it.
@@ -170,7 +179,7 @@ pub fn untrained(net: &str, seed: u64) -> anyhow::Result<(Network, Vec<u8>)> {
 }
 
 /// A trained network and the training images that calibrate it.
-fn trained(run: &Path, args: &Args) -> anyhow::Result<(Network, Vec<u8>)> {
+fn trained(run: &Path, args: &Args) -> anyhow::Result<(Network, Calibration)> {
     let chosen = checkpoint::choose(run, args.last);
     let checkpoint = checkpoint::load(&chosen)?;
     if !args.json {
@@ -179,5 +188,5 @@ fn trained(run: &Path, args: &Args) -> anyhow::Result<(Network, Vec<u8>)> {
     let name = args.data.as_ref().unwrap_or(&checkpoint.meta.data);
     let network = checkpoint.network;
     let data = super::eval::load(name, network.spec.input, network.spec.classes)?;
-    Ok((network, data.train.first(args.calibration).images))
+    Ok((network, Calibration::draw(&data, args.calibration)))
 }

@@ -2,10 +2,9 @@
 
 use super::train::Watch;
 use super::{print_json, say};
-use crate::calibrate::calibrate;
-use crate::data::{Augment, Dataset, Reading};
+use crate::calibrate::Calibration;
+use crate::data::{Augment, Dataset, Reading, Sample};
 use crate::finetune::{self, Parameters, Recipe, checkpoint as finetuned};
-use crate::fold::fold;
 use crate::train::{self, checkpoint};
 use crate::whole_file;
 use anyhow::Context;
@@ -46,7 +45,7 @@ pub struct Args {
     /// [default: the recipe's, or 0.5]
     #[arg(long, value_name = "SHARE")]
     distillation: Option<f32>,
-    /// Training images that calibrate before the first step [default: the recipe's, or 256]
+    /// Training images that calibrate before the first step, a seeded sample balanced over the classes [default: the recipe's, or 256]
     #[arg(long, value_name = "N")]
     calibration: Option<usize>,
     /// Decides every random number of the run [default: as in training]
@@ -78,6 +77,8 @@ pub struct Report {
     seed: u64,
     loss: f64,
     train_accuracy: f64,
+    /// Which training images calibrated before the first step.
+    sample: Sample,
     test_images: usize,
     float_accuracy: f64,
     calibrated_accuracy: f64,
@@ -192,8 +193,7 @@ fn tune(args: &Args) -> anyhow::Result<Report> {
     let mut watch = Watch::new(args.json);
     let done = finetune::finetune_in(&folder, args.resume, &network, &data, &recipe, &mut watch)?;
     watch.finish();
-    let images = data.train.first(recipe.finetune.calibration).images;
-    let before = Parameters::new(fold(&network), &calibrate(&network, &images));
+    let before = Parameters::calibrated(&network, &data, &recipe);
     let accuracy = |parameters: &Parameters| {
         Ok::<_, anyhow::Error>(finetune::confusion(parameters, &data.test, &|_| {})?.accuracy())
     };
@@ -205,6 +205,7 @@ fn tune(args: &Args) -> anyhow::Result<Report> {
         seed: recipe.seed,
         loss: last.loss,
         train_accuracy: last.accuracy,
+        sample: Calibration::draw(&data, recipe.finetune.calibration).sample,
         test_images: data.test.len(),
         float_accuracy: train::accuracy(&network, &data.test),
         calibrated_accuracy: accuracy(&before)?,

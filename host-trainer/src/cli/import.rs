@@ -1,7 +1,7 @@
 //! `denselet import`: a network trained with Keras or PyTorch becomes a checkpoint.
 
 use super::{eval, print_json, say, table};
-use crate::data::{Dataset, Reading};
+use crate::data::{Dataset, Reading, SAMPLE_SEED, Sample};
 use crate::evaluate::Confusion;
 use crate::import::check::{BAR, Comparison};
 use crate::import::{Ending, ImportError, Imported, Options, Part, Preprocess, Problem, import, summary};
@@ -13,7 +13,7 @@ use anyhow::{Context, bail, ensure};
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// Pictures that measure accuracy.
+/// Test images that measure the accuracy, a sample.
 const MEASURED: usize = 1000;
 /// Multiply-accumulates that a comparison with the file's graph may take.
 const MOST_MACS: u64 = 20_000_000_000;
@@ -84,6 +84,7 @@ struct Report {
     parts: Vec<Part>,
     checks: Vec<Check>,
     test_images: Option<usize>,
+    sample: Option<Sample>,
     test_accuracy: Option<f64>,
     checkpoint: Option<PathBuf>,
 }
@@ -118,6 +119,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         parts: summary(&imported.network),
         checks: Vec::new(),
         test_images: None,
+        sample: None,
         test_accuracy: None,
         checkpoint: None,
     };
@@ -145,9 +147,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         );
     }
     if let Some(data) = &data {
-        let test = data.test.first(MEASURED);
+        let (test, sample) = data.test.draw(MEASURED, SAMPLE_SEED);
         let logits = imported.network.logits(&test.images, test.len());
         report.test_images = Some(test.len());
+        report.sample = Some(sample);
         report.test_accuracy = Some(Confusion::new(&logits, &test.labels, spec.classes).accuracy());
     }
     report.checkpoint = Some(args.out.join(checkpoint::FILE_NAME));
@@ -201,7 +204,7 @@ fn checks(args: &Args, imported: &Imported, data: Option<&Dataset>) -> anyhow::R
     let most = MOST_MACS / imported.network.spec.macs().max(1);
     let count = usize::try_from(most).unwrap_or(COMPARED).clamp(1, COMPARED);
     let (images, what) = match data {
-        Some(data) if !data.test.is_empty() => (data.test.first(count).images, "test images"),
+        Some(data) if !data.test.is_empty() => (data.test.sample(count).images, "test images"),
         _ => (imported.noise(count, 1), "random inputs"),
     };
     let comparison = imported.against_graph(&images);

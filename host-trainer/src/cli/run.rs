@@ -3,11 +3,13 @@
 use super::{print_json, say, spinner, warn_of_order};
 use crate::blob::Blob;
 use crate::board::{self, Outcome, Program, Progress, Request, Table, Workspace};
+use crate::data::{SAMPLE_SEED, Sample};
 use crate::spec::Input;
 use core::time::Duration;
 use denselet::Shape;
 use indicatif::{ProgressBar, ProgressStyle};
 use rand::{Rng as _, SeedableRng as _};
+use serde::Serialize;
 use std::path::PathBuf;
 
 /// Options of `denselet run`.
@@ -26,7 +28,7 @@ pub struct Args {
     /// Where the images come from: a data set (its test images), or `noise`, random ones without classes.
     #[arg(long, value_name = "DATA")]
     data: String,
-    /// How many images, from the first.
+    /// How many images: a seeded sample of the test images, balanced over the classes.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     count: u32,
     /// Push the images row by row, as a camera would; counts no instructions.
@@ -43,6 +45,15 @@ pub struct Args {
     json: bool,
 }
 
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report<'r> {
+    #[serde(flatten)]
+    outcome: &'r Outcome,
+    /// Which test images ran; absent for noise.
+    sample: Option<&'r Sample>,
+}
+
 /// Runs the command.
 ///
 /// # Errors
@@ -53,7 +64,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let workspace = Workspace::find(args.workspace.as_deref())?;
     let blob = Blob::read(&args.model)?;
     let model = blob.model()?;
-    let (images, labels) = load(
+    let (images, labels, sample) = load(
         &args.data,
         model.header().input,
         model.classes(),
@@ -73,7 +84,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     warn_of_order(model.header().order, request.board);
     let outcome = run_with_progress(&request)?;
     if args.json {
-        print_json(&outcome)?;
+        print_json(&Report {
+            outcome: &outcome,
+            sample: sample.as_ref(),
+        })?;
     } else {
         print(&outcome);
     }
@@ -112,20 +126,27 @@ pub fn run_with_progress(request: &Request<'_>) -> Result<Outcome, board::Error>
     outcome
 }
 
-/// The first `count` test images of a data set, and their classes; noise has none.
-fn load(data: &str, input: Shape, classes: usize, count: usize) -> anyhow::Result<(Vec<u8>, Vec<u16>)> {
+/// A sample of `count` test images of a data set, their classes, and which they are; noise has no classes.
+fn load(
+    data: &str,
+    input: Shape,
+    classes: usize,
+    count: usize,
+) -> anyhow::Result<(Vec<u8>, Vec<u16>, Option<Sample>)> {
     if data == "noise" {
         let mut noise = vec![0; count * input.pixels() * input.channels];
         rand_chacha::ChaCha8Rng::seed_from_u64(0).fill_bytes(&mut noise);
-        return Ok((noise, Vec::new()));
+        return Ok((noise, Vec::new(), None));
     }
     let input = Input {
         height: input.height,
         width: input.width,
         channels: input.channels,
     };
-    let test = super::eval::load(data, input, classes)?.test.first(count);
-    Ok((test.images, test.labels))
+    let (test, sample) = super::eval::load(data, input, classes)?
+        .test
+        .draw(count, SAMPLE_SEED);
+    Ok((test.images, test.labels, Some(sample)))
 }
 
 fn print(outcome: &Outcome) {

@@ -71,6 +71,7 @@ pub(super) fn load(folder: &Path) -> Result<Dataset, DataError> {
         test,
         groups,
         encoding: Some(encoding),
+        encoding_is_fixed: true,
         ..Dataset::default()
     })
 }

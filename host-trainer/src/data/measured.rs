@@ -67,7 +67,11 @@ pub(super) fn dataset(
     }
     let is_byte = |value: &f32| (0.0..=255.0).contains(value) && value.fract() == 0.0;
     let are_bytes = train.values.iter().chain(&test.values).all(is_byte);
-    let encoding = (!are_bytes).then(|| span(train.values.view()));
+    let are_unit_bytes = !are_bytes && train.values.iter().chain(&test.values).all(is_unit_byte);
+    let encoding = (!are_bytes).then(|| match are_unit_bytes {
+        true => Encoding::unit(channels),
+        false => span(train.values.view()),
+    });
     let split = |part: Part| Split {
         images: match &encoding {
             None => part.values.iter().map(|&value| value as u8).collect(),
@@ -88,8 +92,15 @@ pub(super) fn dataset(
         train: split(train),
         test: split(test),
         encoding,
+        are_unit_bytes,
         ..Dataset::default()
     })
+}
+
+/// Whether a value is a byte divided by 255, but for the rounding of `f32`.
+fn is_unit_byte(value: &f32) -> bool {
+    let byte = value * 255.0;
+    (0.0..=1.0).contains(value) && (byte - byte.round()).abs() < 1e-4
 }
 
 /// From each channel's smallest value to its largest.
@@ -143,6 +154,16 @@ mod tests {
         assert_eq!(
             (set.train.images, set.test.images, set.encoding),
             (vec![0, 255], vec![7], None)
+        );
+
+        let unit: Vec<f32> = (0..=255u8).map(|byte| f32::from(byte) / 255.0).collect();
+        let set = dataset(path, part(&unit, &[0, 1]), Some(part(&unit, &[0, 1])), names()).unwrap();
+        assert!(set.are_unit_bytes && set.train.images.iter().copied().eq(0..=255));
+        let between = part(&[0.1, 0.5], &[0, 1]);
+        assert!(
+            !dataset(path, between, Some(part(&[0.1], &[1])), names())
+                .unwrap()
+                .are_unit_bytes
         );
 
         let (train, test) = (part(&[-1.0, 1.0], &[0, 1]), part(&[3.0], &[1]));

@@ -17,7 +17,7 @@ mod table;
 
 pub(crate) use augment::mix;
 pub use augment::{Augment, Fill, Ground};
-pub use sample::SAMPLE_SEED;
+pub use sample::{SAMPLE_SEED, Sample};
 
 use crate::net::Normalisation;
 use crate::spec::Input;
@@ -101,16 +101,6 @@ impl Split {
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
-
-    /// The first pictures, at most `count`.
-    pub fn first(&self, count: usize) -> Self {
-        let count = count.min(self.len());
-        let size = self.images.len().checked_div(self.len()).unwrap_or(0);
-        Self {
-            images: self.images[..count * size].to_vec(),
-            labels: self.labels[..count].to_vec(),
-        }
-    }
 }
 
 /// A data set: pictures of one shape, in two splits.
@@ -136,6 +126,10 @@ pub struct Dataset {
     pub groups: Vec<u16>,
     /// How bytes were made of measurements; absent where the data set is bytes.
     pub encoding: Option<Encoding>,
+    /// Whether `encoding` is part of what the data set is; otherwise it was given, or inferred from the values.
+    pub encoding_is_fixed: bool,
+    /// Whether every value was a byte divided by 255; `encoding` is 0 to 1 then.
+    pub are_unit_bytes: bool,
     /// What was inferred or left out while reading, a sentence each: the command prints them.
     pub notes: Vec<String>,
 }
@@ -166,6 +160,14 @@ pub struct Encoding {
 }
 
 impl Encoding {
+    /// Values from 0 to 1: a byte is 255 times its value.
+    pub fn unit(channels: usize) -> Self {
+        Self {
+            low: vec![0.0; channels],
+            high: vec![1.0; channels],
+        }
+    }
+
     /// The byte of a measurement in this channel.
     ///
     /// # Panics
@@ -339,7 +341,7 @@ mod tests {
     #[test]
     fn everything_is_the_validation_split_too() {
         let mut set = Dataset::load("digits", &Reading::default()).unwrap();
-        set.validation = set.test.first(10);
+        set.validation = set.test.sample(10);
         set.train_on_everything();
         assert_eq!((set.train.len(), set.validation.len()), (1447, 0));
         assert_eq!(set.train.images.len(), 1447 * 64);

@@ -3,9 +3,33 @@
 use super::Split;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+use serde::Serialize;
 
 /// Seed of every sample that is drawn without one being given: the same split and count always give the same images.
 pub const SAMPLE_SEED: u64 = 1;
+
+/// Which images of a split were taken, as `--json` reports it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Sample {
+    /// Seed of the sample.
+    pub seed: u64,
+    /// Images of the whole split.
+    pub of: usize,
+    /// Indices of the images that were taken, ascending; absent if all were.
+    pub indices: Option<Vec<usize>>,
+}
+
+impl Sample {
+    /// Number of images that were taken.
+    pub fn len(&self) -> usize {
+        self.indices.as_ref().map_or(self.of, Vec::len)
+    }
+
+    /// Whether none were taken.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
 
 impl Split {
     /// Indices of `count` images, ascending: classes take turns, and each class gives its images in a seeded order. A class with
@@ -60,7 +84,20 @@ impl Split {
 
     /// `count` images of [`Split::sample_indices`] with [`SAMPLE_SEED`].
     pub fn sample(&self, count: usize) -> Self {
-        self.pick(&self.sample_indices(count, SAMPLE_SEED))
+        self.draw(count, SAMPLE_SEED).0
+    }
+
+    /// `count` images of [`Split::sample_indices`], and which they are.
+    pub fn draw(&self, count: usize, seed: u64) -> (Self, Sample) {
+        let of = self.len();
+        if count >= of {
+            let indices = None;
+            return (self.clone(), Sample { seed, of, indices });
+        }
+        let indices = self.sample_indices(count, seed);
+        let images = self.pick(&indices);
+        let indices = Some(indices);
+        (images, Sample { seed, of, indices })
     }
 }
 
@@ -117,6 +154,12 @@ mod tests {
         let split = sorted(&[3, 2]);
         assert_eq!(split.sample(5), split);
         assert_eq!(split.sample(usize::MAX), split);
+        let (all, sample) = split.draw(5, SAMPLE_SEED);
+        assert_eq!((all, sample.len(), sample.indices), (split.clone(), 5, None));
+        assert_eq!(
+            split.draw(4, SAMPLE_SEED).1.indices,
+            Some(split.sample_indices(4, SAMPLE_SEED))
+        );
         assert!(split.sample(0).is_empty());
         assert!(Split::default().sample(9).is_empty());
     }

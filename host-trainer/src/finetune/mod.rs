@@ -26,11 +26,9 @@ pub use parameters::{Parameters, Stored};
 pub use recipe::Recipe;
 
 use crate::blob::Blob;
-use crate::calibrate::calibrate;
 use crate::data::{Dataset, Ground, Split};
 use crate::evaluate::{self, Confusion};
 use crate::export::{self, ExportError};
-use crate::fold::fold;
 use crate::net::{self, Loss, Network, Score, Teacher, Tensor};
 use crate::quantise::QuantiseError;
 use crate::train::checkpoint::CheckpointError;
@@ -180,8 +178,7 @@ struct Run<'n> {
 impl<'n> Run<'n> {
     fn new(network: &'n Network, data: &Dataset, recipe: &Recipe) -> Result<Self, FinetuneError> {
         check(network, data, recipe)?;
-        let images = data.train.first(recipe.finetune.calibration).images;
-        let parameters = Parameters::new(fold(network), &calibrate(network, &images));
+        let parameters = Parameters::calibrated(network, data, recipe);
         Self::from(parameters, network, data, recipe)
     }
 

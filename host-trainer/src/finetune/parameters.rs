@@ -3,9 +3,11 @@
 //! `quantise` makes the integer network of them exactly as an export does. A gate's slope is 1 or -1 here: its size stands in
 //! the weights behind it, where `quantise` would put it anyway, so that each thing the integers know is trained once.
 
-use crate::calibrate::{Range, Ranges};
-use crate::fold::{Folded, FoldedConv, FoldedStage, Gate};
-use crate::net::{Role, Tensor};
+use super::Recipe;
+use crate::calibrate::{Calibration, Range, Ranges, calibrate};
+use crate::data::Dataset;
+use crate::fold::{Folded, FoldedConv, FoldedStage, Gate, fold};
+use crate::net::{Network, Role, Tensor};
 use crate::quantise::{QuantiseError, Quantised, quantise};
 
 /// Ranges of a block's stored channels.
@@ -40,6 +42,12 @@ pub struct Parameters {
 }
 
 impl Parameters {
+    /// Those that a run starts from: the network as the recipe calibrates it.
+    pub fn calibrated(network: &Network, data: &Dataset, recipe: &Recipe) -> Self {
+        let images = Calibration::draw(data, recipe.finetune.calibration).images.images;
+        Self::new(fold(network), &calibrate(network, &images))
+    }
+
     /// Those of a folded network and its calibrated ranges.
     pub fn new(mut folded: Folded, ranges: &Ranges) -> Self {
         for stage in &mut folded.stages {

@@ -7,6 +7,7 @@ mod page;
 mod picture;
 
 use crate::blob::Blob;
+use crate::calibrate::{self, Calibration};
 use crate::data::Dataset;
 use crate::evaluate::{self, Confusion};
 use crate::export::{self, Geometry};
@@ -14,9 +15,6 @@ use crate::inspect;
 use crate::train::checkpoint::Checkpoint;
 use anyhow::Context;
 use denselet::layout::Order;
-
-/// Training images that calibrate the page's blob: as many as `denselet export` takes.
-const CALIBRATION: usize = 256;
 
 /// What the page shows, worked out.
 #[derive(Debug)]
@@ -49,7 +47,7 @@ impl<'f> Facts<'f> {
     ) -> anyhow::Result<Self> {
         let network = &run.network;
         let order = Order::Pairs;
-        let images = data.train.first(CALIBRATION).images;
+        let images = Calibration::draw(data, calibrate::IMAGES).images.images;
         let blob = Blob::new(&export::export(
             network,
             &images,
@@ -106,8 +104,8 @@ mod tests {
         )
         .unwrap();
         let mut data = Dataset::load("digits", &Reading::default()).unwrap();
-        data.train = data.train.first(300);
-        data.test = data.test.first(100);
+        data.train = data.train.sample(300);
+        data.test = data.test.sample(100);
         let recipe = Recipe {
             epochs: 2,
             batch: 32,

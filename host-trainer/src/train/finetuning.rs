@@ -26,7 +26,7 @@ impl Default for Finetuning {
             rate: 0.01,
             distillation: 0.5,
             temperature: 2.0,
-            calibration: 256,
+            calibration: crate::calibrate::IMAGES,
         }
     }
 }

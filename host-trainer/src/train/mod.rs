@@ -284,7 +284,7 @@ mod tests {
         )
         .unwrap();
         let mut data = Dataset::load("digits", &Reading::default()).unwrap();
-        data.train = data.train.first(300);
+        data.train = data.train.sample(300);
         let recipe = Recipe {
             epochs: 3,
             batch: 32,
@@ -415,7 +415,7 @@ mod tests {
     #[test]
     fn training_learns() {
         let (spec, data, recipe) = small();
-        let recipe = Recipe { epochs: 10, ..recipe };
+        let recipe = Recipe { epochs: 15, ..recipe };
         let network = train(&spec, &data, &recipe, &mut Silent).unwrap();
         let found = accuracy(&network, &data.test);
         assert!(found > 0.6, "{found}");

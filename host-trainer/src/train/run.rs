@@ -285,7 +285,7 @@ mod tests {
     #[test]
     fn groups_are_held_out_whole() {
         let mut data = Dataset::load("digits", &Reading::default()).unwrap();
-        data.train = data.train.first(100);
+        data.train = data.train.sample(100);
         data.groups = (0..100).map(|at| at / 10).collect();
         let recipe = Recipe {
             held_out: 0.15,

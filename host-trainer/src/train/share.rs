@@ -204,7 +204,7 @@ mod tests {
     fn ranks_end_an_epoch_with_the_same_network() {
         let spec = Spec::load("digits").unwrap();
         let mut data = Dataset::load("digits", &Reading::default()).unwrap();
-        data.train = data.train.first(300);
+        data.train = data.train.sample(300);
         let recipe = Recipe {
             average: Some(0.9),
             held_out: 0.2,

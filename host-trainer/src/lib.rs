@@ -14,6 +14,7 @@ pub mod export;
 pub mod finetune;
 pub mod fold;
 pub mod import;
+pub mod input_file;
 pub mod inspect;
 pub mod net;
 pub mod onnx_export;

@@ -11,8 +11,8 @@ use crate::spec::Map;
 const MOST_NODES: usize = 1 << 16;
 /// Largest side, channel count, kernel, stride or padding.
 const LARGEST: usize = 1 << 16;
-/// Values a feature map may have: 1 GiB of floats.
-const MOST_VALUES: usize = 1 << 28;
+/// Values a feature map may have: 256 MiB of floats.
+const MOST_VALUES: usize = 1 << 26;
 /// Sides of an input picture, as a blob allows them.
 const LARGEST_SIDE: usize = 4096;
 

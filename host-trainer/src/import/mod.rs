@@ -170,13 +170,7 @@ pub fn import_as(
 }
 
 fn read_whole(path: &Path) -> io::Result<Vec<u8>> {
-    let length = std::fs::metadata(path)?.len();
-    if length > LARGEST_FILE {
-        return Err(io::Error::other(format!(
-            "expected at most {LARGEST_FILE} bytes, found {length}"
-        )));
-    }
-    std::fs::read(path)
+    crate::input_file::read(path, LARGEST_FILE)
 }
 
 /// Folders hold other kinds of networks.

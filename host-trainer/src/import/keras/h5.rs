@@ -4,26 +4,40 @@ use super::super::error::Problem;
 use super::super::tensor::{Number, Tensor};
 use hdf5_reader::group::Group;
 use hdf5_reader::{ByteOrder, Datatype, Hdf5File, OpenOptions};
+use std::cell::Cell;
 
 /// Bytes one array may have, unpacked.
 const LARGEST: usize = 1 << 30;
+/// Values that are read of a file of a few bytes, and for each of its bytes more.
+const FREE_VALUES: usize = 1 << 20;
+/// See [`FREE_VALUES`].
+const VALUES_PER_BYTE: usize = 4;
 /// Bytes of headers.
 const LARGEST_HEADER: usize = 16 << 20;
 
 /// An open file.
 pub(super) struct H5 {
     file: Hdf5File,
+    /// Values that may still be read: arrays may be packed, and layers may be called more than once.
+    left: Cell<usize>,
 }
 
 impl H5 {
     pub(super) fn open(bytes: Vec<u8>) -> Result<Self, Problem> {
+        let left = bytes
+            .len()
+            .saturating_mul(VALUES_PER_BYTE)
+            .saturating_add(FREE_VALUES);
         let options = OpenOptions::default()
             .with_max_chunk_bytes(LARGEST)
             .with_max_read_bytes(LARGEST)
             .with_max_object_header_bytes(LARGEST_HEADER);
         let file = Hdf5File::from_vec_with_options(bytes, options)
             .map_err(|error| Problem::kind("an HDF5 file", format!("a damaged one: {error}")))?;
-        Ok(Self { file })
+        Ok(Self {
+            file,
+            left: Cell::new(left),
+        })
     }
 
     /// Whether there is a group of this path.
@@ -78,6 +92,13 @@ impl H5 {
             .map(|&side| usize::try_from(side).ok())
             .collect();
         let shape = shape.ok_or_else(|| bad("sides that fit this machine", format!("{:?}", data.shape())))?;
+        let wanted = super::super::tensor::count(&shape).unwrap_or(usize::MAX);
+        let left = self.left.get().checked_sub(wanted).ok_or_else(|| {
+            let expected =
+                format!("arrays of at most {VALUES_PER_BYTE} values for each byte of the file in all");
+            bad(&expected, format!("{shape:?} more"))
+        })?;
+        self.left.set(left);
         let mut bytes = data
             .read_raw_bytes()
             .map_err(|error| bad("an array of floats", error.to_string()))?;

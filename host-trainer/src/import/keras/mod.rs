@@ -20,6 +20,10 @@ use zip::ZipArchive;
 const LARGEST_CONFIG: u64 = 64 << 20;
 /// Bytes of its weights.
 const LARGEST_WEIGHTS: u64 = 2 << 30;
+/// Bytes that one byte of an archive may become, beyond [`FREE`]: weights hardly shrink, and Keras does not pack them.
+const LARGEST_RATIO: u64 = 64;
+/// Bytes that any archive may become.
+const FREE: u64 = 16 << 20;
 
 /// What a zip archive is.
 pub(super) fn format_of_archive(bytes: &[u8]) -> Result<Format, Problem> {
@@ -42,11 +46,18 @@ pub(super) fn format_of_archive(bytes: &[u8]) -> Result<Format, Problem> {
 /// Reads a `.keras` archive.
 pub(super) fn read_archive(bytes: &[u8], input: Option<Input>) -> Result<Graph, Problem> {
     let mut archive = open(bytes)?;
-    let config = entry(&mut archive, "config.json", LARGEST_CONFIG)?;
+    let most = (bytes.len() as u64)
+        .saturating_mul(LARGEST_RATIO)
+        .saturating_add(FREE);
+    let config = entry(&mut archive, "config.json", LARGEST_CONFIG.min(most))?;
     let config =
         String::from_utf8(config).map_err(|_| Problem::kind("UTF-8 in config.json", "other bytes"))?;
     let model = config::parse(&config)?;
-    let weights = Weights::numbered(entry(&mut archive, "model.weights.h5", LARGEST_WEIGHTS)?)?;
+    let weights = Weights::numbered(entry(
+        &mut archive,
+        "model.weights.h5",
+        LARGEST_WEIGHTS.min(most),
+    )?)?;
     layers::read(&model, &weights, input)
 }
 

@@ -3,13 +3,19 @@
 use super::super::error::Problem;
 use super::super::tensor::{Number, Tensor, count};
 use super::proto::{self, data_type};
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::io;
 use std::path::{Component, Path};
 use std::rc::Rc;
 
-/// Values a computed constant may have.
-const MOST_VALUES: usize = 1 << 24;
+/// Values that constants may have in a file of a few bytes.
+const FREE_VALUES: usize = 1 << 20;
+/// Values that constants may have for each byte of the file: a weight takes two bytes or more, and may be copied by a cast, a
+/// transposition, a reshape.
+const VALUES_PER_BYTE: usize = 4;
+/// Axes a constant may have.
+pub(super) const MOST_AXES: usize = 16;
 
 /// Whole numbers with a shape; a batch size that is not known is `None`.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,14 +37,35 @@ pub(super) enum Constant {
 pub(super) struct Tensors<'f> {
     beside: &'f dyn Fn(&str) -> io::Result<Vec<u8>>,
     files: HashMap<String, Vec<u8>>,
+    /// Values that constants may still have, read or computed, all together.
+    left: Cell<usize>,
 }
 
 impl<'f> Tensors<'f> {
-    pub(super) fn new(beside: &'f dyn Fn(&str) -> io::Result<Vec<u8>>) -> Self {
+    /// For a file of `length` bytes.
+    pub(super) fn new(beside: &'f dyn Fn(&str) -> io::Result<Vec<u8>>, length: usize) -> Self {
         Self {
             beside,
             files: HashMap::new(),
+            left: Cell::new(length.saturating_mul(VALUES_PER_BYTE).saturating_add(FREE_VALUES)),
         }
+    }
+
+    /// Takes a constant of `values` values from the budget of all constants of the file, before it is made.
+    pub(super) fn spend(&self, name: &str, values: usize) -> Result<(), Problem> {
+        let left = self.left.get();
+        let rest = left.checked_sub(values).ok_or_else(|| {
+            Problem::field(
+                format!("constant `{name}`"),
+                format!(
+                    "constants of {FREE_VALUES} values and {VALUES_PER_BYTE} for each byte of the file in all ({left} are \
+                     left); fold the constants before the export"
+                ),
+                format!("{values} more"),
+            )
+        })?;
+        self.left.set(rest);
+        Ok(())
     }
 
     /// The constant of a tensor in the file.
@@ -52,6 +79,16 @@ impl<'f> Tensors<'f> {
             let found = format!("{:?}", tensor.dims);
             return Err(Problem::field(field, "sides of at least zero", found));
         };
+        if shape.len() > MOST_AXES {
+            return Err(Problem::field(
+                field,
+                format!("at most {MOST_AXES} axes"),
+                shape.len(),
+            ));
+        }
+        if tensor.data_location != 1 {
+            self.spend(name, wanted)?;
+        }
         let number = match tensor.data_type {
             data_type::FLOAT => Number::F32,
             data_type::FLOAT16 => Number::F16,
@@ -61,9 +98,9 @@ impl<'f> Tensors<'f> {
                 return self.ints(&field, tensor, shape.is_empty(), wanted);
             }
             other => {
-                let expected =
-                    "floats, or whole numbers of 32 or 64 bits (quantised networks are not imported)";
-                return Err(Problem::field(field, expected, format!("data type {other}")));
+                let expected = "floats, or whole numbers of 32 or 64 bits: import the network as it was before it was \
+                                quantised, `denselet export` quantises it";
+                return Err(Problem::field(field, expected, data_type::name(other)));
             }
         };
         let values = if tensor.data_location == 1 || !tensor.raw_data.is_empty() {
@@ -167,8 +204,11 @@ impl<'f> Tensors<'f> {
         if !self.files.contains_key(name) {
             let bytes = (self.beside)(name)
                 .map_err(|error| Problem::field(field, format!("its values in `{name}`"), error))?;
+            let more = bytes.len().saturating_mul(VALUES_PER_BYTE);
+            self.left.set(self.left.get().saturating_add(more));
             self.files.insert(name.to_owned(), bytes);
         }
+        self.spend(field, length.unwrap_or(0))?;
         let bytes = self.files.get(name).map_or(&[] as &[u8], Vec::as_slice);
         let start: Option<usize> = entry("offset").map_or(Some(0), |text| text.parse().ok());
         let found = start.zip(length).and_then(|(start, length)| {
@@ -186,6 +226,16 @@ impl<'f> Tensors<'f> {
     }
 }
 
+impl Constant {
+    /// Values it has.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Floats(tensor) => tensor.values.len(),
+            Self::Ints(ints) => ints.values.len(),
+        }
+    }
+}
+
 impl Ints {
     /// All values, where none depends on the batch.
     pub(super) fn known(&self) -> Option<Vec<i64>> {
@@ -193,27 +243,32 @@ impl Ints {
     }
 }
 
-/// `op` of two constants, spread over each other as NumPy does.
-pub(super) fn zip(a: &Tensor, b: &Tensor, op: impl Fn(f32, f32) -> f32) -> Option<Tensor> {
+/// Sides of two constants spread over each other as NumPy does; `None` where they do not fit.
+pub(super) fn spread(a: &Tensor, b: &Tensor) -> Option<Vec<usize>> {
     let rank = a.shape.len().max(b.shape.len());
-    let side = |shape: &[usize], axis: usize| match (axis + shape.len()).checked_sub(rank) {
-        Some(at) => shape[at],
-        None => 1,
+    let both = |axis| match (side(&a.shape, axis, rank), side(&b.shape, axis, rank)) {
+        (a, b) if a == b => Some(a),
+        (a, 1) => Some(a),
+        (1, b) => Some(b),
+        _ => None,
     };
-    let mut shape = Vec::with_capacity(rank);
-    for axis in 0..rank {
-        shape.push(match (side(&a.shape, axis), side(&b.shape, axis)) {
-            (a, b) if a == b => a,
-            (a, 1) => a,
-            (1, b) => b,
-            _ => return None,
-        });
-    }
-    let total = count(&shape).filter(|total| *total <= MOST_VALUES)?;
+    (0..rank).map(both).collect()
+}
+
+/// Side `axis` of `rank` of a constant whose own axes are the last ones.
+fn side(shape: &[usize], axis: usize, rank: usize) -> usize {
+    let own = (axis + shape.len()).checked_sub(rank);
+    own.and_then(|own| shape.get(own)).copied().unwrap_or(1)
+}
+
+/// `op` of two constants, spread over each other to `shape`.
+pub(super) fn zip(a: &Tensor, b: &Tensor, shape: Vec<usize>, op: impl Fn(f32, f32) -> f32) -> Tensor {
+    let rank = shape.len();
+    let total = count(&shape).unwrap_or(0);
     let place = |index: usize, of: &[usize]| {
         let (mut rest, mut at, mut step) = (index, 0, 1);
         for axis in (0..rank).rev() {
-            let own = side(of, axis);
+            let own = side(of, axis, rank);
             if own > 1 {
                 at += (rest % shape[axis]) * step;
             }
@@ -227,10 +282,10 @@ pub(super) fn zip(a: &Tensor, b: &Tensor, op: impl Fn(f32, f32) -> f32) -> Optio
         let b = b.values.get(place(index, &b.shape)).copied().unwrap_or(f32::NAN);
         op(a, b)
     });
-    Some(Tensor {
+    Tensor {
         values: values.collect(),
-        shape: shape.clone(),
-    })
+        shape,
+    }
 }
 
 #[cfg(test)]
@@ -250,12 +305,12 @@ mod tests {
         let row = tensor(&[2], &[10.0, 20.0]);
         let column = tensor(&[2, 1], &[10.0, 20.0]);
         let one = tensor(&[], &[5.0]);
-        let add = |a: &Tensor, b: &Tensor| zip(a, b, |a, b| a + b).unwrap().values;
+        let add = |a: &Tensor, b: &Tensor| zip(a, b, spread(a, b).unwrap(), |a, b| a + b).values;
         assert_eq!(add(&a, &row), [11.0, 22.0, 13.0, 24.0]);
         assert_eq!(add(&column, &a), [11.0, 12.0, 23.0, 24.0]);
         assert_eq!(add(&a, &one), [6.0, 7.0, 8.0, 9.0]);
         assert_eq!(add(&row, &column), [20.0, 30.0, 30.0, 40.0]);
-        assert!(zip(&a, &tensor(&[3], &[0.0; 3]), |a, _| a).is_none());
+        assert!(spread(&a, &tensor(&[3], &[0.0; 3])).is_none());
     }
 
     fn outside(location: &str, offset: &str) -> Result<Constant, Problem> {
@@ -277,7 +332,20 @@ mod tests {
                 Err(io::Error::from(io::ErrorKind::NotFound))
             }
         };
-        Tensors::new(&beside).read("w", &tensor)
+        Tensors::new(&beside, 0).read("w", &tensor)
+    }
+
+    #[test]
+    fn constants_have_a_budget_together() {
+        let nothing = |_: &str| Err(io::Error::from(io::ErrorKind::NotFound));
+        let tensors = Tensors::new(&nothing, 10);
+        assert!(tensors.spend("a", FREE_VALUES).is_ok());
+        assert!(tensors.spend("b", 10 * VALUES_PER_BYTE).is_ok());
+        let message = tensors.spend("c", 1).unwrap_err().to_string();
+        assert!(
+            message.contains("constant `c`") && message.contains("(0 are left)"),
+            "{message}"
+        );
     }
 
     #[test]

@@ -7,8 +7,10 @@ mod axes;
 mod constant;
 mod node;
 mod ops;
+mod order;
 pub(crate) mod proto;
 mod shaping;
+mod size;
 
 use super::error::Problem;
 use super::graph::{Axes, Graph};
@@ -17,7 +19,7 @@ use axes::{Axis, NCHW, NHWC};
 use constant::{Constant, Tensors};
 use node::View;
 use prost::Message;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io;
 
 /// Oldest operator set that is read.
@@ -33,7 +35,7 @@ enum Value {
 
 /// Whether bytes look like an ONNX file, which has no magic number.
 pub(super) fn is_likely(bytes: &[u8]) -> bool {
-    bytes.first() == Some(&8) || proto::Model::decode(bytes).is_ok_and(|model| model.graph.is_some())
+    bytes.first() == Some(&8) || size::has_graph(bytes)
 }
 
 /// Reads the network; `beside` reads files that lie beside it.
@@ -42,6 +44,7 @@ pub(super) fn read(
     beside: &dyn Fn(&str) -> io::Result<Vec<u8>>,
     input: Option<Input>,
 ) -> Result<Graph, Problem> {
+    size::check(bytes)?;
     let model = proto::Model::decode(bytes)
         .map_err(|error| Problem::kind("an ONNX file", format!("a damaged one: {error}")))?;
     let graph = model
@@ -64,12 +67,12 @@ pub(super) fn read(
         }
     }
     // Nothing says whether channels are first: a convolution can only read the right one.
-    let first = Reader::run(graph, beside, input, Axes::Nchw);
-    let (done, problem) = match first {
+    let run = |axes| Reader::run(graph, Tensors::new(beside, bytes.len()), input, axes);
+    let (done, problem) = match run(Axes::Nchw) {
         Ok(graph) => return Ok(graph),
         Err(failed) => failed,
     };
-    Reader::run(graph, beside, input, Axes::Nhwc).map_err(
+    run(Axes::Nhwc).map_err(
         |(other_done, other)| {
             if other_done > done { other } else { problem }
         },
@@ -87,7 +90,7 @@ impl<'m> Reader<'m> {
     /// Reads with one order of the picture's axes; on failure also how many nodes were read.
     fn run(
         file: &'m proto::Graph,
-        beside: &'m dyn Fn(&str) -> io::Result<Vec<u8>>,
+        tensors: Tensors<'m>,
         input: Option<Input>,
         axes: Axes,
     ) -> Result<Graph, (usize, Problem)> {
@@ -105,7 +108,7 @@ impl<'m> Reader<'m> {
                 file,
                 graph,
                 values,
-                tensors: Tensors::new(beside),
+                tensors,
             };
             Ok((reader, initialisers))
         };
@@ -123,11 +126,8 @@ impl<'m> Reader<'m> {
         initialisers: &HashMap<&'m str, &'m proto::Tensor>,
         done: &mut usize,
     ) -> Result<(), Problem> {
-        let needed = self.needed()?;
-        for (index, node) in self.file.node.iter().enumerate() {
-            if !needed.contains(&index) {
-                continue;
-            }
+        for index in order::needed(self.file)? {
+            let node = &self.file.node[index];
             for name in &node.input {
                 let name = name.as_str();
                 if let Some(tensor) = initialisers.get(name).filter(|_| !self.values.contains_key(name)) {
@@ -143,43 +143,6 @@ impl<'m> Reader<'m> {
             *done += 1;
         }
         Ok(())
-    }
-
-    /// Numbers of the nodes the output depends on.
-    fn needed(&self) -> Result<HashSet<usize>, Problem> {
-        let [output] = self.file.output.as_slice() else {
-            let names: Vec<&str> = self
-                .file
-                .output
-                .iter()
-                .map(|output| output.name.as_str())
-                .collect();
-            let found = if names.is_empty() {
-                "none".into()
-            } else {
-                names.join(", ")
-            };
-            return Err(Problem::field(
-                "outputs",
-                "one, the classes' logits or shares",
-                found,
-            ));
-        };
-        let mut makers = HashMap::new();
-        for (index, node) in self.file.node.iter().enumerate() {
-            for output in node.output.iter().filter(|output| !output.is_empty()) {
-                makers.insert(output.as_str(), index);
-            }
-        }
-        let (mut needed, mut open) = (HashSet::new(), vec![output.name.as_str()]);
-        while let Some(name) = open.pop() {
-            if let Some(&index) = makers.get(name)
-                && needed.insert(index)
-            {
-                open.extend(self.file.node[index].input.iter().map(String::as_str));
-            }
-        }
-        Ok(needed)
     }
 
     fn finish(mut self) -> Result<Graph, Problem> {

@@ -122,7 +122,11 @@ impl<'m> Reader<'m> {
     fn floats(&self, node: &View<'m>, index: usize) -> Result<Option<Rc<Tensor>>, Problem> {
         match self.value(node, index)? {
             None => Ok(None),
-            Some(Value::Constant(Constant::Floats(tensor))) => Ok(Some(Rc::clone(tensor))),
+            Some(Value::Constant(Constant::Floats(tensor))) => {
+                // What reads it copies it, and many nodes may read one.
+                self.tensors.spend(node.name(), tensor.values.len())?;
+                Ok(Some(Rc::clone(tensor)))
+            }
             Some(_) => Err(node.bad(
                 &format!(
                     "its input `{}` is not a constant",

@@ -124,6 +124,25 @@ pub(crate) mod data_type {
     pub(crate) const FLOAT16: i32 = 10;
     pub(crate) const DOUBLE: i32 = 11;
     pub(crate) const BFLOAT16: i32 = 16;
+
+    /// A kind as people write it.
+    pub(crate) fn name(number: i32) -> String {
+        let known = [
+            (2, "uint8"),
+            (3, "int8"),
+            (4, "uint16"),
+            (5, "int16"),
+            (8, "texts"),
+            (17, "float8"),
+            (18, "float8"),
+            (19, "float8"),
+            (20, "float8"),
+            (21, "uint4"),
+            (22, "int4"),
+        ];
+        let known = known.iter().find(|(kind, _)| *kind == number);
+        known.map_or_else(|| format!("data type {number}"), |(_, name)| (*name).to_owned())
+    }
 }
 
 /// A key and its value.

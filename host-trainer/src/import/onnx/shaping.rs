@@ -4,7 +4,7 @@
 use super::super::error::Problem;
 use super::super::tensor::{Tensor, count};
 use super::axes::{Axis, asked, reshaped};
-use super::constant::{Constant, Ints, zip};
+use super::constant::{Constant, Ints, MOST_AXES, spread, zip};
 use super::node::View;
 use super::{Reader, Value};
 use crate::spec::Map;
@@ -51,6 +51,13 @@ impl<'m> Reader<'m> {
 
     /// An operation on constants alone; `None` where it is none that is known.
     pub(super) fn folded(&self, node: &View<'m>, inputs: &[&Constant]) -> Result<Option<Constant>, Problem> {
+        if !matches!(
+            (node.what(), inputs),
+            ("Identity" | "Cast" | "Dropout", [Constant::Floats(_), ..])
+        ) {
+            let copied = inputs.iter().map(|input| input.len()).sum();
+            self.tensors.spend(node.name(), copied)?;
+        }
         let found = match (node.what(), inputs) {
             ("Identity" | "Cast" | "Dropout", [first, ..]) => Some((*first).clone()),
             ("Unsqueeze" | "Squeeze" | "Reshape" | "Flatten", [first, ..]) => self.viewed(node, first)?,
@@ -58,14 +65,21 @@ impl<'m> Reader<'m> {
                 Some(Constant::Floats(Rc::new(tensor.transposed(node.name())?)))
             }
             (op, [Constant::Floats(a), Constant::Floats(b)]) => {
-                let combined = match op {
-                    "Add" => zip(a, b, |a, b| a + b),
-                    "Sub" => zip(a, b, |a, b| a - b),
-                    "Mul" => zip(a, b, |a, b| a * b),
-                    "Div" => zip(a, b, |a, b| a / b),
+                let combine: fn(f32, f32) -> f32 = match op {
+                    "Add" => |a, b| a + b,
+                    "Sub" => |a, b| a - b,
+                    "Mul" => |a, b| a * b,
+                    "Div" => |a, b| a / b,
                     _ => return Ok(None),
                 };
-                combined.map(|tensor| Constant::Floats(Rc::new(tensor)))
+                match spread(a, b) {
+                    Some(shape) => {
+                        let values = count(&shape).unwrap_or(usize::MAX);
+                        self.tensors.spend(node.name(), values)?;
+                        Some(Constant::Floats(Rc::new(zip(a, b, shape, combine))))
+                    }
+                    None => None,
+                }
             }
             (op, [Constant::Floats(a)]) => {
                 let each: fn(f32) -> f32 = match op {
@@ -158,7 +172,7 @@ impl<'m> Reader<'m> {
                         target.filter(|target| count(target) == Some(tensor.values.len()))
                     }
                     "Unsqueeze" => {
-                        let mut axes = self.ints_at(node, 1)?.unwrap_or_default();
+                        let mut axes = self.axes_at(node)?.unwrap_or_default();
                         let rank = tensor.shape.len() + axes.len();
                         for axis in &mut axes {
                             if *axis < 0 {
@@ -172,6 +186,7 @@ impl<'m> Reader<'m> {
                     }
                     _ => Some(tensor.shape.iter().copied().filter(|side| *side != 1).collect()),
                 };
+                let shape = shape.filter(|shape| shape.len() <= MOST_AXES);
                 Ok(shape.map(|shape| {
                     Constant::Floats(Rc::new(Tensor {
                         shape,
@@ -182,11 +197,26 @@ impl<'m> Reader<'m> {
         }
     }
 
+    /// The axes that `Squeeze` and `Unsqueeze` name: their second input, or an attribute in operator sets before 13.
+    fn axes_at(&self, node: &View<'m>) -> Result<Option<Vec<i64>>, Problem> {
+        let axes = match node.ints("axes") {
+            Some(axes) => Some(axes.to_vec()),
+            None => self.ints_at(node, 1)?,
+        };
+        if let Some(axes) = axes.as_ref().filter(|axes| axes.len() > MOST_AXES) {
+            return Err(node.bad(&format!("it names {} axes", axes.len()), SHAPES));
+        }
+        Ok(axes)
+    }
+
     /// The whole numbers of an input that is a constant; `None` where the input is left out.
     pub(super) fn ints_at(&self, node: &View<'m>, index: usize) -> Result<Option<Vec<i64>>, Problem> {
         match self.value(node, index)? {
             None => Ok(None),
-            Some(Value::Constant(Constant::Ints(ints))) if ints.known().is_some() => Ok(ints.known()),
+            Some(Value::Constant(Constant::Ints(ints))) if ints.known().is_some() => {
+                self.tensors.spend(node.name(), ints.values.len())?;
+                Ok(ints.known())
+            }
             Some(_) => Err(node.bad(
                 &format!(
                     "its input `{}` is not a constant",
@@ -244,8 +274,10 @@ impl<'m> Reader<'m> {
             "Reshape" => {
                 let own: Vec<usize> = sides.iter().copied().flatten().collect();
                 let target = match self.value(node, 1)? {
-                    Some(Value::Constant(Constant::Ints(ints))) => ints.values.clone(),
-                    _ => return Err(node.bad("its target shape is not a constant", SHAPES)),
+                    Some(Value::Constant(Constant::Ints(ints))) if ints.values.len() <= MOST_AXES => {
+                        ints.values.clone()
+                    }
+                    _ => return Err(node.bad("its target shape is not a constant of a few sides", SHAPES)),
                 };
                 let asked = asked(&target, &own, node.int("allowzero", 0) == 0);
                 let starts_with_batch = axes.first() == Some(&Axis::Batch);
@@ -259,7 +291,7 @@ impl<'m> Reader<'m> {
             }
             "Squeeze" => {
                 let rank = i64::try_from(axes.len()).unwrap_or(0);
-                let dropped = self.ints_at(node, 1)?;
+                let dropped = self.axes_at(node)?;
                 let keep = |(index, side): (usize, &Option<usize>)| {
                     let index = i64::try_from(index).unwrap_or(0);
                     let named = dropped
@@ -274,7 +306,7 @@ impl<'m> Reader<'m> {
                 return self.reshape(node, at, axes, Some(&kept));
             }
             _ => {
-                let added = self.ints_at(node, 1)?.unwrap_or_default();
+                let added = self.axes_at(node)?.unwrap_or_default();
                 let rank = i64::try_from(axes.len() + added.len()).unwrap_or(0);
                 let mut own = sides.iter();
                 let all: Option<Vec<Option<usize>>> = (0..rank)

@@ -2,9 +2,9 @@
 
 use super::super::error::Problem;
 use super::super::tensor::{Number, Tensor};
+use core::cell::Cell;
 use hdf5_reader::group::Group;
 use hdf5_reader::{ByteOrder, Datatype, Hdf5File, OpenOptions};
-use std::cell::Cell;
 
 /// Bytes one array may have, unpacked.
 const LARGEST: usize = 1 << 30;

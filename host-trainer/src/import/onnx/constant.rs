@@ -3,7 +3,7 @@
 use super::super::error::Problem;
 use super::super::tensor::{Number, Tensor, count};
 use super::proto::{self, data_type};
-use std::cell::Cell;
+use core::cell::Cell;
 use std::collections::HashMap;
 use std::io;
 use std::path::{Component, Path};

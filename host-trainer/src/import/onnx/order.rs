@@ -4,7 +4,7 @@
 
 use super::super::error::Problem;
 use super::proto;
-use std::cmp::Reverse;
+use core::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
 /// Numbers of the nodes that the output depends on, sorted; nodes that are sorted already keep their order.

@@ -86,9 +86,9 @@ pub enum FormatError {
         /// Bytes that are left.
         had: usize,
     },
-    /// Rule 15: bytes follow the last stage's parameters.
+    /// Rule 15: what follows the last stage's parameters is not a field of metadata, or not in order.
     Trailing {
-        /// Offset of the first one.
+        /// Offset of the first byte of it.
         at: usize,
     },
     /// Rule 16: a multiplier is negative (it stands for a fraction in [0, 1/2)).
@@ -105,6 +105,11 @@ pub enum FormatError {
     },
     /// Rule 18: the plan of this network does not fit in an address of this machine.
     TooLarge,
+    /// Rule 19: a field of the metadata does not hold what its tag says.
+    Metadata {
+        /// Offset of the field.
+        at: usize,
+    },
 }
 
 /// Anything that can go wrong between a blob and its logits.
@@ -178,7 +183,18 @@ impl fmt::Display for FormatError {
             Self::Truncated { at, needed, had } => {
                 write!(f, "parameters at byte {at} need {needed} bytes, {had} are left")
             }
-            Self::Trailing { at } => write!(f, "bytes follow the last stage, from byte {at}"),
+            Self::Trailing { at } => {
+                write!(
+                    f,
+                    "byte {at}: expected the end or a field of the metadata, found other bytes"
+                )
+            }
+            Self::Metadata { at } => {
+                write!(
+                    f,
+                    "metadata at byte {at}: the field does not hold what its tag says"
+                )
+            }
             Self::Multiplier { at } => write!(f, "negative multiplier in the array at byte {at}"),
             Self::ArenaLen { needed, found } => {
                 write!(

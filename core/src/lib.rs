@@ -18,7 +18,7 @@
 //!
 //! | module | what happens there |
 //! |---|---|
-//! | [`format`] | bytes become checked views: eighteen numbered rules, one error each |
+//! | [`format`] | bytes become checked views: numbered rules, one error each |
 //! | [`model`] | views become typed parameters: stem, dense layers, transitions, head |
 //! | [`plan`] | shapes become places in the arena: block buffers overlap at the smallest safe offset |
 //! | [`arena`] | the caller's memory |

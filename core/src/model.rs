@@ -8,6 +8,7 @@
 )]
 
 use crate::error::FormatError;
+use crate::format::metadata::{self, tag};
 use crate::format::{self, ALIGN, Blob, Header, Kind, Section, StageBytes};
 use crate::kernel::arch::cast::{as_i8s, as_i32s};
 use crate::kernel::{Clamp, Conv};
@@ -142,6 +143,27 @@ impl<'b> Model<'b> {
             order: self.header().order,
             stages: self.blob.stages(),
         }
+    }
+
+    /// The network's name, if the blob tells it.
+    pub fn name(&self) -> Option<&'b str> {
+        self.blob.metadata().find(tag::NAME).map(metadata::text)
+    }
+
+    /// The names of the classes in the order of the logits; none if the blob does not tell them.
+    ///
+    /// The walk to them passes every stage: ask once, not once for each image.
+    pub fn labels(&self) -> impl Iterator<Item = &'b str> + Clone + use<'b> {
+        let labels = self.blob.metadata().find(tag::LABELS).map_or("", metadata::text);
+        labels.split_terminator('\0')
+    }
+
+    /// What the bytes 0 and 255 of each input channel stand for, in the unit of the measurement; none if the input is bytes
+    /// from the start.
+    ///
+    /// A measurement `x` becomes the byte `(x - low) * 255 / (high - low)`, rounded half away from zero and clipped.
+    pub fn encoding(&self) -> impl Iterator<Item = (f32, f32)> + Clone + use<'b> {
+        metadata::encoding(self.blob.metadata().find(tag::ENCODING).unwrap_or(&[]))
     }
 
     /// The shapes of the stages behind the stem.

@@ -66,7 +66,7 @@ fn rule_2_magic() {
 
 #[test]
 fn rule_3_version() {
-    assert_eq!(error(&changed(&[(4, 2)])), FormatError::Version { found: 2 });
+    assert_eq!(error(&changed(&[(4, 1)])), FormatError::Version { found: 1 });
 }
 
 #[test]
@@ -244,6 +244,120 @@ fn rule_18_sizes_fit_this_machine() {
     assert!(Model::read(Aligned::new(&changed(&all)).bytes()).is_err());
 }
 
+/// The good blob with metadata after it, as it comes.
+fn with_metadata(metadata: &[u8]) -> Vec<u8> {
+    let mut bytes = [&good(), metadata].concat();
+    reseal(&mut bytes);
+    bytes
+}
+
+/// A field whose parts are right, whatever it holds.
+fn field(tag: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut field = vec![tag, 0, 0, 0, bytes.len() as u8, 0, 0, 0];
+    field.extend(bytes);
+    field.resize(field.len().next_multiple_of(4), 0);
+    field
+}
+
+fn encoding(ends: &[f32]) -> Vec<u8> {
+    ends.iter().flat_map(|end| end.to_le_bytes()).collect()
+}
+
+#[test]
+fn rule_8_padding_of_metadata_is_zero() {
+    let at = good().len();
+    let mut reserved = field(1, b"name");
+    reserved[2] = 1;
+    assert_eq!(
+        error(&with_metadata(&reserved)),
+        FormatError::NotZero { at: at + 2 }
+    );
+    let mut filled = field(1, b"n");
+    filled[10] = 1;
+    assert_eq!(
+        error(&with_metadata(&filled)),
+        FormatError::NotZero { at: at + 10 }
+    );
+}
+
+#[test]
+fn rule_15_fields_are_whole_and_in_order() {
+    let at = good().len();
+    let mut long = field(1, b"name");
+    long[4] += 1;
+    let mut longest = field(1, b"name");
+    longest[4..8].fill(0xff);
+    for broken in [long, longest, field(0, b""), vec![1, 0, 0, 0]] {
+        assert_eq!(
+            error(&with_metadata(&broken)),
+            FormatError::Trailing { at },
+            "{broken:?}"
+        );
+    }
+    let name = field(1, b"name");
+    let second = at + name.len();
+    for twice in [[name.clone(), name.clone()], [name, field(0, b"")]] {
+        assert_eq!(
+            error(&with_metadata(&twice.concat())),
+            FormatError::Trailing { at: second }
+        );
+    }
+}
+
+#[test]
+fn rule_19_fields_hold_what_their_tags_say() {
+    let at = good().len();
+    let bad = [
+        field(1, b"\xff"),
+        field(1, b"na\xe2\x82"),
+        field(2, b"a\0b\0"),
+        field(2, b"a\0b\0c\0d\0"),
+        field(2, b"a\0b\0\0c"),
+        field(2, b"a\0b\0\xc0\x80\0"),
+        field(2, b""),
+        field(3, &encoding(&[0.0])),
+        field(3, &encoding(&[0.0, 1.0, 0.0, 1.0])),
+        field(3, &encoding(&[1.0, 1.0])),
+        field(3, &encoding(&[2.0, 1.0])),
+        field(3, &encoding(&[f32::NAN, 1.0])),
+        field(3, &encoding(&[0.0, f32::INFINITY])),
+        field(3, b""),
+    ];
+    for field in bad {
+        assert_eq!(
+            error(&with_metadata(&field)),
+            FormatError::Metadata { at },
+            "{field:?}"
+        );
+    }
+}
+
+#[test]
+fn metadata_is_read_without_a_heap_and_may_be_absent() {
+    let bytes = with_metadata(
+        &[
+            field(1, "Grüße".as_bytes()),
+            field(2, "hot dog\0\0ß\0".as_bytes()),
+            field(3, &encoding(&[-1.5, 2.5])),
+            // A tag of a later library.
+            field(200, b"\xff"),
+        ]
+        .concat(),
+    );
+    let aligned = Aligned::new(&bytes);
+    let mut arena = Arena::<4096>::new();
+    let network = Network::new(aligned.bytes(), &mut arena).unwrap();
+    let model = network.model();
+    assert_eq!(model.name(), Some("Grüße"));
+    assert_eq!(model.labels().collect::<Vec<_>>(), ["hot dog", "", "ß"]);
+    assert_eq!(model.encoding().collect::<Vec<_>>(), [(-1.5, 2.5)]);
+
+    let aligned = Aligned::new(&good());
+    let model = Model::read(aligned.bytes()).unwrap();
+    assert_eq!(model.name(), None);
+    assert_eq!(model.labels().count() + model.encoding().count(), 0);
+}
+
 #[test]
 fn an_arena_one_byte_short_is_refused() {
     let good = Aligned::new(&good());
@@ -322,7 +436,7 @@ proptest! {
         if bytes.len() >= HEADER_LEN {
             bytes[..4].copy_from_slice(&format::MAGIC);
             let order = bytes[6] % 3;
-            bytes[4..8].copy_from_slice(&[1, 0, order, 0]);
+            bytes[4..8].copy_from_slice(&[2, 0, order, 0]);
             reseal(&mut bytes);
             let _ = Blob::read(&bytes);
         }

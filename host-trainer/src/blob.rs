@@ -1,6 +1,7 @@
 //! A blob in memory on the host, where a device would have it in flash: aligned, and checked when it is read.
 
 use crate::about::About;
+use crate::data::Encoding;
 use denselet::{FormatError, Model};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -82,6 +83,14 @@ impl Blob {
 
     /// What its inputs and answers mean, as far as the blob holds it.
     pub fn about(&self) -> About {
-        About::default()
+        let Ok(model) = self.model() else {
+            return About::default();
+        };
+        let (low, high): (Vec<_>, Vec<_>) = model.encoding().unzip();
+        About {
+            name: model.name().unwrap_or_default().to_owned(),
+            classes: model.labels().map(str::to_owned).collect(),
+            encoding: (!low.is_empty()).then_some(Encoding { low, high }),
+        }
     }
 }

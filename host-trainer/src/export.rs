@@ -10,7 +10,8 @@ use crate::quantise::{
     QuantiseError, Quantised, QuantisedConv, QuantisedGate, QuantisedStage, Scale, quantise,
 };
 use crate::spec::Spec;
-use denselet::format::{self, Header, Kind, Section, StageBytes, WriteError};
+use denselet::format::metadata::tag;
+use denselet::format::{self, Field, Header, Kind, Section, StageBytes, WriteError};
 use denselet::layout::Order;
 use denselet::plan::Plan;
 use denselet::shape::{Shape, StageShape, StemShape};
@@ -27,6 +28,16 @@ pub enum ExportError {
     /// A number does not fit the format.
     #[error("network does not fit the blob format: {0}")]
     Write(#[from] WriteError),
+    /// What is known about the network does not belong to it.
+    #[error("what the blob tells about its network, {field}: expected {expected}, found {found}")]
+    About {
+        /// Which part.
+        field: &'static str,
+        /// What it must be.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
     /// The blob that was written is refused by its reader.
     #[error("network cannot run on a device: {0}")]
     Refused(#[from] denselet::FormatError),
@@ -120,11 +131,11 @@ pub fn export(network: &Network, images: &[u8], order: Order, about: &About) -> 
     write(&quantise(&folded, &ranges)?, order, about)
 }
 
-/// Writes a quantised network as a blob.
+/// Writes a quantised network as a blob that holds `about`.
 ///
 /// # Errors
-/// Where a number does not fit the format.
-pub fn write(quantised: &Quantised, order: Order, _about: &About) -> Result<Vec<u8>, ExportError> {
+/// If a number does not fit the format, or `about` has other classes or channels than the network.
+pub fn write(quantised: &Quantised, order: Order, about: &About) -> Result<Vec<u8>, ExportError> {
     let geometry = Geometry::of(&quantised.spec);
     let walk = geometry.walk();
     let mut stages = Vec::new();
@@ -144,12 +155,70 @@ pub fn write(quantised: &Quantised, order: Order, _about: &About) -> Result<Vec<
         stem: geometry.stem,
         stages: geometry.stages.len(),
     };
-    let mut blob = vec![0; format::len(views.clone())?];
-    format::write(&header, views, &mut blob)?;
+    let metadata = metadata(about, &quantised.spec)?;
+    let fields: Vec<_> = metadata
+        .iter()
+        .map(|(&tag, bytes)| Field { tag, bytes })
+        .collect();
+    let mut blob = vec![0; format::len(views.clone(), &fields)?];
+    format::write(&header, views, &fields, &mut blob)?;
     let plan = geometry.plan().ok_or(denselet::FormatError::TooLarge)?;
     format::set_arena_len(&mut blob, plan.arena_len)?;
     format::Blob::read(&blob)?;
     Ok(blob)
+}
+
+/// The fields of the metadata by tag: what is known, and nothing for what is not.
+fn metadata(about: &About, spec: &Spec) -> Result<BTreeMap<u16, Vec<u8>>, ExportError> {
+    let mut fields = BTreeMap::new();
+    if !about.name.is_empty() {
+        fields.insert(tag::NAME, about.name.clone().into_bytes());
+    }
+    if !about.classes.is_empty() {
+        check_count("classes", "names", about.classes.len(), spec.classes)?;
+        let mut labels = Vec::new();
+        for class in &about.classes {
+            if class.contains('\0') {
+                return Err(ExportError::About {
+                    field: "classes",
+                    expected: "names without a zero byte, which ends a name in the blob".into(),
+                    found: format!("{class:?}"),
+                });
+            }
+            labels.extend_from_slice(class.as_bytes());
+            labels.push(0);
+        }
+        fields.insert(tag::LABELS, labels);
+    }
+    if let Some(encoding) = &about.encoding {
+        let channels = spec.input.channels;
+        check_count("encoding.low", "numbers", encoding.low.len(), channels)?;
+        check_count("encoding.high", "numbers", encoding.high.len(), channels)?;
+        let mut bytes = Vec::new();
+        for (channel, (low, high)) in encoding.low.iter().zip(&encoding.high).enumerate() {
+            if !(low.is_finite() && high.is_finite() && low < high) {
+                return Err(ExportError::About {
+                    field: "encoding",
+                    expected: "finite numbers, `low` below `high`".into(),
+                    found: format!("{low} and {high} for channel {channel}"),
+                });
+            }
+            bytes.extend([low.to_le_bytes(), high.to_le_bytes()].concat());
+        }
+        fields.insert(tag::ENCODING, bytes);
+    }
+    Ok(fields)
+}
+
+fn check_count(field: &'static str, what: &str, found: usize, expected: usize) -> Result<(), ExportError> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(ExportError::About {
+        field,
+        expected: format!("{expected} {what}, as many as the network has"),
+        found: found.to_string(),
+    })
 }
 
 type Arrays = BTreeMap<u8, Vec<u8>>;
@@ -256,6 +325,7 @@ pub(crate) fn pictures(count: usize, len: usize) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::blob::Blob;
+    use crate::data::Encoding;
     use crate::evaluate;
     use crate::net::Normalisation;
 
@@ -298,6 +368,81 @@ mod tests {
             .zip(&integers)
             .map(|(x, &n)| (x - n as f32 * scale.unwrap()).abs());
         differences.fold(0.0, f32::max) / (max - min)
+    }
+
+    #[test]
+    fn a_blob_holds_what_its_network_is_about() {
+        let spec = Spec::load("d4").unwrap();
+        let input = Normalisation {
+            mean: vec![120.0],
+            std: vec![70.0],
+        };
+        let network = Network::new(&spec, input, 3);
+        let images = pictures(4, 64);
+        let classes: Vec<_> = (0..10).map(|n| format!("class {n} ü")).collect();
+        let known = About {
+            name: "d4".into(),
+            classes,
+            encoding: Some(Encoding {
+                low: vec![-20.0],
+                high: vec![20.5],
+            }),
+        };
+        let export = |about: &About| export(&network, &images, Order::Plain, about);
+        let plain = export(&About::default()).unwrap();
+        let parts = [
+            known.clone(),
+            About {
+                classes: Vec::new(),
+                ..known.clone()
+            },
+            About {
+                encoding: None,
+                ..known.clone()
+            },
+            About {
+                name: String::new(),
+                ..known.clone()
+            },
+            About::default(),
+        ];
+        for about in parts {
+            let bytes = export(&about).unwrap();
+            let blob = Blob::new(&bytes).unwrap();
+            assert_eq!(blob.about(), about);
+            // The parameters stay where they are.
+            assert_eq!(bytes[40..plain.len()], plain[40..]);
+        }
+        let wrong = [
+            About {
+                classes: vec!["one".into()],
+                ..known.clone()
+            },
+            About {
+                classes: vec!["a\0b".into(); 10],
+                ..known.clone()
+            },
+            About {
+                encoding: Some(Encoding {
+                    low: vec![0.0; 2],
+                    high: vec![1.0; 2],
+                }),
+                ..known.clone()
+            },
+            About {
+                encoding: Some(Encoding {
+                    low: vec![1.0],
+                    high: vec![f32::NAN],
+                }),
+                ..known
+            },
+        ];
+        for about in wrong {
+            assert!(
+                matches!(export(&about), Err(ExportError::About { .. })),
+                "{about:?}"
+            );
+        }
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub struct Report {
     /// Order of the weights, in a blob.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order: Option<&'static str>,
+    /// Names of the classes in the order of the logits; empty if they are not known.
+    pub labels: Vec<String>,
     /// The stage that needs the whole arena, by number.
     pub peak: usize,
     /// Stem, layers, transitions, head, in the order they run.
@@ -79,7 +81,10 @@ pub fn blob(name: &str, blob: &Blob) -> Option<Report> {
         .into_iter()
         .map(|(kind, input)| weights_and_biases(kind, input))
         .sum();
-    report(name, &geometry, order, params, Some(label))
+    let mut report = report(name, &geometry, order, params, Some(label))?;
+    report.blob_bytes = model.blob_len();
+    report.labels = model.labels().map(str::to_owned).collect();
+    Some(report)
 }
 
 fn report(
@@ -99,6 +104,7 @@ fn report(
         arena_bytes: plan.arena_len,
         blob_bytes: format::HEADER_LEN + geometry.stages.len() * format::RECORD_LEN,
         order: label,
+        labels: Vec::new(),
         peak: plan.peak,
         layers: Vec::new(),
     };

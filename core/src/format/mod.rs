@@ -12,6 +12,7 @@
 )]
 
 mod crc32;
+pub mod metadata;
 mod read;
 mod write;
 
@@ -19,13 +20,14 @@ use crate::layout::{BORDERS, Order, stride};
 use crate::shape::{Shape, StageShape, StemShape};
 use core::ops::Range;
 
+pub use metadata::{Field, Fields};
 pub use read::{Blob, Shapes, Stages};
 pub use write::{WriteError, len, set_arena_len, write};
 
 /// The first four bytes.
 pub const MAGIC: [u8; 4] = *b"DLET";
 /// The version this library reads and writes.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 /// Bytes; a blob starts at a multiple of this, and so does every array in it.
 pub const ALIGN: usize = 4;
 /// Bytes of the header.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::error::FormatError;
 
-/// Bytes that obey rules 1 to 5 and 7 to 16 of the format; rules 6, 17 and 18 are the model's and the plan's.
+/// Bytes that obey the rules of the format but 6, 17 and 18, which are the model's and the plan's.
 ///
 /// Nothing is kept but the bytes: fields are read when they are asked for, so a view is two words.
 #[derive(Clone, Copy, Debug)]
@@ -24,9 +24,8 @@ impl<'b> Blob<'b> {
             let kind = check_record(bytes, index, &header, walk.shape)?;
             check_stage(bytes, &header, &mut walk, Kind::Stage(kind))?;
         }
-        if walk.at != bytes.len() {
-            return Err(FormatError::Trailing { at: walk.at });
-        }
+        // The last stage is the head: its outputs are what the walk ends with.
+        metadata::check(bytes, walk.at, header.input.channels, walk.shape.channels)?;
         Ok(Self { bytes })
     }
 
@@ -65,6 +64,14 @@ impl<'b> Blob<'b> {
             shapes: self.shapes(),
             walk,
         }
+    }
+
+    /// The fields of the metadata, which follow the last stage.
+    pub fn metadata(&self) -> Fields<'b> {
+        let mut stages = self.stages();
+        stages.by_ref().for_each(drop);
+        let at = stages.walk.map_or(self.bytes.len(), |walk| walk.at);
+        Fields::new(self.bytes.get(at..).unwrap_or(&[]))
     }
 }
 
@@ -329,7 +336,7 @@ fn check_padding(bytes: &[u8], mut at: usize, stage: &StageBytes<'_>) -> Result<
         let end = at.saturating_add(section.len());
         let padded = end.checked_next_multiple_of(ALIGN).ok_or(FormatError::TooLarge)?;
         let filling = bytes.get(end..padded).unwrap_or(&[]);
-        if let Some(nth) = filling.iter().position(|&byte| byte != 0) {
+        if let Some(nth) = first_not_zero(filling) {
             return Err(FormatError::NotZero {
                 at: end.saturating_add(nth),
             });
@@ -355,14 +362,18 @@ fn check_multipliers(mut at: usize, stage: &StageBytes<'_>) -> Result<(), Format
     Ok(())
 }
 
-fn u16_at(bytes: &[u8], range: Range<usize>) -> u16 {
+pub(super) fn first_not_zero(bytes: &[u8]) -> Option<usize> {
+    bytes.iter().position(|&byte| byte != 0)
+}
+
+pub(super) fn u16_at(bytes: &[u8], range: Range<usize>) -> u16 {
     bytes
         .get(range)
         .and_then(|b| b.try_into().ok())
         .map_or(0, u16::from_le_bytes)
 }
 
-fn u32_at(bytes: &[u8], range: Range<usize>) -> u32 {
+pub(super) fn u32_at(bytes: &[u8], range: Range<usize>) -> u32 {
     bytes
         .get(range)
         .and_then(|b| b.try_into().ok())
@@ -370,7 +381,7 @@ fn u32_at(bytes: &[u8], range: Range<usize>) -> u32 {
 }
 
 /// Passes no `usize` that a slice on this machine can have: such a length or plan is refused as not equal.
-fn usize_at(bytes: &[u8], range: Range<usize>) -> usize {
+pub(super) fn usize_at(bytes: &[u8], range: Range<usize>) -> usize {
     usize::try_from(u32_at(bytes, range)).unwrap_or(usize::MAX)
 }
 

@@ -1,6 +1,7 @@
 //! Stages in, bytes out: the counterpart of `read.rs`.
 
 use super::*;
+use crate::error::FormatError;
 use core::fmt;
 
 /// What keeps stages from being written.
@@ -34,6 +35,8 @@ pub enum WriteError {
     },
     /// A number does not fit its field.
     TooLarge,
+    /// The reader refuses the blob that these parts make.
+    Refused(FormatError),
 }
 
 impl fmt::Display for WriteError {
@@ -52,17 +55,21 @@ impl fmt::Display for WriteError {
             }
             Self::Stages { needed, had } => write!(f, "{had} stages behind the stem, header says {needed}"),
             Self::TooLarge => f.write_str("a number does not fit its field"),
+            Self::Refused(error) => error.fmt(f),
         }
     }
 }
 
 impl core::error::Error for WriteError {}
 
-/// Bytes of the blob of these stages.
+/// Bytes of the blob of these stages with this metadata.
 ///
 /// # Errors
 /// [`WriteError::TooLarge`] where the number passes `usize`.
-pub fn len<'s>(stages: impl Iterator<Item = StageBytes<'s>>) -> Result<usize, WriteError> {
+pub fn len<'s>(
+    stages: impl Iterator<Item = StageBytes<'s>>,
+    metadata: &[Field<'_>],
+) -> Result<usize, WriteError> {
     let mut len = HEADER_LEN;
     for (index, stage) in stages.enumerate() {
         if index > 0 {
@@ -76,20 +83,28 @@ pub fn len<'s>(stages: impl Iterator<Item = StageBytes<'s>>) -> Result<usize, Wr
             len = len.checked_add(padded).ok_or(WriteError::TooLarge)?;
         }
     }
+    for field in metadata {
+        let padded = field.bytes.len().checked_next_multiple_of(ALIGN);
+        let needed = padded.and_then(|padded| padded.checked_add(metadata::START_LEN));
+        len = needed
+            .and_then(|needed| len.checked_add(needed))
+            .ok_or(WriteError::TooLarge)?;
+    }
     Ok(len)
 }
 
 /// Writes a blob of exactly [`len`] bytes to the start of `out` and returns the number.
 ///
 /// # Errors
-/// Where an array is not as long as [`section_len`] says, the output is too small, or the number of stages is
-/// not the header's.
+/// If an array is not as long as [`section_len`] says, the output is too small, the number of stages is not the header's, or
+/// the blob would break a rule of the format, which the reader checks at the end.
 pub fn write<'s>(
     header: &Header,
     stages: impl Iterator<Item = StageBytes<'s>> + Clone,
+    metadata: &[Field<'_>],
     out: &mut [u8],
 ) -> Result<usize, WriteError> {
-    let needed = len(stages.clone())?;
+    let needed = len(stages.clone(), metadata)?;
     let had = out.len();
     let out = out
         .get_mut(..needed)
@@ -131,7 +146,19 @@ pub fn write<'s>(
             rest = rest.get_mut(needed.next_multiple_of(ALIGN)..).unwrap_or(&mut []);
         }
     }
+    for field in metadata {
+        let end = metadata::START_LEN.saturating_add(field.bytes.len());
+        put(rest, metadata::start::TAG, &field.tag.to_le_bytes())?;
+        put(
+            rest,
+            metadata::start::LEN,
+            &narrow::<u32>(field.bytes.len())?.to_le_bytes(),
+        )?;
+        put(rest, metadata::START_LEN..end, field.bytes)?;
+        rest = rest.get_mut(end.next_multiple_of(ALIGN)..).unwrap_or(&mut []);
+    }
     seal(out)?;
+    Blob::read(out).map_err(WriteError::Refused)?;
     Ok(needed)
 }
 

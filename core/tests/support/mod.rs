@@ -169,8 +169,8 @@ pub fn blob(recipe: &Recipe) -> Aligned {
         stem: recipe.stem,
         stages: recipe.stages.len(),
     };
-    let mut bytes = vec![0; format::len(stages.clone()).unwrap()];
-    format::write(&header, stages, &mut bytes).unwrap();
+    let mut bytes = vec![0; format::len(stages.clone(), &[]).unwrap()];
+    format::write(&header, stages, &[], &mut bytes).unwrap();
     let plan = denselet::plan::Plan::new(recipe.input, &recipe.stem, recipe.stages.iter().copied()).unwrap();
     format::set_arena_len(&mut bytes, plan.arena_len).unwrap();
     Aligned::new(&bytes)

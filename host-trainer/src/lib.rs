@@ -19,6 +19,7 @@ pub mod inspect;
 pub mod net;
 pub mod onnx_export;
 pub mod pack;
+mod palette;
 pub mod picture;
 pub mod quantise;
 pub mod report;

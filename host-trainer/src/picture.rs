@@ -1,6 +1,9 @@
-//! The picture of a result: test images with what the network says of each, as SVG. Beside the main path: reads, draws.
+//! The gallery of a result: test images with the class that the network predicts for each, as SVG. Beside the main path: reads,
+//! draws.
 
 use crate::data::Split;
+use crate::palette::{FRAME, GREEN, INK, PAPER, RED, SOFT_INK, finish};
+use anyhow::Context;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
@@ -43,12 +46,11 @@ pub fn gallery(gallery: &Gallery<'_>) -> anyhow::Result<String> {
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, (width as u32, height as u32)).into_drawing_area();
-        area.fill(&WHITE)?;
-        let ink = RGBColor(24, 32, 44);
-        let title = ("sans-serif", 26).into_font().color(&ink);
+        area.fill(&PAPER)?;
+        let title = ("sans-serif", 26).into_font().color(&INK);
         area.draw(&Text::new(gallery.title.to_owned(), (MARGIN, 18), title))?;
         for (row, line) in gallery.lines.iter().enumerate() {
-            let style = ("sans-serif", 15).into_font().color(&RGBColor(84, 96, 112));
+            let style = ("sans-serif", 15).into_font().color(&SOFT_INK);
             area.draw(&Text::new(line.clone(), (MARGIN, 54 + 24 * row as i32), style))?;
         }
         for (place, index) in chosen(gallery).into_iter().enumerate() {
@@ -61,12 +63,9 @@ pub fn gallery(gallery: &Gallery<'_>) -> anyhow::Result<String> {
             );
             let name = |class: usize| gallery.classes.get(class).map_or("?", String::as_str);
             let (text, colour) = if label == said {
-                (name(said).to_owned(), RGBColor(32, 122, 84))
+                (name(said).to_owned(), GREEN)
             } else {
-                (
-                    format!("{} (is {})", name(said), name(label)),
-                    RGBColor(200, 40, 40),
-                )
+                (format!("{} (is {})", name(said), name(label)), RED)
             };
             let style = ("sans-serif", 15).into_font().color(&colour);
             let style = style.pos(Pos::new(HPos::Center, VPos::Top));
@@ -74,7 +73,7 @@ pub fn gallery(gallery: &Gallery<'_>) -> anyhow::Result<String> {
         }
         area.present()?;
     }
-    Ok(svg)
+    Ok(finish(&svg, gallery.title, &gallery.lines.join(". ")))
 }
 
 /// The first images, with up to a quarter of them wrong ones, in order.
@@ -99,29 +98,27 @@ fn image(
 ) -> anyhow::Result<()> {
     let [height, width, channels] = gallery.shape;
     let pixels = &gallery.split.images[index * height * width * channels..][..height * width * channels];
-    let side = |n: usize, of: usize| (SIDE * n as i32) / of as i32;
-    for (at, pixel) in pixels.chunks_exact(channels).enumerate() {
-        let (y, x) = (at / width, at % width);
-        let shade =
-            |c: usize| 255 - (u32::from(pixel[c]) * 255 / u32::from(gallery.white.max(1))).min(255) as u8;
-        let colour = if channels >= 3 {
-            RGBColor(255 - shade(0), 255 - shade(1), 255 - shade(2))
-        } else {
-            RGBColor(shade(0), shade(0), shade(0))
-        };
-        if colour == WHITE {
-            continue; // as the paper is
+    let mut bytes = Vec::with_capacity(3 * (SIDE * SIDE) as usize);
+    for row in 0..SIDE as usize {
+        for column in 0..SIDE as usize {
+            let at = row * height / SIDE as usize * width + column * width / SIDE as usize;
+            let shade = |c: usize| {
+                let value = pixels[at * channels + c];
+                (u32::from(value) * 255 / u32::from(gallery.white.max(1))).min(255) as u8
+            };
+            bytes.extend(if channels == 3 {
+                [shade(0), shade(1), shade(2)]
+            } else {
+                [255 - shade(0); 3]
+            });
         }
-        let corners = [
-            (left + side(x, width), top + side(y, height)),
-            (left + side(x + 1, width), top + side(y + 1, height)),
-        ];
-        area.draw(&Rectangle::new(corners, colour.filled()))?;
     }
-    let frame = RGBColor(200, 206, 214);
+    // As one bitmap: its pixels are not colours of the chart, which a dark background replaces.
+    let bitmap = BitMapElement::with_owned_buffer((left, top), (SIDE as u32, SIDE as u32), bytes);
+    area.draw(&bitmap.context("an image of the gallery")?)?;
     area.draw(&Rectangle::new(
         [(left, top), (left + SIDE, top + SIDE)],
-        frame.stroke_width(1),
+        FRAME.stroke_width(1),
     ))?;
     Ok(())
 }
@@ -148,6 +145,6 @@ mod tests {
         })
         .unwrap();
         assert!(svg.contains("one (is zero)"));
-        assert_eq!(svg.matches("#C82828").count(), 1);
+        assert_eq!(svg.matches("fill=\"#C82828\">").count(), 1);
     }
 }

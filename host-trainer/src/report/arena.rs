@@ -4,7 +4,8 @@
 //! many: what is there already, the slot that this stage writes, what later layers will write.
 
 use crate::export::Geometry;
-use crate::inspect;
+use crate::inspect::{self, grouped};
+use crate::palette::{GREEN, GREY, GRID, INK, ORANGE, PALE, PALE_BLUE, PAPER, PURPLE, finish};
 use anyhow::Context;
 use core::ops::Range;
 use denselet::plan::{Buffer, Step};
@@ -21,13 +22,13 @@ const HEIGHT: i32 = 340;
 const NAMES: i32 = 112;
 const MOST_WIDTH: i32 = 1200;
 
-const THERE: RGBColor = RGBColor(126, 164, 214);
-const NEW: RGBColor = RGBColor(32, 122, 84);
-const LATER: RGBColor = RGBColor(228, 234, 242);
-const LINE: RGBColor = RGBColor(214, 120, 32);
-const RING: RGBColor = RGBColor(168, 96, 160);
-const SUMS: RGBColor = RGBColor(110, 110, 118);
-const INK: RGBColor = RGBColor(24, 32, 44);
+/// Bytes of channels that are there, of the slot that is written, of slots for later layers.
+const THERE: RGBColor = PALE_BLUE;
+const NEW: RGBColor = GREEN;
+const LATER: RGBColor = PALE;
+const LINE: RGBColor = ORANGE;
+const RING: RGBColor = PURPLE;
+const SUMS: RGBColor = GREY;
 
 type Area<'s> = DrawingArea<SVGBackend<'s>, Shift>;
 
@@ -48,23 +49,20 @@ pub(super) fn map(geometry: &Geometry, sizes: &inspect::Report) -> anyhow::Resul
     {
         let size = (width as u32, (TOP + HEIGHT + NAMES) as u32);
         let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
-        area.fill(&WHITE)?;
+        area.fill(&PAPER)?;
         legend(&area)?;
         let scale = Scale {
             arena: plan.arena_len,
         };
         for quarter in 0..=4 {
             let bytes = plan.arena_len * quarter / 4;
-            let style = ("sans-serif", 12)
+            let style = ("sans-serif", 13)
                 .into_font()
                 .color(&INK)
                 .pos(Pos::new(HPos::Right, VPos::Center));
             let y = scale.y(bytes);
-            area.draw(&Text::new(bytes.to_string(), (LEFT - 8, y), style))?;
-            area.draw(&PathElement::new(
-                [(LEFT - 4, y), (width - 12, y)],
-                RGBColor(224, 228, 234),
-            ))?;
+            area.draw(&Text::new(grouped(bytes as u64), (LEFT - 8, y), style))?;
+            area.draw(&PathElement::new([(LEFT - 4, y), (width - 12, y)], GRID))?;
         }
         let mut written = geometry.stem.filters;
         for (index, step) in steps.iter().enumerate() {
@@ -83,7 +81,13 @@ pub(super) fn map(geometry: &Geometry, sizes: &inspect::Report) -> anyhow::Resul
         }
         area.present()?;
     }
-    Ok(svg)
+    let peak = sizes.layers.get(sizes.peak).map_or("", |row| row.name.as_str());
+    let words = format!(
+        "{} stages from left to right; bytes of the arena from the bottom to the top, {} in all; {peak} needs the most",
+        steps.len(),
+        grouped(plan.arena_len as u64)
+    );
+    Ok(finish(&svg, "bytes of the arena, stage by stage", &words))
 }
 
 /// Bytes of arena to heights on paper.
@@ -184,7 +188,7 @@ fn fill(
 
 /// A stage's name, from the bottom to the top.
 fn name(area: &Area<'_>, place: (i32, i32), name: &str) -> anyhow::Result<()> {
-    let style = ("sans-serif", 12)
+    let style = ("sans-serif", 13)
         .into_font()
         .transform(FontTransform::Rotate270)
         .color(&INK)

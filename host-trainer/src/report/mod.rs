@@ -25,10 +25,10 @@ pub struct Facts<'f> {
     pub data: &'f Dataset,
     /// How the network does in float.
     pub float: Confusion,
-    /// How it does with the device's bits.
+    /// How it does in int8, bit-exact with the device.
     pub int8: Confusion,
-    /// What the device says of each test image.
-    pub said: Vec<usize>,
+    /// The class that int8 predicts for each test image.
+    pub predicted: Vec<usize>,
     /// Sizes, stage by stage.
     pub sizes: inspect::Report,
     /// Shapes, for the arena map.
@@ -56,11 +56,16 @@ impl<'f> Facts<'f> {
         )?)?;
         let (test, classes) = (&data.test, network.spec.classes);
         let logits = evaluate::logits(&blob, &test.images, done)?;
-        let said = logits.chunks_exact(classes).map(evaluate::largest).collect();
+        let predicted = logits.chunks_exact(classes).map(evaluate::largest).collect();
+        let float = if test.is_empty() {
+            Vec::new()
+        } else {
+            network.logits(&test.images, test.len())
+        };
         Ok(Self {
-            float: Confusion::new(&network.logits(&test.images, test.len()), &test.labels, classes),
+            float: Confusion::new(&float, &test.labels, classes),
             int8: Confusion::new(&logits, &test.labels, classes),
-            said,
+            predicted,
             sizes: inspect::network(&network.spec, order)
                 .context("a network of this size has no plan here")?,
             geometry: Geometry::of(&network.spec),
@@ -81,7 +86,7 @@ impl<'f> Facts<'f> {
     fn mistaken(&self, label: usize, said: usize) -> impl Iterator<Item = usize> + '_ {
         let labels = self.data.test.labels.iter().map(|&label| usize::from(label));
         labels
-            .zip(&self.said)
+            .zip(&self.predicted)
             .enumerate()
             .filter(move |(_, pair)| *pair == (label, &said))
             .map(|(at, _)| at)
@@ -93,10 +98,9 @@ mod tests {
     use super::*;
     use crate::data::Reading;
     use crate::spec::Spec;
-    use crate::train::{self, Place, Recipe, Silent};
+    use crate::train::{self, Epoch, Place, Recipe, Silent};
 
-    #[test]
-    fn a_page_holds_everything_and_needs_nothing() {
+    fn small() -> (Spec, Dataset) {
         let spec = Spec::parse(
             "classes = 10\ngrowth = 3\nblocks = [1, 1]\nbottleneck = true\ntheta = 0.5\n\
              [input]\nheight = 8\nwidth = 8\nchannels = 1\n",
@@ -106,10 +110,14 @@ mod tests {
         let mut data = Dataset::load("digits", &Reading::default()).unwrap();
         data.train = data.train.sample(300);
         data.test = data.test.sample(100);
+        (spec, data)
+    }
+
+    fn trained(spec: &Spec, data: &Dataset, epochs: usize) -> Checkpoint {
         let recipe = Recipe {
-            epochs: 2,
+            epochs,
             batch: 32,
-            ..Recipe::for_data(&data)
+            ..Recipe::for_data(data)
         };
         let folder = tempfile::tempdir().unwrap();
         let place = Place {
@@ -117,7 +125,76 @@ mod tests {
             resume: false,
             command: Some("denselet train --net small.toml"),
         };
-        let run = train::train_in(place, &spec, &data, &recipe, &mut Silent).unwrap();
+        train::train_in(place, spec, data, &recipe, &mut Silent).unwrap()
+    }
+
+    #[test]
+    fn a_network_trained_elsewhere_has_a_page_without_curves() {
+        let (spec, data) = small();
+        let mut run = trained(&spec, &data, 1);
+        run.meta.history.clear();
+        run.meta.epoch = 0;
+        let page = Facts::gather(&run, &data, &|_| ()).unwrap().page().unwrap();
+        assert!(page.contains("Trained elsewhere") && page.contains("Confusion matrix"));
+        assert!(!page.contains("loss by epoch") && !page.contains("epochs = "));
+    }
+
+    #[test]
+    fn a_page_without_test_images_measures_nothing() {
+        let (spec, mut data) = small();
+        let run = trained(&spec, &data, 1);
+        data.test = crate::data::Split::default();
+        let page = Facts::gather(&run, &data, &|_| ()).unwrap().page().unwrap();
+        assert!(page.contains("no test images") && page.contains("not measured"));
+        assert!(!page.contains("Confusion matrix"));
+    }
+
+    #[test]
+    fn a_page_warns_of_what_is_lost_in_int8() {
+        let (spec, data) = small();
+        let run = trained(&spec, &data, 1);
+        let mut facts = Facts::gather(&run, &data, &|_| ()).unwrap();
+        let right = |right: usize| {
+            let mut counts = vec![vec![0; 10]; 10];
+            (0..10).for_each(|label| {
+                counts[label][label] = right;
+                counts[label][(label + 1) % 10] = 100 - right;
+            });
+            Confusion { counts }
+        };
+        let page = |facts: &mut Facts<'_>, float: usize, int8: usize| {
+            (facts.float, facts.int8) = (right(float), right(int8));
+            facts.page().unwrap()
+        };
+        assert!(!page(&mut facts, 90, 88).contains("role=\"note\""));
+        let warned = page(&mut facts, 90, 87);
+        assert!(warned.contains("int8 loses 3.00 points") && warned.contains("denselet finetune"));
+        assert!(warned.contains("90.00 %") && warned.contains("87.00 %"));
+        assert!(page(&mut facts, 12, 12).contains("hardly better than a guess"));
+        assert!(!page(&mut facts, 30, 30).contains("hardly better than a guess"));
+    }
+
+    #[test]
+    fn a_page_says_when_a_run_stopped_early() {
+        let (spec, data) = small();
+        let mut run = trained(&spec, &data, 1);
+        run.meta.recipe.patience = 2;
+        run.meta.recipe.epochs = 9;
+        run.meta.epoch = 3;
+        let epoch = Epoch {
+            held_out_accuracy: Some(0.5),
+            ..run.meta.history[0]
+        };
+        run.meta.history = (1..=3).map(|number| Epoch { number, ..epoch }).collect();
+        let page = Facts::gather(&run, &data, &|_| ()).unwrap().page().unwrap();
+        assert!(page.contains("Stopped early after epoch 3 of 9"), "{page}");
+        assert!(page.contains("the best is that of epoch 1"), "{page}");
+    }
+
+    #[test]
+    fn a_page_holds_everything_and_needs_nothing() {
+        let (spec, data) = small();
+        let run = trained(&spec, &data, 2);
         let facts = Facts::gather(&run, &data, &|_| ()).unwrap();
         assert_eq!(facts.int8.images(), 100);
         let page = facts.page().unwrap();
@@ -132,6 +209,7 @@ mod tests {
             assert!(page.contains(part), "{part}");
         }
         // Nothing is fetched from anywhere; the drawings name the language they are in.
+        assert_eq!(page.matches("role=\"img\" aria-label=").count(), 3);
         let fetched = page.replace("http://www.w3.org/2000/svg", "");
         assert!(!fetched.contains("http"), "an address");
         let wrong: usize = 100 - (facts.int8.accuracy() * 100.0).round() as usize;

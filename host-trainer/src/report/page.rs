@@ -1,31 +1,40 @@
-//! The page itself: one HTML text, its style and pictures inside it; belongs to `report`.
+//! The page itself: one HTML text, its style and images inside it; belongs to `report`.
 
 use super::{Facts, arena, curves, picture};
 use crate::evaluate::Confusion;
 use crate::inspect::grouped;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-/// Mistakes that are shown with pictures, the most frequent first, and pictures of each.
+/// Mistakes that are shown with images, the most frequent first, and images of each.
 const MISTAKES: usize = 10;
 const EXAMPLES: usize = 6;
 /// Classes up to which the confusion matrix has numbers in its cells.
 const NUMBERED: usize = 20;
+/// Points of accuracy that int8 may lose against float before the page warns.
+const MOST_LOST: f64 = 2.0;
+/// The page warns of a network that is not right this much more often than a guess, or does not remove this share of a guess's errors.
+const BETTER_THAN_A_GUESS: (f64, f64) = (1.5, 0.1);
 
 const STYLE: &str = "
-body { font: 15px/1.5 system-ui, sans-serif; color: #18202c; background: #fff; max-width: 1200px; margin: 2rem auto; padding: 0 1rem; }
-h1 { margin-bottom: 0; } h2 { margin-top: 2.2rem; border-bottom: 1px solid #e0e4ea; }
-.lead { color: #546070; margin-top: .2rem; }
+:root { color-scheme: light dark; --ink: #18202c; --soft: #546070; --paper: #fff; --box: #f3f6fa; --stripe: #f8fafc; --line: #e0e4ea; --bar: #3468b4; --warn: #fff4e0; --warn-line: #d67820; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e3e8ef; --soft: #a3afbd; --paper: #14181f; --box: #1e252f; --stripe: #191f27; --line: #2c3440; --bar: #6ea8ff; --warn: #33270f; --warn-line: #f09a4a; } }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 1200px; margin: 2rem auto; padding: 0 1rem; overflow-wrap: anywhere; }
+h1 { margin-bottom: 0; line-height: 1.2; } h2 { margin-top: 2.2rem; border-bottom: 1px solid var(--line); }
+.lead { color: var(--soft); margin-top: .2rem; }
 .facts { display: flex; flex-wrap: wrap; gap: .8rem; }
-.facts div { background: #f3f6fa; border-radius: 6px; padding: .5rem .9rem; }
+.facts div { background: var(--box); border-radius: 6px; padding: .5rem .9rem; }
 .facts b { display: block; font-size: 1.25rem; }
-.side { display: flex; flex-wrap: wrap; gap: 1rem; }
-svg { max-width: 100%; height: auto; }
-table { border-collapse: collapse; } td, th { padding: .15rem .5rem; text-align: right; }
-th:first-child, td:first-child { text-align: left; } tr:nth-child(even) td { background: #f8fafc; }
+.warning { background: var(--warn); border-left: 4px solid var(--warn-line); border-radius: 4px; padding: .6rem .9rem; margin: 1rem 0; }
+.side { display: flex; flex-wrap: wrap; gap: 1rem; } .side > div { flex: 0 1 520px; }
+svg { display: block; } .side svg { max-width: 100%; height: auto; } .scroll { overflow-x: auto; max-width: 100%; }
+table { border-collapse: collapse; overflow-wrap: normal; } td, th { padding: .15rem .5rem; text-align: right; white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; } tr:nth-child(even) td { background: var(--stripe); }
 .matrix td { text-align: center; min-width: 1.2rem; } .matrix th.top { writing-mode: vertical-rl; transform: rotate(180deg); text-align: left; padding: .4rem 0; }
-.bar { display: inline-block; height: .7rem; background: #3468b4; }
-img.example { height: 56px; min-width: 40px; max-width: 160px; image-rendering: pixelated; margin: 2px; border: 1px solid #e0e4ea; }
-pre { background: #f3f6fa; padding: .8rem; overflow-x: auto; }
+.many td { min-width: .5rem; height: .5rem; padding: 0; } .many th { font-size: .55rem; line-height: .6rem; padding: 0 .2rem 0 0; white-space: nowrap; font-weight: normal; }
+.many th.top { padding: .2rem 0; }
+.bar { display: inline-block; height: .7rem; background: var(--bar); }
+img.example { height: 56px; min-width: 40px; max-width: 160px; image-rendering: pixelated; margin: 2px; border: 1px solid var(--line); }
+pre { background: var(--box); padding: .8rem; overflow-x: auto; white-space: pre-wrap; }
 ";
 
 pub(super) fn page(facts: &Facts<'_>) -> anyhow::Result<String> {
@@ -33,8 +42,10 @@ pub(super) fn page(facts: &Facts<'_>) -> anyhow::Result<String> {
     let title = format!("{} on {}", spec.name, facts.data.name);
     let recipe = toml::to_string_pretty(&meta.recipe)?;
     let curves = [curves::loss(&meta.history)?, curves::accuracy(&meta.history)?];
+    let curves: Vec<String> = curves.into_iter().flatten().collect();
     let map = arena::map(&facts.geometry, &facts.sizes)?;
     let mistakes = mistakes(facts)?;
+    let is_tested = facts.int8.images() > 0;
     let markup = html! {
         (DOCTYPE)
         html lang="en" {
@@ -46,43 +57,112 @@ pub(super) fn page(facts: &Facts<'_>) -> anyhow::Result<String> {
             }
             body {
                 h1 { (title) }
-                p.lead { (meta.epoch) " of " (meta.recipe.epochs) " epochs, seed " (meta.recipe.seed) ", "
-                    (facts.data.train.len()) " training and " (facts.data.test.len()) " test inputs of "
+                p.lead { (how_long(facts)) " Tested on " (facts.data.test.len()) " images of "
                     (facts.data.height) "x" (facts.data.width) "x" (facts.data.channels) "." }
+                @for warning in warnings(facts) { p.warning role="note" { (warning) } }
                 (summary(facts))
-                @if !meta.history.is_empty() {
+                @if !curves.is_empty() {
                     h2 { "Training" }
                     div.side { @for curve in &curves { div { (PreEscaped(curve)) } } }
                 }
-                h2 { "What it gets right" }
-                p { "On the test split, with the device's bits. Rows are what an input is, columns what the network says." }
-                (matrix(&facts.int8, &facts.data.classes))
-                h2 { "Class by class" }
-                (classes(&facts.int8, &facts.data.classes))
-                h2 { "What it gets wrong" }
-                (mistakes)
+                @if is_tested {
+                    h2 { "Confusion matrix" }
+                    p { "On the test split, in int8, bit-exact with the device. A row is the label of an image, a column is the class that the network predicts." }
+                    (matrix(&facts.int8, &facts.data.classes))
+                    h2 { "Class by class" }
+                    (classes(&facts.int8, &facts.data.classes))
+                    h2 { "Most frequent mistakes" }
+                    (mistakes)
+                }
                 h2 { "The arena" }
-                p { "Which of the " (grouped(facts.sizes.arena_bytes as u64)) " bytes hold what while each stage runs. "
-                    "A block buffer is drawn as wide as its channels are many: a layer writes its slot in place." }
-                div { (PreEscaped(map)) }
+                p { "What the " (grouped(facts.sizes.arena_bytes as u64)) " bytes hold while each stage runs. "
+                    "The width of a block buffer stands for its channels: a layer writes its slot in place." }
+                div.scroll tabindex="0" { (PreEscaped(map)) }
                 h2 { "The network" }
                 (stages(facts))
                 h2 { "How it was made" }
                 @if let Some(command) = &meta.command { pre { (command) } }
-                pre { (recipe) }
+                @if !meta.history.is_empty() { pre { (recipe) } }
             }
         }
     };
     Ok(markup.into_string())
 }
 
+/// How far training came, and why it ended.
+fn how_long(facts: &Facts<'_>) -> String {
+    let meta = &facts.run.meta;
+    let (done, planned) = (meta.epoch, meta.recipe.epochs);
+    if meta.history.is_empty() {
+        return "Trained elsewhere: there is no history of its training.".to_owned();
+    }
+    let seen = format!(
+        "seed {}, {} training images.",
+        meta.recipe.seed,
+        facts.data.train.len()
+    );
+    match meta.recipe.stopped_early(&meta.history) {
+        Some(best) if done < planned => format!(
+            "Stopped early after epoch {done} of {planned}: no better held-out accuracy in {} epochs, the best is that of epoch \
+             {best}; {seen}",
+            done - best
+        ),
+        _ => format!("{done} of {planned} epochs, {seen}"),
+    }
+}
+
+/// What a reader must know before the numbers.
+fn warnings(facts: &Facts<'_>) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if facts.int8.images() == 0 {
+        warnings.push(
+            "The data set has no test images, so no accuracy is measured. Name one that has some: denselet report RUN --data DATA"
+                .to_owned(),
+        );
+        return warnings;
+    }
+    let (float, int8) = (facts.float.accuracy(), facts.int8.accuracy());
+    if 100.0 * (float - int8) > MOST_LOST + 1e-9 {
+        warnings.push(format!(
+            "int8 loses {:.2} points against float: {} in float, {} in int8. Try `denselet finetune`, which trains the integers, or \
+             export with more calibration images.",
+            100.0 * (float - int8),
+            percent(float),
+            percent(int8)
+        ));
+    }
+    // Always naming the most frequent class is the best guess.
+    let largest = facts
+        .int8
+        .counts
+        .iter()
+        .map(|row| row.iter().sum::<usize>())
+        .max();
+    let guess = largest.unwrap_or(0) as f64 / facts.int8.images() as f64;
+    let (times, share) = BETTER_THAN_A_GUESS;
+    if float < (times * guess).min(guess + share * (1.0 - guess)) {
+        warnings.push(format!(
+            "The float network is hardly better than a guess: {} of the test images are right, and always naming the most frequent \
+             class would be right for {}. Train for more epochs, or check the labels, the learning rate and the size of the network.",
+            percent(float),
+            percent(guess)
+        ));
+    }
+    warnings
+}
+
 fn summary(facts: &Facts<'_>) -> Markup {
     let sizes = &facts.sizes;
+    let accuracy = |confusion: &Confusion| match confusion.images() {
+        0 => "not measured".to_owned(),
+        _ => percent(confusion.accuracy()),
+    };
     let shown = [
-        ("test accuracy, float", percent(facts.float.accuracy())),
-        ("test accuracy, int8", percent(facts.int8.accuracy())),
+        ("test accuracy, float", accuracy(&facts.float)),
+        ("test accuracy, int8", accuracy(&facts.int8)),
         ("parameters", grouped(sizes.params)),
-        ("multiply-accumulates", grouped(sizes.macs_executed)),
+        ("MACs as trained", grouped(sizes.macs)),
+        ("MACs as executed", grouped(sizes.macs_executed)),
         ("arena, bytes of RAM", grouped(sizes.arena_bytes as u64)),
         ("blob, bytes of flash", grouped(sizes.blob_bytes as u64)),
     ];
@@ -107,20 +187,20 @@ fn shade(count: usize, all: usize, right: bool) -> String {
 fn matrix(confusion: &Confusion, names: &[String]) -> Markup {
     let has_numbers = names.len() <= NUMBERED;
     html! {
-        table.matrix {
-            tr { th {} @for name in names { th.top { (name) } } }
+        div.scroll tabindex="0" { table.matrix.many[!has_numbers] {
+            tr { th { "label \\ predicted" } @for name in names { th.top { (name) } } }
             @for (label, (name, counts)) in names.iter().zip(&confusion.counts).enumerate() {
                 tr {
                     th { (name) }
                     @for (said, &count) in counts.iter().take(names.len()).enumerate() {
                         td style=(shade(count, counts.iter().sum(), label == said))
-                            title={ (count) " of " (name) " called " (names[said]) } {
+                            title={ (count) " images of " (name) " predicted as " (names[said]) } {
                             @if has_numbers && count > 0 { (count) }
                         }
                     }
                 }
             }
-        }
+        } }
     }
 }
 
@@ -134,18 +214,18 @@ fn classes(confusion: &Confusion, names: &[String]) -> Markup {
     };
     let share = |part: usize, whole: usize| part as f64 / whole.max(1) as f64;
     html! {
-        table {
-            tr { th { "class" } th { "inputs" } th { "found" } th {} th { "of those called so" } }
+        div.scroll tabindex="0" { table {
+            tr { th { "class" } th { "images" } th { "recall" } th {} th { "precision" } }
             @for (class, (name, counts)) in names.iter().zip(&confusion.counts).enumerate() {
                 @let all = counts.iter().sum::<usize>();
                 @let found = share(counts[class], all);
                 tr {
-                    td { (name) } td { (all) } td { (percent(found)) }
+                    td { (name) } td { (all) } td { @if all == 0 { "no images" } @else { (percent(found)) } }
                     td style="text-align: left" { span.bar style={ "width:" (format!("{:.0}", 160.0 * found)) "px" } {} }
-                    td { (percent(share(counts[class], said(class)))) }
+                    td { @if said(class) == 0 { "never predicted" } @else { (percent(share(counts[class], said(class)))) } }
                 }
             }
-        }
+        } }
     }
 }
 
@@ -171,29 +251,29 @@ fn mistakes(facts: &Facts<'_>) -> anyhow::Result<Markup> {
     }
     let name = |class: usize| names.get(class).map_or("?", String::as_str);
     Ok(html! {
-        @if shown.is_empty() { p { "Nothing." } }
-        table {
+        @if shown.is_empty() { p { "No test image is classified wrongly." } }
+        div.scroll tabindex="0" { table {
             @for (count, label, said, addresses) in &shown {
                 tr {
-                    td { (name(*label)) " called " (name(*said)) } td { (count) }
-                    td style="text-align: left" { @for address in addresses { img.example src=(address) alt=(name(*label)); } }
+                    td { (name(*label)) " predicted as " (name(*said)) } td { (count) }
+                    td style="text-align: left" { @for address in addresses { img.example src=(address) alt={ "a test image of " (name(*label)) }; } }
                 }
             }
-        }
+        } }
     })
 }
 
 fn stages(facts: &Facts<'_>) -> Markup {
     let shape = |sides: [usize; 3]| format!("{}x{}x{}", sides[0], sides[1], sides[2]);
     html! {
-        table {
-            tr { th { "stage" } th { "computes" } th { "reads" } th { "leaves" } th { "MACs" } th { "blob bytes" } th { "arena bytes" } }
+        div.scroll tabindex="0" { table {
+            tr { th { "stage" } th { "computes" } th { "reads" } th { "writes" } th { "MACs as executed" } th { "blob bytes" } th { "arena bytes" } }
             @for row in &facts.sizes.layers {
                 tr {
                     td { (row.name) } td { (row.what) } td { (shape(row.input)) } td { (shape(row.output)) }
                     td { (grouped(row.macs)) } td { (grouped(row.bytes as u64)) } td { (grouped(row.arena_bytes as u64)) }
                 }
             }
-        }
+        } }
     }
 }

@@ -173,10 +173,14 @@ impl Recipe {
         all.try_into()
     }
 
+    /// The best epoch of a run that ends because no epoch after it was better for as long as the recipe waits.
+    pub fn stopped_early(&self, history: &[Epoch]) -> Option<usize> {
+        best(history).filter(|best| self.patience > 0 && history.len().saturating_sub(*best) >= self.patience)
+    }
+
     /// Whether a run with this history has been patient enough.
     pub(super) fn is_enough(&self, history: &[Epoch]) -> bool {
-        self.patience > 0
-            && best(history).is_some_and(|best| history.len().saturating_sub(best) >= self.patience)
+        self.stopped_early(history).is_some()
     }
 
     /// Learning rate of step `at` of `total`, with `steps` in an epoch.

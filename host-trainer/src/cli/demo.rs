@@ -90,19 +90,15 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         resume: false,
         command: None,
     };
-    let network = train::train_in(place, &spec, &data, &recipe, &mut watch)?.network;
+    let run = train::train_in(place, &spec, &data, &recipe, &mut watch)?;
+    let (about, network) = (run.about(), run.network);
     watch.finish();
     let float_accuracy = train::accuracy(&network, &data.test);
 
     tell("2/4 folds batch norms into clamps, quantises to int8, writes the blob");
     let calibration = Calibration::draw(&data, calibrate::IMAGES);
     let path = out.join("digits.dlt");
-    let blob = export(
-        &network,
-        &calibration.images.images,
-        Order::Pairs,
-        &crate::about::About::default(),
-    )?;
+    let blob = export(&network, &calibration.images.images, Order::Pairs, &about)?;
     whole_file::write(&path, &blob)?;
     let blob = Blob::read(&path)?;
 

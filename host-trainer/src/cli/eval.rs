@@ -1,16 +1,13 @@
 //! `denselet eval`: accuracy of a blob or a checkpoint on a data set.
 
+use super::data_flags::{DataFlags, print_notes};
+use super::model::Model;
 use super::{print_json, progress, say, table};
-use crate::blob::Blob;
-use crate::data::{Dataset, Reading, SAMPLE_SEED, Sample, Split};
-use crate::evaluate::{self, Confusion};
-use crate::finetune::checkpoint as finetuned;
-use crate::spec::Input;
-use crate::train::checkpoint;
-use anyhow::Context;
-use denselet::layout::Order;
+use crate::data::{SAMPLE_SEED, Sample};
+use crate::evaluate::Confusion;
+use crate::suit;
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Options of `denselet eval`.
 #[derive(Debug, clap::Args)]
@@ -29,6 +26,8 @@ pub struct Args {
     /// Takes N test images, a seeded sample balanced over the classes [default: all]
     #[arg(long, value_name = "N")]
     count: Option<usize>,
+    #[command(flatten)]
+    data_flags: DataFlags,
     /// Of a run's folder take the last network, not the one with the highest held-out accuracy
     #[arg(long)]
     last: bool,
@@ -48,101 +47,35 @@ struct Report {
     accuracy: f64,
     classes: Vec<String>,
     confusion: Vec<Vec<usize>>,
-}
-
-/// One measurement, before it is reported.
-struct Measured {
-    arithmetic: &'static str,
-    sample: Sample,
-    confusion: Confusion,
-    classes: Vec<String>,
-}
-
-/// The test images that are measured.
-fn images(args: &Args, data: &Dataset) -> (Split, Sample) {
-    data.test.draw(args.count.unwrap_or(usize::MAX), SAMPLE_SEED)
+    notes: Vec<String>,
 }
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let finetuned = finetuned::find(&args.model);
-    let measured = if let Some(file) = &finetuned {
-        integers(args, &finetuned::load(file)?.blob(Order::Plain)?)?
-    } else if is_blob(&args.model) {
-        integers(args, &Blob::read(&args.model)?)?
-    } else {
-        floats(args)?
-    };
+    let model = Model::open(&args.model, args.last)?;
+    let data = suit::load(&args.data, &model.takes, args.data_flags.reading())?;
+    print_notes(&data);
+    let (test, sample) = data.test.draw(args.count.unwrap_or(usize::MAX), SAMPLE_SEED);
+    let bar = progress(test.len(), "images", args.json);
+    let logits = model.logits(&test.images, &|n| bar.inc(n as u64))?;
+    bar.finish_and_clear();
+    let confusion = Confusion::new(&logits, &test.labels, model.takes.classes);
     let report = Report {
-        model: finetuned.unwrap_or_else(|| checkpoint::choose(&args.model, args.last)),
+        arithmetic: model.arithmetic(),
+        model: model.file,
         data: args.data.clone(),
-        arithmetic: measured.arithmetic,
-        images: measured.confusion.images(),
-        sample: measured.sample,
-        accuracy: measured.confusion.accuracy(),
-        classes: measured.classes,
-        confusion: measured.confusion.counts,
+        images: confusion.images(),
+        sample,
+        accuracy: confusion.accuracy(),
+        classes: data.classes,
+        confusion: confusion.counts,
+        notes: data.notes,
     };
     if args.json {
         return print_json(&report);
     }
     print(&report);
     Ok(())
-}
-
-/// Whether a path is a file that starts as a blob does, or says so by its name.
-pub fn is_blob(path: &Path) -> bool {
-    let starts = std::fs::File::open(path).is_ok_and(|mut file| {
-        let mut magic = [0; 4];
-        std::io::Read::read_exact(&mut file, &mut magic).is_ok() && magic == denselet::format::MAGIC
-    });
-    starts || path.extension().is_some_and(|extension| extension == "dlt")
-}
-
-fn integers(args: &Args, blob: &Blob) -> anyhow::Result<Measured> {
-    let model = blob.model()?;
-    let shape = model.header().input;
-    let input = Input {
-        height: shape.height,
-        width: shape.width,
-        channels: shape.channels,
-    };
-    let data = load(&args.data, input, model.classes())?;
-    let (test, sample) = images(args, &data);
-    let bar = progress(test.len(), "images", args.json);
-    let logits = evaluate::logits(blob, &test.images, &|n| bar.inc(n as u64))?;
-    bar.finish_and_clear();
-    Ok(Measured {
-        arithmetic: "int8",
-        sample,
-        confusion: Confusion::new(&logits, &test.labels, model.classes()),
-        classes: data.classes,
-    })
-}
-
-/// Loads a data set in the shape and with the number of classes of a network.
-pub fn load(name: &str, input: Input, classes: usize) -> anyhow::Result<Dataset> {
-    let data = Dataset::load(
-        name,
-        &Reading {
-            input: Some(input),
-            resize: true,
-            ..Reading::default()
-        },
-    )
-    .with_context(|| format!("data set `{name}`"))?;
-    anyhow::ensure!(
-        data.classes.len() <= classes,
-        "data set `{name}` has {} classes, the network {classes}",
-        data.classes.len()
-    );
-    anyhow::ensure!(
-        data.channels == input.channels,
-        "data set `{name}` has {} channels, the network reads {}",
-        data.channels,
-        input.channels
-    );
-    Ok(data)
 }
 
 fn print(report: &Report) {
@@ -154,6 +87,8 @@ fn print(report: &Report) {
         .classes
         .iter()
         .zip(&report.confusion)
+        // A class that the data has no images of has nothing to show.
+        .filter(|(_, counts)| counts.iter().any(|&count| count > 0))
         .map(|(name, counts)| {
             let counts = counts.iter().take(report.classes.len());
             let shown = counts.map(|&n| if n == 0 { "·".to_owned() } else { n.to_string() });
@@ -170,29 +105,4 @@ fn print(report: &Report) {
         100.0 * report.accuracy,
         report.arithmetic
     ));
-}
-
-/// Images that go through a float network between two moves of the bar.
-const CHUNK: usize = 256;
-
-fn floats(args: &Args) -> anyhow::Result<Measured> {
-    let network = checkpoint::load(&checkpoint::choose(&args.model, args.last))?.network;
-    let classes = network.spec.classes;
-    let data = load(&args.data, network.spec.input, classes)?;
-    let (test, sample) = images(args, &data);
-    let image_len = test.images.len() / test.len().max(1);
-    let bar = progress(test.len(), "images", args.json);
-    let mut logits = Vec::with_capacity(test.len() * classes);
-    for images in test.images.chunks(CHUNK * image_len.max(1)) {
-        let count = images.len() / image_len;
-        logits.extend(network.logits(images, count));
-        bar.inc(count as u64);
-    }
-    bar.finish_and_clear();
-    Ok(Measured {
-        arithmetic: "float",
-        sample,
-        confusion: Confusion::new(&logits, &test.labels, classes),
-        classes: data.classes,
-    })
 }

@@ -1,9 +1,14 @@
 //! `denselet export`: folds, calibrates, quantises and packs a trained network into a blob.
 
+use super::data_flags::{DataFlags, print_notes, warn};
+use super::model::load_for;
 use super::{print_json, say};
+use crate::about::About;
+use crate::blob::Blob;
 use crate::board::Table;
 use crate::calibrate::{self, Calibration};
 use crate::data::Sample;
+use crate::fidelity::{Fidelity, calibration_warning};
 use crate::finetune::checkpoint as finetuned;
 use crate::inspect::grouped;
 use crate::net::{Network, Normalisation};
@@ -51,6 +56,8 @@ pub struct Args {
     /// With --untrained: the seed of the weights
     #[arg(long, value_name = "N", default_value_t = 1, requires = "untrained")]
     seed: u64,
+    #[command(flatten)]
+    data_flags: DataFlags,
     /// Of a run's folder take the last network, not the one with the highest held-out accuracy
     #[arg(long)]
     last: bool,
@@ -90,6 +97,11 @@ struct Report {
     calibration_images: usize,
     /// Which training images calibrated; absent if none did.
     sample: Option<Sample>,
+    /// Float against int8; absent if nothing was calibrated.
+    #[serde(flatten)]
+    fidelity: Option<Fidelity>,
+    warnings: Vec<String>,
+    notes: Vec<String>,
 }
 
 /// Runs the command.
@@ -98,28 +110,32 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         Some(order) => order.into(),
         None => Table::load()?.find(&args.board)?.order(),
     };
-    let (blob, calibrated_on, sample) = match (&args.run, &args.net) {
-        (None, Some(net)) => {
-            let (blob, images) = calibrated(&untrained(net, args.seed)?, order)?;
-            (blob, images, None)
-        }
+    let exported = match (&args.run, &args.net) {
+        (None, Some(net)) => Exported {
+            blob: untrained_blob(net, args.seed, order)?,
+            calibration_images: UNTRAINED_IMAGES,
+            ..Exported::default()
+        },
         (Some(run), _) => match finetuned::find(run) {
-            Some(file) => (trained_integers(&file, args, order)?, 0, None),
-            None => {
-                let (network, calibration) = trained(run, args)?;
-                let (blob, images) = calibrated(&(network, calibration.images.images), order)?;
-                (blob, images, Some(calibration.sample))
-            }
+            Some(file) => Exported {
+                blob: trained_integers(&file, args, order)?,
+                ..Exported::default()
+            },
+            None => calibrated(run, args, order)?,
         },
         (None, None) => bail!("give a run's folder, or --untrained and --net"),
     };
-    whole_file::write(&args.out, &blob)?;
+    let blob = &exported.blob;
+    whole_file::write(&args.out, blob)?;
     let report = Report {
         out: args.out.clone(),
         blob_bytes: blob.len(),
-        arena_bytes: denselet::arena_len(&blob),
-        calibration_images: calibrated_on,
-        sample,
+        arena_bytes: denselet::arena_len(blob),
+        calibration_images: exported.calibration_images,
+        sample: exported.sample,
+        fidelity: exported.fidelity,
+        warnings: exported.warnings,
+        notes: exported.notes,
     };
     if args.json {
         return print_json(&report);
@@ -137,10 +153,42 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A float network's blob, and the number of images that calibrated it.
-fn calibrated((network, images): &(Network, Vec<u8>), order: Order) -> anyhow::Result<(Vec<u8>, usize)> {
-    let blob = export::export(network, images, order, &crate::about::About::default())?;
-    Ok((blob, images.len() / network.image_len()))
+/// A blob, and how it was made.
+#[derive(Default)]
+struct Exported {
+    blob: Vec<u8>,
+    calibration_images: usize,
+    sample: Option<Sample>,
+    fidelity: Option<Fidelity>,
+    warnings: Vec<String>,
+    notes: Vec<String>,
+}
+
+/// A float network's blob, calibrated and compared with the network.
+fn calibrated(run: &Path, args: &Args, order: Order) -> anyhow::Result<Exported> {
+    let chosen = checkpoint::choose(run, args.last);
+    let checkpoint = checkpoint::load(&chosen)?;
+    if !args.json {
+        say(format_args!("takes {}", chosen.display()));
+    }
+    let data = load_for(&chosen, &checkpoint, args.data.as_deref(), &args.data_flags)?;
+    print_notes(&data);
+    let calibration = Calibration::draw(&data, args.calibration);
+    let network = &checkpoint.network;
+    let bytes = export::export(network, &calibration.images.images, order, &checkpoint.about())?;
+    let blob = Blob::new(&bytes)?;
+    let fidelity = Fidelity::measure(network, &blob, &data, checkpoint.meta.recipe_for(&data))?;
+    let warnings = [calibration_warning(&calibration), fidelity.warning()];
+    let warnings: Vec<String> = warnings.into_iter().flatten().collect();
+    warn(&warnings);
+    Ok(Exported {
+        blob: bytes,
+        calibration_images: calibration.sample.len(),
+        sample: Some(calibration.sample),
+        fidelity: Some(fidelity),
+        warnings,
+        notes: data.notes,
+    })
 }
 
 /// The blob of exactly the integers that were fine-tuned: nothing is calibrated again.
@@ -153,8 +201,24 @@ fn trained_integers(file: &Path, args: &Args, order: Order) -> anyhow::Result<Ve
     if !args.json {
         say(format_args!("takes {}", file.display()));
     }
-    let quantised = finetuned::load(file)?.parameters.quantise()?;
-    Ok(export::write(&quantised, order, &crate::about::About::default())?)
+    let found = finetuned::load(file)?;
+    Ok(export::write(
+        &found.parameters.quantise()?,
+        order,
+        &found.about(),
+    )?)
+}
+
+/// Images of noise that calibrate an untrained network: what it answers means nothing.
+const UNTRAINED_IMAGES: usize = 2;
+
+fn untrained_blob(net: &str, seed: u64, order: Order) -> anyhow::Result<Vec<u8>> {
+    let (network, images) = untrained(net, seed)?;
+    let about = About {
+        name: network.spec.name.clone(),
+        ..About::default()
+    };
+    Ok(export::export(&network, &images, order, &about)?)
 }
 
 /// A network with seeded weights and seeded pictures that calibrate it.
@@ -166,9 +230,8 @@ pub fn untrained(net: &str, seed: u64) -> anyhow::Result<(Network, Vec<u8>)> {
         std: vec![64.0; channels],
     };
     let image_len = spec.input.height * spec.input.width * channels;
-    // Two pictures of noise are enough: nobody asks an untrained network anything.
     let mut state = seed ^ 0x9e37_79b9_7f4a_7c15;
-    let images = (0..2 * image_len).map(|_| {
+    let images = (0..UNTRAINED_IMAGES * image_len).map(|_| {
         state = state
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
@@ -176,17 +239,4 @@ pub fn untrained(net: &str, seed: u64) -> anyhow::Result<(Network, Vec<u8>)> {
     });
     let images = images.collect();
     Ok((Network::new(&spec, input, seed), images))
-}
-
-/// A trained network and the training images that calibrate it.
-fn trained(run: &Path, args: &Args) -> anyhow::Result<(Network, Calibration)> {
-    let chosen = checkpoint::choose(run, args.last);
-    let checkpoint = checkpoint::load(&chosen)?;
-    if !args.json {
-        say(format_args!("takes {}", chosen.display()));
-    }
-    let name = args.data.as_ref().unwrap_or(&checkpoint.meta.data);
-    let network = checkpoint.network;
-    let data = super::eval::load(name, network.spec.input, network.spec.classes)?;
-    Ok((network, Calibration::draw(&data, args.calibration)))
 }

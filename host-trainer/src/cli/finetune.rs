@@ -1,14 +1,18 @@
 //! `denselet finetune`: trains the integer network, starting from a float one.
 
+use super::data_flags::{DataFlags, print_notes, warn};
+use super::model::load_for;
 use super::train::Watch;
 use super::{print_json, say};
 use crate::calibrate::Calibration;
-use crate::data::{Augment, Dataset, Reading, Sample};
+use crate::data::{Augment, Sample};
+use crate::fidelity::{Fidelity, calibration_warning};
 use crate::finetune::{self, Parameters, Recipe, checkpoint as finetuned};
 use crate::train::{self, checkpoint};
 use crate::whole_file;
 use anyhow::Context;
 use core::time::Duration;
+use denselet::layout::Order;
 use indicatif::HumanDuration;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -51,9 +55,8 @@ pub struct Args {
     /// Decides every random number of the run [default: as in training]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Resize pictures to what the network takes
-    #[arg(long)]
-    resize: bool,
+    #[command(flatten)]
+    data_flags: DataFlags,
     /// Where the fine-tuned network goes [default: DIR-int8]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -86,6 +89,8 @@ pub struct Report {
     images_per_second: f64,
     seconds: f64,
     checkpoint: PathBuf,
+    warnings: Vec<String>,
+    notes: Vec<String>,
 }
 
 /// Runs the command.
@@ -99,7 +104,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 /// Fine-tunes the run in `folder` with what its recipe says, beside it; goes on where it was stopped.
-pub fn behind(folder: &Path, data: &str, resize: bool, quiet: bool) -> anyhow::Result<Report> {
+pub fn behind(folder: &Path, data: &str, data_flags: DataFlags, quiet: bool) -> anyhow::Result<Report> {
     tune(&Args {
         run: folder.to_owned(),
         data: Some(data.to_owned()),
@@ -109,7 +114,7 @@ pub fn behind(folder: &Path, data: &str, resize: bool, quiet: bool) -> anyhow::R
         distillation: None,
         calibration: None,
         seed: None,
-        resize,
+        data_flags,
         out: None,
         resume: true,
         last: false,
@@ -118,6 +123,19 @@ pub fn behind(folder: &Path, data: &str, resize: bool, quiet: bool) -> anyhow::R
 }
 
 impl Report {
+    /// What is to be said if fine-tuning made the integers worse than calibration did.
+    fn worse(&self) -> Option<String> {
+        (self.int8_accuracy < self.calibrated_accuracy).then(|| {
+            format!(
+                "fine-tuning made int8 worse: {:.2} % as calibrated, {:.2} % fine-tuned on {} test images; try a smaller --lr or \
+                 more --epochs, or export the float network",
+                100.0 * self.calibrated_accuracy,
+                100.0 * self.int8_accuracy,
+                self.test_images
+            )
+        })
+    }
+
     /// One line on the terminal.
     pub fn say(&self) {
         say(format_args!(
@@ -141,17 +159,10 @@ fn tune(args: &Args) -> anyhow::Result<Report> {
         args.run.display()
     );
     let float = checkpoint::load(&chosen)?;
+    let data = load_for(&chosen, &float, args.data.as_deref(), &args.data_flags)?;
+    print_notes(&data);
+    let aside = float.meta.recipe_for(&data).cloned();
     let (network, meta) = (float.network, float.meta);
-    let name = args.data.as_ref().unwrap_or(&meta.data);
-    let data = Dataset::load(
-        name,
-        &Reading {
-            input: Some(network.spec.input),
-            resize: args.resize,
-            ..Reading::default()
-        },
-    )
-    .with_context(|| format!("data set `{name}`"))?;
     let folder = args.out.clone().unwrap_or_else(|| default_folder(&args.run));
     let is_there = finetuned::is_here(&folder);
     anyhow::ensure!(
@@ -198,14 +209,14 @@ fn tune(args: &Args) -> anyhow::Result<Report> {
         Ok::<_, anyhow::Error>(finetune::confusion(parameters, &data.test, &|_| {})?.accuracy())
     };
     let last = done.meta.history.last().context("a run of no epochs")?;
-    Ok(Report {
+    let calibration = Calibration::draw(&data, recipe.finetune.calibration);
+    let mut report = Report {
         net: network.spec.name.clone(),
         data: data.name.clone(),
         epochs: done.meta.epoch,
         seed: recipe.seed,
         loss: last.loss,
         train_accuracy: last.accuracy,
-        sample: Calibration::draw(&data, recipe.finetune.calibration).sample,
         test_images: data.test.len(),
         float_accuracy: train::accuracy(&network, &data.test),
         calibrated_accuracy: accuracy(&before)?,
@@ -213,7 +224,22 @@ fn tune(args: &Args) -> anyhow::Result<Report> {
         images_per_second: last.images_per_second,
         seconds: start.elapsed().as_secs_f64(),
         checkpoint: folder.join(finetuned::FILE_NAME),
-    })
+        warnings: Vec::new(),
+        notes: data.notes.clone(),
+        sample: calibration.sample.clone(),
+    };
+    let blob = done.blob(Order::Plain)?;
+    let fidelity = Fidelity::measure(&network, &blob, &data, aside.as_ref())?;
+    report.warnings = [
+        calibration_warning(&calibration),
+        fidelity.warning(),
+        report.worse(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    warn(&report.warnings);
+    Ok(report)
 }
 
 /// The run's folder with `-int8` behind its name; of a file, its folder.

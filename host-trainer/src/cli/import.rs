@@ -1,7 +1,8 @@
 //! `denselet import`: a network trained with Keras or PyTorch becomes a checkpoint.
 
-use super::{eval, print_json, say, table};
-use crate::data::{Dataset, Reading, SAMPLE_SEED, Sample};
+use super::data_flags::{DataFlags, print_notes};
+use super::{import_data, print_json, say, table};
+use crate::data::{Dataset, SAMPLE_SEED, Sample};
 use crate::evaluate::Confusion;
 use crate::import::check::{BAR, Comparison};
 use crate::import::{Ending, ImportError, Imported, Options, Part, Preprocess, Problem, import, summary};
@@ -53,6 +54,8 @@ pub struct Args {
     /// Reference vectors: arrays `x`, N pictures as the network takes them, and `y`, its framework's answers
     #[arg(long, value_name = "FILE.npz")]
     check: Option<PathBuf>,
+    #[command(flatten)]
+    data_flags: DataFlags,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -85,6 +88,7 @@ struct Report {
     checks: Vec<Check>,
     test_images: Option<usize>,
     sample: Option<Sample>,
+    notes: Vec<String>,
     test_accuracy: Option<f64>,
     checkpoint: Option<PathBuf>,
 }
@@ -105,7 +109,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         "{} holds a checkpoint already: choose another --out",
         args.out.display()
     );
-    let imported = read(args)?;
+    let (imported, data) = read(args)?;
+    if let Some(data) = &data {
+        print_notes(data);
+    }
     let spec = &imported.network.spec;
     let mut report = Report {
         file: args.file.clone(),
@@ -120,17 +127,13 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         checks: Vec::new(),
         test_images: None,
         sample: None,
+        notes: data.iter().flat_map(|data| data.notes.clone()).collect(),
         test_accuracy: None,
         checkpoint: None,
     };
     if !args.json {
         print_found(&report);
     }
-    let data = args
-        .data
-        .as_ref()
-        .map(|name| eval::load(name, spec.input, spec.classes));
-    let data = data.transpose()?;
     report.checks = checks(args, &imported, data.as_ref())?;
     if !args.json {
         report.checks.iter().for_each(print_check);
@@ -162,29 +165,33 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads the file, with the data set's shape where file and user leave it open.
-fn read(args: &Args) -> anyhow::Result<Imported> {
+/// Reads the file and the data set: the file with the data set's shape if file and user leave it open, and with the
+/// preprocessing that the data set's values mean.
+fn read(args: &Args) -> anyhow::Result<(Imported, Option<Dataset>)> {
     let mut options = Options {
         input: args.input,
         preprocess: args.preprocess.clone(),
     };
-    match (import(&args.file, &options), &args.data) {
-        (
-            Err(ImportError {
-                problem: Problem::Field { field, .. },
-                ..
-            }),
-            Some(data),
-        ) if field == "--input" && args.input.is_none() => {
-            options.input = Some(
-                Dataset::load(data, &Reading::default())
-                    .with_context(|| format!("data set `{data}`"))?
-                    .shape(),
-            );
-            Ok(import(&args.file, &options)?)
+    let Some(name) = &args.data else {
+        return Ok((import(&args.file, &options)?, None));
+    };
+    let imported = match import(&args.file, &options) {
+        Err(ImportError {
+            problem: Problem::Field { field, .. },
+            ..
+        }) if field == "--input" && args.input.is_none() => {
+            let data = Dataset::load(name, &args.data_flags.reading());
+            options.input = Some(data.with_context(|| format!("data set `{name}`"))?.shape());
+            import(&args.file, &options)?
         }
-        (found, _) => Ok(found?),
+        found => found?,
+    };
+    let (data, inferred) = import_data::load(name, &imported, args.preprocess.as_ref(), &args.data_flags)?;
+    if inferred.is_none() {
+        return Ok((imported, Some(data)));
     }
+    options.preprocess = inferred;
+    Ok((import(&args.file, &options)?, Some(data)))
 }
 
 fn checks(args: &Args, imported: &Imported, data: Option<&Dataset>) -> anyhow::Result<Vec<Check>> {
@@ -219,23 +226,20 @@ fn save(args: &Args, imported: Imported, data: Option<&Dataset>) -> anyhow::Resu
     let network = imported.network;
     let spec = &network.spec;
     let unnamed = Dataset {
-        name: args.data.clone().unwrap_or_else(|| "none".into()),
+        name: checkpoint::NO_DATA.into(),
         height: spec.input.height,
         width: spec.input.width,
         channels: spec.input.channels,
-        classes: Vec::new(),
-        train: crate::data::Split::default(),
-        test: crate::data::Split::default(),
+        // Classes that have no names have numbers.
+        classes: (0..spec.classes).map(|class| class.to_string()).collect(),
         ..Dataset::default()
     };
     let data = data.unwrap_or(&unnamed);
-    let mut classes = data.classes.clone();
-    classes.extend((classes.len()..spec.classes).map(|class| format!("class {class}")));
     let checkpoint = Checkpoint {
         meta: Meta {
             epoch: 0,
             data: data.name.clone(),
-            classes,
+            classes: data.classes.clone(),
             encoding: data.encoding.clone(),
             recipe: Recipe::for_data(data),
             history: Vec::new(),

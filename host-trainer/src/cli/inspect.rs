@@ -34,7 +34,7 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let too_large = || "network does not fit in this machine's address space";
     let report = match (&args.model, &args.net) {
-        (Some(path), _) if !super::eval::is_blob(path) => {
+        (Some(path), _) if !super::model::is_blob(path) => {
             let spec = match finetuned::find(path) {
                 Some(file) => finetuned::load(&file)?.parameters.folded.spec,
                 None => checkpoint::load(path)?.network.spec,

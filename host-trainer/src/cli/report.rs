@@ -1,6 +1,8 @@
 //! `denselet report`: a run on one page.
 
-use super::{eval, print_json, progress, say};
+use super::data_flags::{DataFlags, print_notes, warn};
+use super::model::load_for;
+use super::{print_json, progress, say};
 use crate::report::Facts;
 use crate::train::checkpoint::{self, Checkpoint};
 use crate::whole_file;
@@ -26,6 +28,8 @@ pub struct Args {
     /// Where the page goes [default: report.html in the run's folder]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    data_flags: DataFlags,
     /// Of a run's folder take the last network, not the one with the highest held-out accuracy
     #[arg(long)]
     last: bool,
@@ -45,13 +49,18 @@ pub struct Report {
     pub float_accuracy: f64,
     /// Share right with the device's bits, 0 to 1.
     pub int8_accuracy: f64,
+    /// What is wrong with the network or its calibration.
+    pub warnings: Vec<String>,
+    /// What was inferred while the data was read.
+    pub notes: Vec<String>,
 }
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let run = checkpoint::load_chosen(&args.run, args.last)?;
-    let name = args.data.as_ref().unwrap_or(&run.meta.data);
-    let data = eval::load(name, run.network.spec.input, run.network.spec.classes)?;
+    let chosen = checkpoint::choose(&args.run, args.last);
+    let data = load_for(&chosen, &run, args.data.as_deref(), &args.data_flags)?;
+    print_notes(&data);
     let folder = if args.run.is_dir() {
         &args.run
     } else {
@@ -86,10 +95,13 @@ pub fn write(
     let facts = Facts::gather(run, data, &|n| bar.inc(n as u64))?;
     bar.finish_and_clear();
     whole_file::write(out, facts.page()?.as_bytes()).with_context(|| format!("report {}", out.display()))?;
+    warn(&facts.warnings);
     Ok(Report {
         out: out.to_owned(),
         test_images: data.test.len(),
         float_accuracy: facts.float.accuracy(),
         int8_accuracy: facts.int8.accuracy(),
+        warnings: facts.warnings.clone(),
+        notes: data.notes.clone(),
     })
 }

@@ -1,12 +1,13 @@
 //! `denselet run`: runs a model on an emulated board.
 
+use super::data_flags::{DataFlags, print_notes};
+use super::model::takes_of_blob;
 use super::{print_json, say, spinner, warn_of_order};
 use crate::blob::Blob;
 use crate::board::{self, Outcome, Program, Progress, Request, Table, Workspace};
 use crate::data::{SAMPLE_SEED, Sample};
-use crate::spec::Input;
+use crate::suit;
 use core::time::Duration;
-use denselet::Shape;
 use indicatif::{ProgressBar, ProgressStyle};
 use rand::{Rng as _, SeedableRng as _};
 use serde::Serialize;
@@ -31,6 +32,8 @@ pub struct Args {
     /// How many images: a seeded sample of the test images, balanced over the classes.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     count: u32,
+    #[command(flatten)]
+    data_flags: DataFlags,
     /// Push the images row by row, as a camera would; counts no instructions.
     #[arg(long)]
     rows: bool,
@@ -52,6 +55,7 @@ struct Report<'r> {
     outcome: &'r Outcome,
     /// Which test images ran; absent for noise.
     sample: Option<&'r Sample>,
+    notes: &'r [String],
 }
 
 /// Runs the command.
@@ -64,12 +68,12 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let workspace = Workspace::find(args.workspace.as_deref())?;
     let blob = Blob::read(&args.model)?;
     let model = blob.model()?;
-    let (images, labels, sample) = load(
-        &args.data,
-        model.header().input,
-        model.classes(),
-        args.count as usize,
-    )?;
+    let Images {
+        images,
+        labels,
+        sample,
+        notes,
+    } = load(args, &blob)?;
     let request = Request {
         workspace: &workspace,
         table: &table,
@@ -87,6 +91,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         print_json(&Report {
             outcome: &outcome,
             sample: sample.as_ref(),
+            notes: &notes,
         })?;
     } else {
         print(&outcome);
@@ -126,27 +131,38 @@ pub fn run_with_progress(request: &Request<'_>) -> Result<Outcome, board::Error>
     outcome
 }
 
-/// A sample of `count` test images of a data set, their classes, and which they are; noise has no classes.
-fn load(
-    data: &str,
-    input: Shape,
-    classes: usize,
-    count: usize,
-) -> anyhow::Result<(Vec<u8>, Vec<u16>, Option<Sample>)> {
-    if data == "noise" {
-        let mut noise = vec![0; count * input.pixels() * input.channels];
+/// What runs on the board.
+struct Images {
+    images: Vec<u8>,
+    labels: Vec<u16>,
+    sample: Option<Sample>,
+    notes: Vec<String>,
+}
+
+/// A sample of the test images of a data set, their classes, and which they are; noise has no classes.
+fn load(args: &Args, blob: &Blob) -> anyhow::Result<Images> {
+    let takes = takes_of_blob(&args.model, blob)?;
+    let count = args.count as usize;
+    if args.data == "noise" {
+        let len = takes.input.height * takes.input.width * takes.input.channels;
+        let mut noise = vec![0; count * len];
         rand_chacha::ChaCha8Rng::seed_from_u64(0).fill_bytes(&mut noise);
-        return Ok((noise, Vec::new(), None));
+        return Ok(Images {
+            images: noise,
+            labels: Vec::new(),
+            sample: None,
+            notes: Vec::new(),
+        });
     }
-    let input = Input {
-        height: input.height,
-        width: input.width,
-        channels: input.channels,
-    };
-    let (test, sample) = super::eval::load(data, input, classes)?
-        .test
-        .draw(count, SAMPLE_SEED);
-    Ok((test.images, test.labels, Some(sample)))
+    let data = suit::load(&args.data, &takes, args.data_flags.reading())?;
+    print_notes(&data);
+    let (test, sample) = data.test.draw(count, SAMPLE_SEED);
+    Ok(Images {
+        images: test.images,
+        labels: test.labels,
+        sample: Some(sample),
+        notes: data.notes,
+    })
 }
 
 fn print(outcome: &Outcome) {

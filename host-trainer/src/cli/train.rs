@@ -1,11 +1,14 @@
 //! `denselet train`: trains a network on a data set.
 
+use super::data_flags::{DataFlags, print_notes, warn};
 use super::flags::Flags;
+use super::model::takes_of_checkpoint;
 use super::{finetune, print_json, say};
 use crate::data::{Dataset, Reading};
 use crate::finetune::checkpoint as finetuned;
 use crate::net::Ranks;
-use crate::spec::Spec;
+use crate::spec::{Draft, Spec};
+use crate::suit::{self, Takes};
 use crate::train::checkpoint;
 use crate::train::{self, Epoch, Method, Place, Position, Progress, Recipe, Schedule, agree, from_first};
 use crate::whole_file;
@@ -87,9 +90,8 @@ pub struct Args {
     held_out: Option<f32>,
     #[command(flatten)]
     flags: Flags,
-    /// Resize pictures to what the network takes
-    #[arg(long)]
-    resize: bool,
+    #[command(flatten)]
+    data_flags: DataFlags,
     /// The run's folder [default: runs/NET-DATA]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -120,12 +122,16 @@ struct Report {
     checkpoint: PathBuf,
     page: Option<PathBuf>,
     finetuned: Option<finetune::Report>,
+    warnings: Vec<String>,
+    notes: Vec<String>,
 }
 
 /// What a run needs, the same on every rank.
 struct Plan {
     spec: Spec,
     data: Dataset,
+    /// What the data decided of the network.
+    decided: Option<String>,
     recipe: Recipe,
     folder: PathBuf,
 }
@@ -137,6 +143,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let Plan {
         spec,
         data,
+        decided,
         recipe,
         folder,
     } = plan(args, &*ranks)?;
@@ -151,6 +158,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             data.name,
             data.train.len()
         ));
+    }
+    if let (true, Some(decided)) = (is_first, &decided) {
+        eprintln!("note: {decided}");
     }
     let mut watch = Watch::new(quiet);
     let command = command_line(ranks.count());
@@ -174,6 +184,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let page = super::report::write(&run, &data, &page, args.json)
         .inspect_err(|error| eprintln!("no report: {error:#}"))
         .ok();
+    let mut warnings = page.as_ref().map_or_else(Vec::new, |page| page.warnings.clone());
+    if let Some(text) = fallen(&run.meta.history) {
+        warn(core::slice::from_ref(&text));
+        warnings.push(text);
+    }
     let mut report = Report {
         net: spec.name.clone(),
         data: data.name.clone(),
@@ -193,10 +208,12 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         images_per_second,
         seconds: start.elapsed().as_secs_f64(),
         checkpoint: chosen,
+        warnings,
         page: page.map(|page| page.out),
         finetuned: None,
+        notes: data.notes.iter().cloned().chain(decided).collect(),
     };
-    let tune = || finetune::behind(&folder, &args.data, args.resize, args.json);
+    let tune = || finetune::behind(&folder, &args.data, args.data_flags.clone(), args.json);
     if args.json {
         report.finetuned = recipe.finetune.map(|_| tune()).transpose()?;
         return print_json(&report);
@@ -221,33 +238,71 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Points of held-out accuracy that the last epoch may be below the best one without a warning, 0 to 1.
+const MAY_FALL: f64 = 0.02;
+
+/// What is to be said if the last epoch is worse than the best one.
+fn fallen(history: &[Epoch]) -> Option<String> {
+    let last = history.last()?.held_out_accuracy?;
+    let best = history.get(train::best(history)?.checked_sub(1)?)?;
+    let highest = best.held_out_accuracy?;
+    (highest - last > MAY_FALL).then(|| {
+        format!(
+            "held-out accuracy fell from {:.2} % in epoch {} to {:.2} % in the last: the network of epoch {} is measured and \
+             exported; try --patience or a smaller --lr",
+            100.0 * highest,
+            best.number,
+            100.0 * last,
+            best.number
+        )
+    })
+}
+
 /// Loads what a run needs. Rank 0 alone looks at the run's folder, and its recipe is everybody's.
 fn plan(args: &Args, ranks: &dyn Ranks) -> anyhow::Result<Plan> {
     let rank = ranks.rank();
+    let draft = agree(ranks, Draft::load(&args.net).map_err(anyhow::Error::from))?;
+    let folder = args
+        .out
+        .clone()
+        .unwrap_or_else(|| default_folder(draft.name(), &args.data));
+    let goes_on = agree(
+        ranks,
+        if rank == 0 {
+            started(args, &folder)
+        } else {
+            Ok(None)
+        },
+    )?;
+    let goes_on = goes_on.as_ref().map(serde_json::to_vec).transpose()?;
+    let goes_on: Option<Takes> = from_first(ranks, goes_on)
+        .map(|bytes| serde_json::from_slice(&bytes))
+        .transpose()?;
     let load = || {
-        let spec = Spec::load(&args.net)?;
-        let data = Dataset::load(
-            &args.data,
-            &Reading {
-                input: Some(spec.input),
-                resize: args.resize,
-                ..Reading::default()
-            },
-        )?;
-        let folder = args
-            .out
-            .clone()
-            .unwrap_or_else(|| default_folder(&spec, &args.data));
+        let data = match &goes_on {
+            Some(takes) => suit::load(&args.data, takes, args.data_flags.reading())?,
+            None => {
+                let reading = Reading {
+                    input: draft.input(),
+                    ..args.data_flags.reading()
+                };
+                Dataset::load(&args.data, &reading)?
+            }
+        };
+        let (spec, decided) = draft.spec_for(data.shape(), data.classes.len())?;
+        if rank == 0 {
+            print_notes(&data);
+        }
         let recipe = (rank == 0)
             .then(|| ready(args, &folder, &data, ranks.count()))
             .transpose()?;
-        anyhow::Ok((spec, data, folder, recipe))
+        anyhow::Ok((spec, data, decided, recipe))
     };
     let loaded = load().map_err(|error| match rank {
         0 => error,
         _ => error.context(format!("rank {rank}")),
     });
-    let (spec, mut data, folder, recipe) = agree(ranks, loaded)?;
+    let (spec, mut data, decided, recipe) = agree(ranks, loaded)?;
     let text = recipe.as_ref().map(toml::to_string).transpose()?;
     let text = from_first(ranks, text.map(String::into_bytes)).context("a recipe")?;
     let recipe = match recipe {
@@ -260,6 +315,7 @@ fn plan(args: &Args, ranks: &dyn Ranks) -> anyhow::Result<Plan> {
     Ok(Plan {
         spec,
         data,
+        decided,
         recipe,
         folder,
     })
@@ -336,11 +392,20 @@ fn recipe(args: &Args, folder: &Path, data: &Dataset) -> anyhow::Result<Recipe> 
     Ok(recipe)
 }
 
-fn default_folder(spec: &Spec, data: &str) -> PathBuf {
+/// What the network of the run to go on with takes, if there is one.
+fn started(args: &Args, folder: &Path) -> anyhow::Result<Option<Takes>> {
+    if !args.resume || !checkpoint::is_here(folder) {
+        return Ok(None);
+    }
+    let file = checkpoint::choose(folder, true);
+    Ok(Some(takes_of_checkpoint(&file, &checkpoint::load(&file)?)))
+}
+
+fn default_folder(net: &str, data: &str) -> PathBuf {
     let data = Path::new(data)
         .file_name()
         .map_or("data".into(), |name| name.to_string_lossy());
-    Path::new("runs").join(format!("{}-{data}", spec.name))
+    Path::new("runs").join(format!("{net}-{data}"))
 }
 
 /// Shows a run on the terminal: a bar while an epoch lasts, a line when it is done.

@@ -4,7 +4,9 @@
 //! what the optimiser remembers under `mean.` and `square.`. Everything else is one JSON text in the file's metadata.
 
 use super::{Parameters, RULE, Recipe, Stored, trained};
+use crate::about::About;
 use crate::blob::Blob;
+use crate::data::Encoding;
 use crate::export::{self, ExportError};
 use crate::fold::{FoldedStage, fold};
 use crate::net::{Network, Normalisation};
@@ -33,6 +35,9 @@ pub struct Meta {
     pub data: String,
     /// Names of the classes.
     pub classes: Vec<String>,
+    /// How measurements become bytes; absent if the network reads bytes as they are.
+    #[serde(default)]
+    pub encoding: Option<Encoding>,
     /// How it is fine-tuned; holds the seed.
     pub recipe: Recipe,
     /// What each epoch brought.
@@ -93,12 +98,17 @@ impl Finetuned {
     ///
     /// When they do not fit the format.
     pub fn blob(&self, order: Order) -> Result<Blob, ExportError> {
-        let bytes = export::write(
-            &self.parameters.quantise()?,
-            order,
-            &crate::about::About::default(),
-        )?;
+        let bytes = export::write(&self.parameters.quantise()?, order, &self.about())?;
         Ok(Blob::new(&bytes)?)
+    }
+
+    /// What the network's inputs and answers mean.
+    pub fn about(&self) -> About {
+        About {
+            name: self.parameters.folded.spec.name.clone(),
+            classes: self.meta.classes.clone(),
+            encoding: self.meta.encoding.clone(),
+        }
     }
 
     /// Writes it into a run's folder, whole or not at all.

@@ -197,6 +197,7 @@ impl<'n> Run<'n> {
             epoch: 0,
             data: data.name.clone(),
             classes: data.classes.clone(),
+            encoding: data.encoding.clone(),
             recipe: recipe.clone(),
             history: Vec::new(),
         };

@@ -1,6 +1,7 @@
 //! How bytes become what a network made elsewhere takes, where its file does not say; belongs to `import`.
 
 use super::graph::Affine;
+use crate::data::Encoding;
 use core::str::FromStr;
 
 /// What a user says about the numbers a network was trained on. Written as one of the names of [`Preprocess::NAMES`], or as
@@ -39,6 +40,18 @@ impl Preprocess {
     /// Bytes from 0 to 1.
     pub fn unit() -> Self {
         Self::named("0..1", 255.0, &[0.0], &[1.0])
+    }
+
+    /// What makes measurements of their bytes again: x = low + byte * (high - low) / 255, per channel.
+    pub fn of(encoding: &Encoding) -> Self {
+        let ends = || encoding.low.iter().zip(&encoding.high);
+        let step = |(low, high): (&f32, &f32)| (f64::from(*high) - f64::from(*low)) / 255.0;
+        Self {
+            written: "x = low + byte * (high - low) / 255, by the data's encoding".into(),
+            unit: 1.0,
+            mean: ends().map(|ends| -f64::from(*ends.0) / step(ends)).collect(),
+            std: ends().map(|ends| 1.0 / step(ends)).collect(),
+        }
     }
 
     fn named(name: &str, unit: f64, mean: &[f64], std: &[f64]) -> Self {
@@ -155,6 +168,19 @@ mod tests {
         assert_eq!(ends("mean=128;std=64", 1), [(-2.0, 127.0 / 64.0)]);
         let (low, high) = ends("unit:mean=0.5,0.25;std=0.5,0.5", 2)[1];
         assert!((low + 0.5).abs() < 1e-12 && (high - 1.5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn measurements_come_back_from_their_bytes() {
+        let encoding = Encoding {
+            low: vec![-2.0, 0.5],
+            high: vec![3.0, 1.5],
+        };
+        let affine = Preprocess::of(&encoding).affine(2).unwrap();
+        for (c, (low, high)) in [(-2.0, 3.0), (0.5, 1.5)].into_iter().enumerate() {
+            let value = |byte: f64| byte * affine.scale[c] + affine.shift[c];
+            assert!((value(0.0) - low).abs() < 1e-9 && (value(255.0) - high).abs() < 1e-9);
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::calibrate::{self, Calibration};
 use crate::data::Dataset;
 use crate::evaluate::{self, Confusion};
 use crate::export::{self, Geometry};
+use crate::fidelity::{Fidelity, calibration_warning};
 use crate::inspect;
 use crate::train::checkpoint::Checkpoint;
 use anyhow::Context;
@@ -29,6 +30,10 @@ pub struct Facts<'f> {
     pub int8: Confusion,
     /// The class that int8 predicts for each test image.
     pub predicted: Vec<usize>,
+    /// Float against int8 on images that were not trained on, if there are any.
+    pub fidelity: Fidelity,
+    /// What is wrong with the calibration or with int8.
+    pub warnings: Vec<String>,
     /// Sizes, stage by stage.
     pub sizes: inspect::Report,
     /// Shapes, for the arena map.
@@ -47,13 +52,15 @@ impl<'f> Facts<'f> {
     ) -> anyhow::Result<Self> {
         let network = &run.network;
         let order = Order::Pairs;
-        let images = Calibration::draw(data, calibrate::IMAGES).images.images;
+        let calibration = Calibration::draw(data, calibrate::IMAGES);
         let blob = Blob::new(&export::export(
             network,
-            &images,
+            &calibration.images.images,
             order,
-            &crate::about::About::default(),
+            &run.about(),
         )?)?;
+        let fidelity = Fidelity::measure(network, &blob, data, run.meta.recipe_for(data))?;
+        let warnings = [calibration_warning(&calibration), fidelity.warning()];
         let (test, classes) = (&data.test, network.spec.classes);
         let logits = evaluate::logits(&blob, &test.images, done)?;
         let predicted = logits.chunks_exact(classes).map(evaluate::largest).collect();
@@ -66,6 +73,8 @@ impl<'f> Facts<'f> {
             float: Confusion::new(&float, &test.labels, classes),
             int8: Confusion::new(&logits, &test.labels, classes),
             predicted,
+            fidelity,
+            warnings: warnings.into_iter().flatten().collect(),
             sizes: inspect::network(&network.spec, order)
                 .context("a network of this size has no plan here")?,
             geometry: Geometry::of(&network.spec),

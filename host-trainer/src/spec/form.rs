@@ -5,12 +5,15 @@ use serde::Deserialize;
 use serde::de::{self, MapAccess, Visitor};
 use std::fmt;
 
-#[derive(Deserialize)]
+/// The text as it is written.
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Form {
-    name: Option<String>,
-    input: InputForm,
-    classes: usize,
+pub(super) struct Form {
+    pub(super) name: Option<String>,
+    /// Absent: the data's.
+    pub(super) input: Option<Input>,
+    /// Absent: the data's.
+    pub(super) classes: Option<usize>,
     #[serde(default)]
     stem: StemForm,
     blocks: Vec<BlockForm>,
@@ -30,15 +33,7 @@ fn yes() -> bool {
     true
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct InputForm {
-    height: usize,
-    width: usize,
-    channels: usize,
-}
-
-#[derive(Default, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StemForm {
     kernel: Option<usize>,
@@ -49,12 +44,13 @@ struct StemForm {
 }
 
 /// A number of layers, or every width of one block.
+#[derive(Debug)]
 enum BlockForm {
     Layers(usize),
     Widths(WidthsForm),
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WidthsForm {
     widths: Vec<usize>,
@@ -90,8 +86,13 @@ impl<'de> Deserialize<'de> for BlockForm {
 /// Layers of one block that a count may stand for; the paper's largest block has 64.
 const MOST_LAYERS: usize = 1024;
 
-pub(super) fn resolve(text: &str, name: &str) -> Result<Spec, SpecError> {
-    let form: Form = toml::from_str(text)?;
+/// Reads the text.
+pub(super) fn read(text: &str) -> Result<Form, SpecError> {
+    Ok(toml::from_str(text)?)
+}
+
+/// Works out every width of a network with this input and as many classes.
+pub(super) fn resolve(form: &Form, name: &str, input: Input, classes: usize) -> Result<Spec, SpecError> {
     let theta = form.theta.unwrap_or(1.0);
     if !(theta > 0.0 && theta <= 1.0) {
         return Err(SpecError::field("theta", "above 0 and at most 1", theta));
@@ -103,17 +104,12 @@ pub(super) fn resolve(text: &str, name: &str) -> Result<Spec, SpecError> {
             multiple,
         ));
     }
-    let input = Input {
-        height: form.input.height,
-        width: form.input.width,
-        channels: form.input.channels,
-    };
-    let stem = stem(&form, input)?;
+    let stem = stem(form, input)?;
 
     let mut channels = stem.filters;
     let mut blocks = Vec::with_capacity(form.blocks.len());
     for (b, written) in form.blocks.iter().enumerate() {
-        let layers = layers(&form, b, written)?;
+        let layers = layers(form, b, written)?;
         channels = layers
             .iter()
             .fold(channels, |sum, l| sum.saturating_add(l.growth));
@@ -129,9 +125,9 @@ pub(super) fn resolve(text: &str, name: &str) -> Result<Spec, SpecError> {
         blocks.push(Block { layers, transition });
     }
     Ok(Spec {
-        name: form.name.unwrap_or_else(|| name.to_owned()),
+        name: form.name.clone().unwrap_or_else(|| name.to_owned()),
         input,
-        classes: form.classes,
+        classes,
         stem,
         blocks,
         final_norm: form.final_norm,

@@ -4,16 +4,17 @@
 //! follow one growth rate. The short form people write (growth rate, block list, theta) is resolved to it.
 
 mod count;
+mod draft;
 mod error;
 mod form;
 mod preset;
 
 pub use count::{Map, Maps};
+pub use draft::Draft;
 pub use error::SpecError;
-pub use preset::presets;
+pub use preset::{presets, text as preset_text};
 
 use serde::{Deserialize, Serialize};
-use std::path::Path;
 
 /// A whole network, resolved to the width of every layer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,6 +39,7 @@ pub struct Spec {
 
 /// Shape of one input picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Input {
     /// Rows; 1 makes a 1-D network (1x3 layers, 1x2 pooling).
     pub height: usize,
@@ -45,6 +47,19 @@ pub struct Input {
     pub width: usize,
     /// Channels per pixel.
     pub channels: usize,
+}
+
+impl Input {
+    /// Returns the number of values of one image; nothing if it does not fit memory.
+    pub fn values(&self) -> Option<usize> {
+        self.height.checked_mul(self.width)?.checked_mul(self.channels)
+    }
+}
+
+impl core::fmt::Display for Input {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}x{}x{}", self.height, self.width, self.channels)
+    }
 }
 
 /// First convolution: no batch norm in the CIFAR form, batch norm + ReLU + max pool in the ImageNet form.
@@ -97,27 +112,7 @@ impl Spec {
     ///
     /// Names the field that is wrong, what was expected there and what was found.
     pub fn load(name_or_path: &str) -> Result<Self, SpecError> {
-        if let Some(text) = preset::text(name_or_path) {
-            return Self::parse(text, name_or_path);
-        }
-        let path = Path::new(name_or_path);
-        if path.extension().is_none() && !path.exists() {
-            return Err(SpecError::Unknown {
-                name: name_or_path.to_owned(),
-                known: presets().collect::<Vec<_>>().join(", "),
-            });
-        }
-        let text = std::fs::read_to_string(path).map_err(|source| SpecError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        let stem = path
-            .file_stem()
-            .map_or_else(|| "network".into(), |s| s.to_string_lossy());
-        Self::parse(&text, &stem).map_err(|error| SpecError::File {
-            path: path.to_owned(),
-            error: Box::new(error),
-        })
+        Draft::load(name_or_path)?.spec()
     }
 
     /// The network described by `text`, the short TOML form; `name` is used when the text has none.
@@ -126,9 +121,7 @@ impl Spec {
     ///
     /// As [`Spec::load`].
     pub fn parse(text: &str, name: &str) -> Result<Self, SpecError> {
-        let spec = form::resolve(text, name)?;
-        spec.check()?;
-        Ok(spec)
+        Draft::parse(text, name)?.spec()
     }
 
     /// Checks what the types cannot say: nothing is empty, no feature map vanishes, numbers are in range.

@@ -36,7 +36,7 @@ pub fn presets() -> impl Iterator<Item = &'static str> {
 }
 
 /// The TOML of one preset; upper and lower case are the same.
-pub(super) fn text(name: &str) -> Option<&'static str> {
+pub fn text(name: &str) -> Option<&'static str> {
     PRESETS
         .iter()
         .find(|(known, _)| known.eq_ignore_ascii_case(name))

@@ -5,7 +5,8 @@
 
 use super::tensor_file::{self, Out, fill};
 use super::{Epoch, Optimiser, Recipe};
-use crate::data::Encoding;
+use crate::about::About;
+use crate::data::{Dataset, Encoding};
 use crate::net::{Conv, Network, Normalisation, Tensor};
 use crate::spec::{Spec, SpecError};
 use safetensors::{SafeTensorError, SafeTensors};
@@ -105,6 +106,22 @@ pub struct Meta {
     pub command: Option<String>,
 }
 
+/// What stands for the data set of a network that was imported without one.
+pub const NO_DATA: &str = "none";
+
+impl Meta {
+    /// Data set that the network was trained on; nothing if it was imported without one.
+    pub fn data_name(&self) -> Option<&str> {
+        (self.data != NO_DATA).then_some(&*self.data)
+    }
+
+    /// The recipe that divided this data set into images that were trained on and images that were held out; nothing if the
+    /// network was trained elsewhere or on other data.
+    pub fn recipe_for(&self, data: &Dataset) -> Option<&Recipe> {
+        (!self.history.is_empty() && self.data == data.name).then_some(&self.recipe)
+    }
+}
+
 /// A network between two epochs, and all it takes to go on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
@@ -186,6 +203,15 @@ pub fn load(path: &Path) -> Result<Checkpoint, CheckpointError> {
 }
 
 impl Checkpoint {
+    /// What the network's inputs and answers mean.
+    pub fn about(&self) -> About {
+        About {
+            name: self.network.spec.name.clone(),
+            classes: self.meta.classes.clone(),
+            encoding: self.meta.encoding.clone(),
+        }
+    }
+
     /// Writes the checkpoint of a run into its folder, whole or not at all.
     ///
     /// # Errors
@@ -363,7 +389,7 @@ fn add_biases(network: &mut Network, file: &SafeTensors<'_>) {
 mod tests {
     use super::super::{parameters, trained_lengths};
     use super::*;
-    use crate::data::{Dataset, Reading};
+    use crate::data::Reading;
 
     fn some() -> Checkpoint {
         let data = Dataset::load("digits", &Reading::default()).unwrap();

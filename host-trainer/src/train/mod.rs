@@ -35,6 +35,7 @@ use crate::spec::{Input, Spec};
 use checkpoint::CheckpointError;
 use place::alone;
 use run::Run;
+pub use run::held_out;
 pub(crate) use run::{AUGMENT_STREAM, generator, shuffle};
 use serde::{Deserialize, Serialize};
 

@@ -215,6 +215,19 @@ pub(crate) fn generator(seed: u64, stream: u64) -> ChaCha8Rng {
     bits
 }
 
+/// The images that a run of this recipe does not train on: the validation split, or the part of the training split that the
+/// recipe holds out; nothing if it holds out none.
+pub fn held_out(data: &Dataset, recipe: &Recipe) -> Option<Split> {
+    if recipe.held_out == 0.0 {
+        return None;
+    }
+    if !data.validation.is_empty() {
+        return Some(data.validation.clone());
+    }
+    let (_, aside) = divide(data, recipe);
+    (!aside.is_empty()).then(|| pick(&data.train, &aside, data.image_len()))
+}
+
 /// Numbers of the training pictures in a seeded order, and of those that are held out: none where the data set brings a
 /// validation split, whole groups where it knows them, pictures otherwise.
 fn divide(data: &Dataset, recipe: &Recipe) -> (Vec<usize>, Vec<usize>) {

@@ -1,0 +1,184 @@
+//! Which class of a network each class of a data set is.
+
+/// The classes of a data set in a network's terms.
+#[derive(Debug, PartialEq)]
+pub(super) struct Matched {
+    /// The network's number of each class of the data set.
+    pub(super) numbers: Vec<u16>,
+    /// A name for each class of the network.
+    pub(super) names: Vec<String>,
+    /// What was assumed, if anything was.
+    pub(super) note: Option<String>,
+}
+
+/// Classes that a message lists.
+const LISTED: usize = 20;
+
+/// Names for people; `count` numbers if there are no names.
+pub(super) fn list(names: &[String], count: usize) -> String {
+    if names.is_empty() {
+        return format!("{count} classes without names");
+    }
+    let more = if names.len() > LISTED { ", ..." } else { "" };
+    format!("{}{more}", names[..names.len().min(LISTED)].join(", "))
+}
+
+/// Whether names are nothing but whole numbers, as readers name classes that have no names.
+fn are_numbers(names: &[String]) -> bool {
+    names.iter().all(|name| name.parse::<u64>().is_ok())
+}
+
+/// Matches the classes of a data set, those that images are of, with the `count` classes of a network. `network` is empty if
+/// the network's file holds no names.
+///
+/// Names match names and numbers match numbers. Numbers are class numbers if the network has names. Names beside a network
+/// without names count in their order if there are as many.
+///
+/// # Errors
+///
+/// What to do if a class is not the network's.
+pub(super) fn matched(
+    network: &[String],
+    count: usize,
+    data: &[String],
+    present: &[bool],
+) -> Result<Matched, String> {
+    let numbered: Vec<String> = (0..count).map(|class| class.to_string()).collect();
+    let names = if network.is_empty() { &numbered } else { network };
+    match (are_numbers(names), are_numbers(data)) {
+        (true, true) | (false, false) => by_name(names, data, present),
+        (false, true) => {
+            let mut matched = by_name(&numbered, data, present)
+                .map_err(|_| format!("labels are class numbers below {count}, or names"))?;
+            matched.note = Some(format!(
+                "labels are numbers: they are taken as the network's class numbers ({})",
+                numbers_of(names)
+            ));
+            matched.names = names.to_vec();
+            Ok(matched)
+        }
+        (true, false) if data.len() == count => Ok(Matched {
+            numbers: (0u16..).take(count).collect(),
+            names: data.to_vec(),
+            note: Some(format!(
+                "the network has no names of classes: those of the data are taken in their order ({})",
+                numbers_of(data)
+            )),
+        }),
+        (true, false) => Err(format!(
+            "the network has no names of classes, so give data with all {count} of them, or labels that are numbers"
+        )),
+    }
+}
+
+/// `0 = apple, 1 = leaf`.
+fn numbers_of(names: &[String]) -> String {
+    let numbered = names.iter().enumerate().take(LISTED);
+    let numbered: Vec<String> = numbered
+        .map(|(number, name)| format!("{number} = {name}"))
+        .collect();
+    let more = if names.len() > LISTED { ", ..." } else { "" };
+    format!("{}{more}", numbered.join(", "))
+}
+
+fn by_name(names: &[String], data: &[String], present: &[bool]) -> Result<Matched, String> {
+    let mut numbers = Vec::with_capacity(data.len());
+    for (class, &present) in data.iter().zip(present) {
+        let found = names.iter().position(|name| name == class);
+        let number = found.and_then(|number| u16::try_from(number).ok());
+        numbers.push(match number {
+            Some(number) => number,
+            // No image has this label.
+            None if !present => 0,
+            None => return Err(unknown(class, names)),
+        });
+    }
+    Ok(Matched {
+        numbers,
+        names: names.to_vec(),
+        note: None,
+    })
+}
+
+/// What to do about a class that the network does not have.
+fn unknown(class: &str, names: &[String]) -> String {
+    let plain = |name: &str| -> String {
+        let letters = name.chars().filter(|c| c.is_alphanumeric());
+        letters.flat_map(char::to_lowercase).collect()
+    };
+    let twin = names.iter().find(|name| plain(name) == plain(class));
+    twin.map_or_else(
+        || format!("`{class}` is not a class of the network: leave its images out, or train on them"),
+        |name| format!("if `{class}` is the network's `{name}`, rename it"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(text: &str) -> Vec<String> {
+        text.split(' ')
+            .filter(|name| !name.is_empty())
+            .map(String::from)
+            .collect()
+    }
+
+    fn of(network: &str, count: usize, data: &str) -> Result<Matched, String> {
+        let data = names(data);
+        matched(&names(network), count, &data, &vec![true; data.len()])
+    }
+
+    #[test]
+    fn names_are_matched_in_any_order() {
+        let found = of("apple leaf stone", 3, "stone apple").unwrap();
+        assert_eq!((found.numbers, found.note), (vec![2, 0], None));
+        assert_eq!(of("2 10", 2, "10 2").unwrap().numbers, [1, 0]);
+        assert_eq!(of("0 1 2 3", 4, "3 1").unwrap().numbers, [3, 1]);
+    }
+
+    #[test]
+    fn numbers_are_class_numbers_beside_names() {
+        let found = of("apple leaf stone", 3, "0 1 2").unwrap();
+        assert_eq!(
+            (found.numbers, found.names),
+            (vec![0, 1, 2], names("apple leaf stone"))
+        );
+        assert!(found.note.unwrap().contains("1 = leaf"));
+        assert!(
+            of("apple leaf stone", 3, "1 2 3")
+                .unwrap_err()
+                .contains("below 3")
+        );
+        assert_eq!(of("", 3, "2 1").unwrap().numbers, [2, 1]);
+    }
+
+    #[test]
+    fn names_beside_none_count_only_if_there_are_as_many() {
+        let found = of("", 2, "leaf stone").unwrap();
+        assert_eq!((found.numbers, found.names), (vec![0, 1], names("leaf stone")));
+        assert!(found.note.unwrap().contains("0 = leaf"));
+        assert_eq!(of("0 1", 2, "leaf stone").unwrap().numbers, [0, 1]);
+        assert!(of("", 3, "leaf stone").unwrap_err().contains("all 3"));
+    }
+
+    #[test]
+    fn a_name_in_another_spelling_is_pointed_at() {
+        let error = of("apple leaf_old", 2, "apple Leaf-Old").unwrap_err();
+        assert!(
+            error.contains("`leaf_old`") && error.contains("rename"),
+            "{error}"
+        );
+        assert!(
+            of("apple leaf", 2, "moss leaf")
+                .unwrap_err()
+                .contains("`moss` is not")
+        );
+    }
+
+    #[test]
+    fn a_class_without_images_matters_to_no_one() {
+        let found = matched(&names("1 2"), 2, &names("0 1 2"), &[false, true, true]).unwrap();
+        assert_eq!(found.numbers[1..], [0, 1]);
+    }
+}

@@ -90,10 +90,10 @@ fn a_network_from_elsewhere_is_fine_tuned() {
     };
     let report = json("finetune run --data digits --resize --epochs 2 --lr 0.1");
     assert_eq!(report["epochs"], 2);
-    let of_folder = json("eval run-int8 --data digits");
+    let of_folder = json("eval run-int8 --data digits --resize");
     assert_eq!(of_folder["arithmetic"], "int8");
     assert_eq!(of_folder["accuracy"], report["int8_accuracy"]);
     json("export run-int8 --out tuned.dlt");
-    let of_blob = json("eval tuned.dlt --data digits");
+    let of_blob = json("eval tuned.dlt --data digits --resize");
     assert_eq!(of_blob["confusion"], of_folder["confusion"]);
 }

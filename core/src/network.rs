@@ -114,6 +114,26 @@ impl<'b, 'a> Network<'b, 'a> {
     /// # Errors
     /// As [`run`](Self::run).
     pub fn run_tapped(&mut self, image: &[u8], tap: &mut impl Tap) -> Result<Logits<'_>, Error> {
+        arch::dispatch(self.whole(image, tap)?);
+        Ok(self.logits())
+    }
+
+    /// Runs one whole image with the given inner loop instead of the machine's best: for tests, which take theirs from
+    /// [`arch::each`].
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_on<T: Tile>(&mut self, tile: T, image: &[u8]) -> Result<Logits<'_>, Error> {
+        self.whole(image, &mut Blind)?.run(tile);
+        Ok(self.logits())
+    }
+
+    /// All rows of an image as one job.
+    fn whole<'r, W: Tap>(
+        &'r mut self,
+        image: &'r [u8],
+        tap: &'r mut W,
+    ) -> Result<Rows<'r, 'b, 'a, W>, Error> {
         let shape = self.input_shape();
         if self.rows > 0 {
             return Err(Error::RowsPending { rows: self.rows });
@@ -126,13 +146,12 @@ impl<'b, 'a> Network<'b, 'a> {
                 had: image.len(),
             });
         }
-        arch::dispatch(Rows {
+        Ok(Rows {
             network: self,
             rows: image,
             row_len,
             tap,
-        });
-        Ok(self.logits())
+        })
     }
 
     /// Takes the next row of an image, `[x][channel]`; gives the logits with the last one. A camera's rows go in as they

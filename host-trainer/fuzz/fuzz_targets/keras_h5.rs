@@ -3,9 +3,7 @@
 #![no_main]
 
 use denselet_train::import::Format;
+use denselet_train_fuzz::import;
 use libfuzzer_sys::fuzz_target;
 
-#[path = "reader.rs"]
-mod reader;
-
-fuzz_target!(|bytes: &[u8]| reader::read(bytes, Format::KerasH5));
+fuzz_target!(|bytes: &[u8]| import::read(bytes, Format::KerasH5));

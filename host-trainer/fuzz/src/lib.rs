@@ -1,0 +1,4 @@
+//! What several targets do.
+
+pub mod files;
+pub mod import;

@@ -1,0 +1,204 @@
+//! Builds and runs every fuzz target: coverage-guided, under the address sanitiser, with limits of time and memory.
+
+use crate::table::Row;
+use crate::{Job, Options, kept, root, target};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The compiler's triple that fuzzers are built for; named, so that build scripts are not instrumented.
+const TRIPLE: &str = "x86_64-unknown-linux-gnu";
+
+/// What the compiler needs to know. `RUSTC_BOOTSTRAP` lets the stable one accept it.
+const FLAGS: &str = "--cfg fuzzing -Zsanitizer=address -Cpasses=sancov-module \
+    -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+    -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares \
+    -Cdebug-assertions=yes -Coverflow-checks=yes";
+
+/// Seconds for each target in the short form.
+const SHORT: f64 = 4.0;
+
+/// Seconds after which one input is a finding.
+const TIMEOUT: u32 = 20;
+
+/// Mebibytes: of one allocation, and of everything. More is a finding.
+const ALLOCATION: u32 = 1024;
+const MEMORY: u32 = 2048;
+
+/// A fuzz target: its package's folder, its name, the share of the time that it gets, and the ending of files among the
+/// fixtures that it starts from.
+struct Target {
+    package: &'static str,
+    name: &'static str,
+    share: f64,
+    fixtures: Option<&'static str>,
+}
+
+const fn core(name: &'static str) -> Target {
+    Target {
+        package: "core/fuzz",
+        name,
+        share: 2.0,
+        fixtures: None,
+    }
+}
+
+const fn reader(name: &'static str, fixtures: Option<&'static str>) -> Target {
+    Target {
+        package: "host-trainer/fuzz",
+        name,
+        share: 1.0,
+        fixtures,
+    }
+}
+
+const TARGETS: [Target; 16] = [
+    core("parse"),
+    core("run"),
+    core("round_trip"),
+    core("push_rows"),
+    reader("keras", Some("keras")),
+    reader("keras_h5", Some("h5")),
+    reader("onnx", Some("onnx")),
+    reader("safetensors", Some("safetensors")),
+    reader("vectors", Some("npz")),
+    reader("npz", None),
+    reader("csv", None),
+    reader("idx", None),
+    reader("images", None),
+    reader("checkpoint", None),
+    reader("net", None),
+    reader("recipe", None),
+];
+
+/// One job for each target that is wanted, built.
+pub(crate) fn jobs(
+    options: &Options,
+    cores: usize,
+    is_wanted: &impl Fn(&str) -> bool,
+) -> Result<Vec<Job>, Row> {
+    let name = |target: &Target| {
+        format!(
+            "fuzz {}/{}",
+            target.package.trim_end_matches("/fuzz"),
+            target.name
+        )
+    };
+    let targets: Vec<&Target> = TARGETS.iter().filter(|target| is_wanted(&name(target))).collect();
+    if targets.is_empty() {
+        return Ok(Vec::new());
+    }
+    if std::env::consts::ARCH != "x86_64" || std::env::consts::OS != "linux" {
+        let mut row = Row::skipped("fuzzers are set up for x86-64 Linux only");
+        row.name = "fuzzing".into();
+        return Err(row);
+    }
+    for package in ["core/fuzz", "host-trainer/fuzz"] {
+        if targets.iter().any(|target| target.package == package) {
+            build(package)?;
+        }
+    }
+    let shares: f64 = targets.iter().map(|target| target.share).sum();
+    let jobs = targets.into_iter().map(|target| {
+        let seconds = if options.short {
+            SHORT
+        } else {
+            options.minutes * 60.0 * cores as f64 * target.share / shares
+        };
+        let seed = options.seed;
+        Job::new(name(target), move || run(target, seconds.max(1.0), seed))
+    });
+    Ok(jobs.collect())
+}
+
+/// Builds the fuzzers of one package.
+fn build(package: &str) -> Result<(), Row> {
+    eprintln!("-- builds {package}");
+    let status = Command::new("cargo")
+        .args(["build", "--quiet", "--locked", "--bins", "--target", TRIPLE])
+        .current_dir(root().join(package))
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTFLAGS", FLAGS)
+        .env("CARGO_TARGET_DIR", target().join("fuzz"))
+        .status();
+    if status.is_ok_and(|status| status.success()) {
+        return Ok(());
+    }
+    let mut row = Row::finding(format!("{package} does not build: see above"));
+    row.name = "fuzzing".into();
+    Err(row)
+}
+
+/// Runs one target; its corpus grows below the build's folder, and an input that breaks something is kept.
+fn run(fuzzer: &Target, seconds: f64, seed: u64) -> Row {
+    let package = root().join(fuzzer.package);
+    let program = target().join("fuzz").join(TRIPLE).join("debug").join(fuzzer.name);
+    let corpus = target().join("fuzz/corpus").join(fuzzer.name);
+    let artifacts = kept().join(fuzzer.name);
+    if let Err(error) = [&corpus, &artifacts]
+        .into_iter()
+        .try_for_each(std::fs::create_dir_all)
+    {
+        return Row::finding(format!("cannot make folders for it: {error}"));
+    }
+    let before = files(&artifacts);
+    let mut command = Command::new(program);
+    command
+        .arg(&corpus)
+        .args(Some(package.join("corpus").join(fuzzer.name)).filter(|seeds| seeds.is_dir()))
+        .arg(format!("-max_total_time={seconds:.0}"))
+        .arg(format!("-seed={seed}"))
+        .arg(format!("-timeout={TIMEOUT}"))
+        .arg(format!("-malloc_limit_mb={ALLOCATION}"))
+        .arg(format!("-rss_limit_mb={MEMORY}"))
+        .arg(format!("-artifact_prefix={}/", artifacts.display()))
+        .args(["-print_final_stats=1", "-verbosity=1"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
+    if let Some(seeds) = fuzzer.fixtures.map(fixtures) {
+        command.arg(format!("-seed_inputs={}", seeds.join(",")));
+    }
+    let output = match command.output() {
+        Ok(output) => output,
+        Err(error) => return Row::finding(format!("cannot be run: {error}")),
+    };
+    let text = String::from_utf8_lossy(&output.stderr);
+    let executions = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("stat::number_of_executed_units:"))
+        .find_map(|number| number.trim().parse().ok());
+    if output.status.success() {
+        return match executions {
+            Some(executions) if executions > 0 => Row::of(executions, &[]),
+            _ => Row::finding("ran nothing"),
+        };
+    }
+    let log = artifacts.join("log.txt");
+    let _ = std::fs::write(&log, text.as_bytes());
+    let new = files(&artifacts)
+        .into_iter()
+        .find(|file| !before.contains(file) && *file != log);
+    let mut row = Row::finding(format!(
+        "{}, log {}",
+        new.unwrap_or(artifacts).display(),
+        log.display()
+    ));
+    row.executions = executions.unwrap_or(0);
+    row
+}
+
+/// Fixtures of one kind, but the large ones, which are slow.
+fn fixtures(ending: &str) -> Vec<String> {
+    let all = files(&root().join("host-trainer/tests/fixtures/import"));
+    let small = all.into_iter().filter(|path| {
+        path.extension().is_some_and(|end| end == ending)
+            && path.metadata().is_ok_and(|about| about.len() < 110_000)
+    });
+    small.map(|path| path.display().to_string()).collect()
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    files.sort();
+    files
+}

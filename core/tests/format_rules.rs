@@ -6,6 +6,7 @@ mod support;
 
 use denselet::error::{Error, FormatError};
 use denselet::format::{self, Blob, HEADER_LEN, RECORD_LEN};
+use denselet::layout::Order;
 use denselet::network::Network;
 use denselet::{Arena, Model};
 use proptest::prelude::*;
@@ -45,6 +46,18 @@ fn record(index: usize) -> usize {
 fn the_good_blob_is_good() {
     assert!(Model::read(Aligned::new(&good()).bytes()).is_ok());
     assert_eq!(changed(&[]), good());
+}
+
+#[test]
+fn every_flipped_bit_is_found() {
+    for order in [Order::Plain, Order::Pairs, Order::Quads] {
+        let mut bytes = blob(&support::Recipe { order, ..small() });
+        for bit in 0..bytes.bytes().len() * 8 {
+            bytes.bytes_mut()[bit / 8] ^= 1 << (bit % 8);
+            assert!(Model::read(bytes.bytes()).is_err(), "{order:?}: bit {bit}");
+            bytes.bytes_mut()[bit / 8] ^= 1 << (bit % 8);
+        }
+    }
 }
 
 #[test]

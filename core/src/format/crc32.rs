@@ -24,13 +24,13 @@ const TABLE: [u32; 16] = {
     table
 };
 
-/// CRC-32 of `bytes`.
-pub(super) fn crc32(bytes: &[u8]) -> u32 {
+/// Returns the CRC-32 of bytes that lie in two places, one after the other.
+pub(super) fn crc32(parts: [&[u8]; 2]) -> u32 {
     let step = |crc: u32, nibble: u32| {
         let at = usize::try_from((crc ^ nibble) & 15).unwrap_or(0);
         (crc >> 4) ^ TABLE.get(at).copied().unwrap_or(0)
     };
-    !bytes.iter().fold(!0, |crc, &byte| {
+    !parts.into_iter().flatten().fold(!0, |crc, &byte| {
         step(step(crc, u32::from(byte)), u32::from(byte >> 4))
     })
 }
@@ -39,6 +39,6 @@ pub(super) fn crc32(bytes: &[u8]) -> u32 {
 mod tests {
     #[test]
     fn check_value_of_the_catalogue() {
-        assert_eq!(super::crc32(b"123456789"), 0xcbf4_3926);
+        assert_eq!(super::crc32([b"1234", b"56789"]), 0xcbf4_3926);
     }
 }

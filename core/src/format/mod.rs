@@ -48,7 +48,6 @@ pub(crate) mod field {
     pub(crate) const RESERVED: [usize; 2] = [7, 37];
     pub(crate) const LEN: Range<usize> = 8..12;
     pub(crate) const CRC: Range<usize> = 12..16;
-    pub(crate) const CHECKED: usize = 16;
     pub(crate) const ARENA_LEN: Range<usize> = 16..20;
     pub(crate) const INPUT: [Range<usize>; 3] = [20..22, 22..24, 24..26];
     pub(crate) const STAGES: Range<usize> = 26..28;
@@ -68,6 +67,11 @@ pub(crate) mod record {
     pub(crate) const LAYER: u8 = 1;
     pub(crate) const TRANSITION: u8 = 2;
     pub(crate) const HEAD: u8 = 3;
+}
+
+/// Returns what the CRC-32 is of: every byte but its own.
+fn checked(bytes: &[u8]) -> Option<[&[u8]; 2]> {
+    Some([bytes.get(..field::CRC.start)?, bytes.get(field::CRC.end..)?])
 }
 
 /// What the header says.

@@ -250,7 +250,7 @@ fn check_header(bytes: &[u8]) -> Result<Header, FormatError> {
         });
     }
     let expected = u32_at(bytes, field::CRC);
-    let found = crc32::crc32(bytes.get(field::CHECKED..).unwrap_or(&[]));
+    let found = crc32::crc32(checked(bytes).unwrap_or_default());
     if expected != found {
         return Err(FormatError::Crc { expected, found });
     }

@@ -172,7 +172,7 @@ pub fn set_arena_len(blob: &mut [u8], arena_len: usize) -> Result<(), WriteError
 }
 
 fn seal(blob: &mut [u8]) -> Result<(), WriteError> {
-    let crc = crc32::crc32(blob.get(field::CHECKED..).ok_or(WriteError::TooLarge)?);
+    let crc = crc32::crc32(checked(blob).ok_or(WriteError::TooLarge)?);
     put(blob, field::CRC, &crc.to_le_bytes())
 }
 

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use denselet::format::{self, Blob};
+use denselet::format::{self, Blob, Field};
 use denselet_fuzz::{describe::describe, mend, write};
 use libfuzzer_sys::fuzz_target;
 
@@ -10,21 +10,29 @@ fuzz_target!(|bytes: &[u8]| {
     let mut blob = bytes.to_vec();
     if mend(&mut blob).is_some() {
         let read = Blob::read(&blob).expect("it was mended");
+        let metadata: Vec<_> = read.metadata().collect();
         let mut out = vec![0xa5; blob.len()];
-        let len = format::write(&read.header(), read.stages(), &mut out).expect("it was read");
+        let len = format::write(&read.header(), read.stages(), &metadata, &mut out).expect("it was read");
         assert_eq!(len, blob.len());
         assert_eq!(out, blob);
     }
     let Some(network) = describe(bytes) else {
         return;
     };
-    let Some(blob) = write(&network) else {
-        return;
+    // A name, which must be UTF-8, and a field of a tag that is not known.
+    let metadata = [
+        Field {
+            tag: format::metadata::tag::NAME,
+            bytes: bytes.get(..3).unwrap_or(&[]),
+        },
+        Field { tag: u16::MAX, bytes },
+    ];
+    let Some(blob) = write(&network, &metadata).or_else(|| write(&network, &metadata[1..])) else {
+        return; // the shape leaves nothing to pool
     };
-    // A shape may leave nothing to pool; everything else is as the format wants it.
-    let Ok(read) = Blob::read(&blob) else {
-        return;
-    };
+    let read = Blob::read(&blob).expect("what the writer wrote");
     assert_eq!(read.header(), network.header);
     assert!(read.stages().eq(network.views()));
+    assert!(read.metadata().all(|field| metadata.contains(&field)));
+    assert!(read.metadata().count() >= 1);
 });

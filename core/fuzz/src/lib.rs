@@ -2,7 +2,7 @@
 
 pub mod describe;
 
-use denselet::format::{self, StageBytes};
+use denselet::format::{self, Field, StageBytes};
 use denselet::plan::Plan;
 use denselet::{Model, Network};
 use describe::Described;
@@ -18,7 +18,7 @@ pub fn blob(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
     if let Some(len) = mend(&mut own) {
         return Some((own, len));
     }
-    let mut other = write(&describe::describe(bytes)?)?;
+    let mut other = write(&describe::describe(bytes)?, &[])?;
     let len = mend(&mut other)?;
     Some((other, len))
 }
@@ -42,10 +42,10 @@ pub fn mend(bytes: &mut [u8]) -> Option<usize> {
 }
 
 /// The blob of a described network, without its arena length.
-pub fn write(network: &Described) -> Option<Vec<u8>> {
+pub fn write(network: &Described, metadata: &[Field<'_>]) -> Option<Vec<u8>> {
     let stages = network.views();
-    let mut out = vec![0; format::len(stages.clone()).ok()?];
-    format::write(&network.header, stages, &mut out).ok()?;
+    let mut out = vec![0; format::len(stages.clone(), metadata).ok()?];
+    format::write(&network.header, stages, metadata, &mut out).ok()?;
     Some(out)
 }
 

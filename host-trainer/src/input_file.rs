@@ -2,6 +2,7 @@
 //!
 //! Only ordinary files are opened: a FIFO waits for a writer that may never come, and a device has no end.
 
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -10,10 +11,25 @@ use std::path::Path;
 /// # Errors
 /// What the system says, and whether the file is too large or not an ordinary one.
 pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    read_to_end(open(path)?, most)
+}
+
+/// Opens the file `path`.
+///
+/// # Errors
+/// What the system says, and whether the file is not an ordinary one.
+pub fn open(path: &Path) -> io::Result<File> {
     check(path)?;
+    File::open(path)
+}
+
+/// Reads all that is left of a reader, at most `most` bytes.
+///
+/// # Errors
+/// What the reader says, and whether it holds more.
+pub fn read_to_end(from: impl Read, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let file = std::fs::File::open(path)?;
-    file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    from.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {
         return Err(io::Error::other(format!(
             "expected at most {most} bytes, found more"

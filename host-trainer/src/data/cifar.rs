@@ -1,6 +1,7 @@
 //! CIFAR-10 in its binary version; belongs to `data`.
 
-use super::{DataError, Dataset, Split, files};
+use super::files::{self, Budget};
+use super::{DataError, Dataset, Split};
 use std::path::Path;
 
 pub(super) const USUAL: &[&str] = &[
@@ -34,13 +35,14 @@ pub(super) fn is_here(folder: &Path) -> bool {
 }
 
 pub(super) fn load(folder: &Path) -> Result<Dataset, DataError> {
+    let mut budget = Budget::default();
     let mut train = Split::default();
     for batch in 1..=5 {
-        let (path, bytes) = files::read(folder, &format!("data_batch_{batch}.bin"))?;
+        let (path, bytes) = budget.read(folder, &format!("data_batch_{batch}.bin"))?;
         append(&mut train, &path, &bytes)?;
     }
     let mut test = Split::default();
-    let (path, bytes) = files::read(folder, "test_batch.bin")?;
+    let (path, bytes) = budget.read(folder, "test_batch.bin")?;
     append(&mut test, &path, &bytes)?;
     Ok(Dataset {
         name: "cifar10".into(),

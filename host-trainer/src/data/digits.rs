@@ -1,6 +1,7 @@
 //! The 8x8 digits that ship with denselet; belongs to `data`.
 
-use super::{DataError, Dataset, Split, files, idx};
+use super::files::Budget;
+use super::{DataError, Dataset, Split, idx};
 use std::path::Path;
 
 const IMAGES: &[u8] = include_bytes!("../../data/digits/digits-images.idx3-ubyte.gz");
@@ -11,9 +12,10 @@ const TRAINING: usize = 1437;
 pub(super) fn load() -> Result<Dataset, DataError> {
     let images = Path::new("digits-images.idx3-ubyte.gz");
     let labels = Path::new("digits-labels.idx1-ubyte.gz");
+    let mut budget = Budget::default();
     let (pictures, mut train_labels) = idx::pair(
-        (images, &files::unpack(images, IMAGES)?),
-        (labels, &files::unpack(labels, LABELS)?),
+        (images, &budget.unpack(images, IMAGES)?),
+        (labels, &budget.unpack(labels, LABELS)?),
         10,
     )?;
     let (height, width) = (pictures.sides[1], pictures.sides[2]);

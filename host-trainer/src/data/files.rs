@@ -1,49 +1,92 @@
-//! Whole files, packed or not; belongs to `data`.
+//! Whole files of data sets, packed or not, within a total number of bytes.
 
 use super::DataError;
-use std::fs::File;
+use crate::input_file;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
-/// More than any data set's file unpacks to; a broken file must not fill the memory.
-const LARGEST: u64 = 1 << 31;
+/// Bytes that all files of one data set may unpack to.
+const MOST: u64 = 1 << 31;
 
-/// The file itself or its packed form, whichever is there.
+/// What is left of the bytes that a data set's files may unpack to: a small file can unpack to any number of bytes.
+#[derive(Debug)]
+pub(super) struct Budget {
+    left: u64,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { left: MOST }
+    }
+}
+
+impl Budget {
+    /// Returns the content of `folder/name`, unpacked, with the path it came from.
+    pub(super) fn read(&mut self, folder: &Path, name: &str) -> Result<(PathBuf, Vec<u8>), DataError> {
+        let path = variant(folder, name).ok_or_else(|| {
+            let missing = std::io::Error::new(std::io::ErrorKind::NotFound, "no such file, packed or not");
+            DataError::read(&folder.join(name))(missing)
+        })?;
+        let bytes = self.read_path(&path)?;
+        Ok((path, bytes))
+    }
+
+    /// Returns the content of a file, unpacked.
+    pub(super) fn read_path(&mut self, path: &Path) -> Result<Vec<u8>, DataError> {
+        let file = input_file::open(path).map_err(DataError::read(path))?;
+        self.unpack(path, BufReader::new(file))
+    }
+
+    /// Returns all bytes of `from`, unpacked as the ending of `path` says.
+    pub(super) fn unpack(&mut self, path: &Path, from: impl Read) -> Result<Vec<u8>, DataError> {
+        match ending(path).as_str() {
+            "gz" => self.take(path, flate2::read::MultiGzDecoder::new(from)),
+            "xz" => self.take(path, lzma_rust2::XzReader::new(from, true)),
+            _ => self.take(path, from),
+        }
+    }
+
+    /// Returns all bytes of `from`, which is read from `path`.
+    pub(super) fn take(&mut self, path: &Path, from: impl Read) -> Result<Vec<u8>, DataError> {
+        let bytes = input_file::read_to_end(from, self.left).map_err(DataError::read(path))?;
+        self.left -= bytes.len() as u64;
+        Ok(bytes)
+    }
+}
+
+/// Returns the file itself or its packed form, whichever is there.
 pub(super) fn variant(folder: &Path, name: &str) -> Option<PathBuf> {
     ["", ".gz", ".xz"]
         .iter()
         .map(|end| folder.join(format!("{name}{end}")))
-        .find(|path| path.is_file())
+        .find(|path| path.exists())
 }
 
-/// The content of `folder/name`, unpacked, with the path it came from.
-pub(super) fn read(folder: &Path, name: &str) -> Result<(PathBuf, Vec<u8>), DataError> {
-    let path = variant(folder, name).ok_or_else(|| {
-        let missing = std::io::Error::new(std::io::ErrorKind::NotFound, "no such file, packed or not");
-        DataError::read(&folder.join(name))(missing)
-    })?;
-    let file = File::open(&path).map_err(DataError::read(&path))?;
-    let bytes = unpack(&path, BufReader::new(file))?;
-    Ok((path, bytes))
+/// Returns what follows the last dot of a file's name, in lower case; nothing if there is no dot.
+pub(super) fn ending(path: &Path) -> String {
+    let end = path.extension().unwrap_or_default();
+    end.to_string_lossy().to_ascii_lowercase()
 }
 
-/// All bytes of `from`, unpacked as the ending of `path` says.
-pub(super) fn unpack(path: &Path, from: impl Read) -> Result<Vec<u8>, DataError> {
-    let mut bytes = Vec::new();
-    let read = match path.extension().and_then(|end| end.to_str()) {
-        Some("gz") => flate2::read::MultiGzDecoder::new(from)
-            .take(LARGEST)
-            .read_to_end(&mut bytes),
-        Some("xz") => lzma_rust2::XzReader::new(from, true)
-            .take(LARGEST)
-            .read_to_end(&mut bytes),
-        _ => {
-            let mut from = from;
-            from.by_ref().take(LARGEST).read_to_end(&mut bytes)
-        }
-    };
-    read.map_err(DataError::read(path))?;
-    Ok(bytes)
+/// Returns a file's name without the ending of a packed file, in lower case.
+pub(super) fn unpacked_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let name = name.to_ascii_lowercase();
+    let bare = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".xz"));
+    bare.map_or(name.clone(), str::to_owned)
+}
+
+/// Returns the paths in a folder, in order.
+pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let mut list = std::fs::read_dir(folder)
+        .and_then(|entries| {
+            entries
+                .map(|entry| entry.map(|e| e.path()))
+                .collect::<Result<Vec<_>, _>>()
+        })
+        .map_err(DataError::read(folder))?;
+    list.sort();
+    Ok(list)
 }
 
 #[cfg(test)]
@@ -53,11 +96,32 @@ mod tests {
     #[test]
     fn broken_packing_is_an_error() {
         for name in ["x.gz", "x.xz"] {
-            assert!(
-                unpack(Path::new(name), &b"nothing like it"[..]).is_err(),
-                "{name}"
-            );
+            let unpacked = Budget::default().unpack(Path::new(name), &b"nothing like it"[..]);
+            assert!(unpacked.is_err(), "{name}");
         }
-        assert_eq!(unpack(Path::new("x.bin"), &b"plain"[..]).unwrap(), b"plain");
+        let plain = Budget::default().unpack(Path::new("x.bin"), &b"plain"[..]);
+        assert_eq!(plain.unwrap(), b"plain");
+    }
+
+    #[test]
+    fn the_total_is_limited_not_the_file() {
+        let mut budget = Budget { left: 8 };
+        budget.take(Path::new("a"), &[0; 5][..]).unwrap();
+        let error = budget.take(Path::new("b"), &[0; 5][..]).unwrap_err().to_string();
+        assert!(error.contains("b: expected at most 3 bytes"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_not_an_input_file_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("train.csv");
+        let _socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let error = Budget::default().read(folder.path(), "train.csv").unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("train.csv: expected an ordinary file, found a socket")
+        );
     }
 }

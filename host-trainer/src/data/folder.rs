@@ -1,264 +1,558 @@
-//! A folder of PNG and JPEG pictures, one sub-folder per class; belongs to `data`.
+//! A folder of image files by class.
 //!
-//! Either `train/CLASS/*` and `test/CLASS/*`, or `CLASS/*`, of which every sixth picture of a seeded order tests.
+//! Either a folder for each split with a folder for each class in it, or a folder for each class.
 
-use super::{DataError, Dataset, Split};
+use super::classes::{self, check_coverage};
+use super::folder_tree::{Classes, Tree};
+use super::image_file::{self, Header, Pixels, Wanted};
+use super::measured::{self, Part, Parts, Values};
+use super::{DataError, Dataset, Reading};
 use crate::spec::Input;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use ndarray::Array4;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// One of this many pictures of each class is held out.
-const HELD_OUT: usize = 6;
-/// Seed of the split: the same folder always splits the same way.
-const SEED: u64 = 1;
+/// Bytes of all decoded images.
+const MOST_BYTES: u64 = 1 << 32;
+/// Pixels of all images before they are resized.
+const MOST_PIXELS: u64 = 1 << 40;
+/// Damaged files or sizes that a message lists.
+const LISTED: usize = 4;
 
-pub(super) fn load(folder: &Path, shape: Option<Input>) -> Result<Dataset, DataError> {
-    let split = folder.join("train").is_dir() && folder.join("test").is_dir();
-    let classes = names(&if split {
-        folder.join("train")
-    } else {
-        folder.to_owned()
-    })?;
-    if classes.len() < 2 || classes.len() > usize::from(u16::MAX) {
-        return Err(DataError::field(
-            folder,
-            "classes",
-            "a sub-folder for each of two or more",
-            classes.len(),
-        ));
+/// Reads a folder of images.
+pub(super) fn load(folder: &Path, reading: &Reading) -> Result<Dataset, DataError> {
+    let mut notes = Vec::new();
+    let tree = Tree::find(folder, &mut notes)?;
+    let splits = [Some(&tree.train), tree.validation.as_ref(), tree.test.as_ref()];
+    let mut names: Vec<String> = splits
+        .iter()
+        .flatten()
+        .flat_map(|classes| classes.keys().cloned())
+        .collect();
+    classes::sort(&mut names);
+    names.dedup();
+    if names.len() > usize::from(u16::MAX) {
+        let expected = format!("at most {} sub-folders", u16::MAX);
+        return Err(DataError::field(folder, "classes", expected, names.len()));
     }
-    let mut reader = Reader { shape, first: None };
-    let (mut train, mut test) = (Split::default(), Split::default());
-    for (label, class) in (0u16..).zip(&classes) {
-        if split {
-            for path in pictures(&folder.join("train").join(class))? {
-                reader.append(&mut train, label, &path)?;
-            }
-            for path in pictures(&folder.join("test").join(class))? {
-                reader.append(&mut test, label, &path)?;
-            }
-        } else {
-            let mut paths = pictures(&folder.join(class))?;
-            shuffle(&mut paths, SEED.wrapping_add(u64::from(label)));
-            for (at, path) in paths.iter().enumerate() {
-                let to = if at % HELD_OUT == HELD_OUT - 1 {
-                    &mut test
-                } else {
-                    &mut train
-                };
-                reader.append(to, label, path)?;
-            }
+    let mut damaged = Damaged {
+        is_skipped: reading.skip_damaged,
+        files: Vec::new(),
+    };
+    let mut listed = |classes: &Classes| Images::list(classes, &names, &mut damaged);
+    let train = listed(&tree.train)?;
+    let validation = tree.validation.as_ref().map(&mut listed).transpose()?;
+    let test = tree.test.as_ref().map(&mut listed).transpose()?;
+    let others: Vec<(&str, &[u16])> = [("test", &test), ("validation", &validation)]
+        .iter()
+        .filter_map(|(split, images)| Some((*split, &images.as_ref()?.labels[..])))
+        .collect();
+    // Before anything is decoded; what is noted here is noted again when all images are there.
+    check_coverage(folder, &names, &train.labels, &others, &mut Vec::new())?;
+    let all = || {
+        [Some(&train), validation.as_ref(), test.as_ref()]
+            .into_iter()
+            .flatten()
+    };
+    let plan = Plan::new(folder, all(), reading, &mut notes)?;
+    let parts = Parts {
+        train: train.decode(folder, &plan, &mut damaged)?,
+        validation: validation
+            .map(|images| images.decode(folder, &plan, &mut damaged))
+            .transpose()?,
+        test: test
+            .map(|images| images.decode(folder, &plan, &mut damaged))
+            .transpose()?,
+    };
+    for (class, name) in (0u16..).zip(&names) {
+        if !parts.train.labels.contains(&class) {
+            let expected = format!("training images of the class `{name}` that can be decoded");
+            return Err(DataError::field(folder, "images", expected, "none"));
         }
     }
-    let Some(shape) = reader.first.filter(|_| !test.is_empty() && !train.is_empty()) else {
-        return Err(DataError::field(
-            folder,
-            "pictures",
-            "PNG or JPEG files for training and for testing",
-            format!("{} and {}", train.len(), test.len()),
+    if plan.transparent.get() > 0 {
+        notes.push(format!(
+            "{} images are transparent in places: they are read as if they were opaque",
+            plan.transparent.get()
         ));
-    };
-    Ok(Dataset {
-        name: folder.display().to_string(),
-        height: shape.height,
-        width: shape.width,
-        channels: shape.channels,
-        classes,
-        train,
-        test,
-        ..Dataset::default()
-    })
-}
-
-fn shuffle(paths: &mut [PathBuf], seed: u64) {
-    let mut bits = ChaCha8Rng::seed_from_u64(seed);
-    for last in (1..paths.len()).rev() {
-        let at = bits.next_u64() % (last as u64 + 1);
-        paths.swap(last, usize::try_from(at).unwrap_or(0));
     }
+    damaged.note(&mut notes);
+    measured::dataset(folder, parts, names, reading, notes)
 }
 
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let mut list = std::fs::read_dir(folder)
-        .and_then(|entries| {
-            entries
-                .map(|entry| entry.map(|e| e.path()))
-                .collect::<Result<Vec<_>, _>>()
-        })
-        .map_err(DataError::read(folder))?;
-    list.sort();
-    Ok(list)
+/// Files that cannot be decoded.
+struct Damaged {
+    is_skipped: bool,
+    files: Vec<PathBuf>,
 }
 
-/// Names of the sub-folders, in order.
-fn names(folder: &Path) -> Result<Vec<String>, DataError> {
-    let name = |path: PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned());
-    Ok(entries(folder)?
-        .into_iter()
-        .filter(|path| path.is_dir())
-        .filter_map(name)
-        .collect())
-}
-
-/// Paths of the pictures, in order; other files are left alone.
-fn pictures(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let is_picture = |path: &PathBuf| {
-        let end = path
-            .extension()
-            .map(|end| end.to_string_lossy().to_ascii_lowercase());
-        matches!(end.as_deref(), Some("png" | "jpg" | "jpeg"))
-    };
-    Ok(entries(folder)?.into_iter().filter(is_picture).collect())
-}
-
-struct Reader {
-    /// What every picture becomes, if asked for.
-    shape: Option<Input>,
-    /// Shape of the first picture; all must have it.
-    first: Option<Input>,
-}
-
-impl Reader {
-    fn append(&mut self, to: &mut Split, label: u16, path: &Path) -> Result<(), DataError> {
-        let picture = |source| DataError::Picture {
-            path: path.to_owned(),
-            source,
-        };
-        let mut image = image::ImageReader::open(path)
-            .and_then(image::ImageReader::with_guessed_format)
-            .map_err(DataError::read(path))?
-            .decode()
-            .map_err(picture)?;
-        if let Some(shape) = self.shape {
-            let side = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-            let filter = image::imageops::FilterType::Triangle;
-            image = image.resize_exact(side(shape.width), side(shape.height), filter);
+impl Damaged {
+    /// Nothing if a damaged file is to be skipped.
+    fn pass<T>(&mut self, path: &Path, found: Result<T, DataError>) -> Result<Option<T>, DataError> {
+        match found {
+            Ok(found) => Ok(Some(found)),
+            Err(DataError::Field { .. } | DataError::Picture { .. }) if self.is_skipped => {
+                self.files.push(path.to_owned());
+                Ok(None)
+            }
+            Err(DataError::Picture { path, source }) => {
+                let expected =
+                    "a whole image: replace the file, or leave out damaged files with `--skip-damaged`";
+                Err(DataError::field(&path, "image", expected, source))
+            }
+            Err(error) => Err(error),
         }
-        let found = Input {
-            height: usize::try_from(image.height()).unwrap_or(0),
-            width: usize::try_from(image.width()).unwrap_or(0),
-            channels: match (self.shape, self.first) {
-                (Some(shape), _) if shape.channels == 1 => 1,
-                (Some(_), _) => 3,
-                (None, Some(first)) => first.channels,
-                (None, None) => {
-                    if image.color().has_color() {
-                        3
-                    } else {
-                        1
-                    }
-                }
-            },
-        };
-        let first = *self.first.get_or_insert(found);
-        if first != found {
-            return Err(DataError::field(
-                path,
-                "size",
-                format!(
-                    "{}x{} as the pictures before (or ask for resizing)",
-                    first.height, first.width
-                ),
-                format!("{}x{}", found.height, found.width),
+    }
+
+    fn note(&self, notes: &mut Vec<String>) {
+        if !self.files.is_empty() {
+            let shown: Vec<String> = self
+                .files
+                .iter()
+                .take(LISTED)
+                .map(|path| path.display().to_string())
+                .collect();
+            notes.push(format!(
+                "damaged files that are left out: {} ({}{})",
+                self.files.len(),
+                shown.join(", "),
+                if self.files.len() > LISTED { ", ..." } else { "" }
             ));
         }
-        let bytes = if first.channels == 1 {
-            image.into_luma8().into_raw()
+    }
+}
+
+/// The image files of one split.
+struct Images {
+    files: Vec<(PathBuf, Header)>,
+    labels: Vec<u16>,
+}
+
+impl Images {
+    fn list(classes: &Classes, names: &[String], damaged: &mut Damaged) -> Result<Self, DataError> {
+        let (mut files, mut labels) = (Vec::new(), Vec::new());
+        for (label, name) in (0u16..).zip(names) {
+            for path in classes.get(name).into_iter().flatten() {
+                if let Some(header) = damaged.pass(path, image_file::header(path))? {
+                    files.push((path.clone(), header));
+                    labels.push(label);
+                }
+            }
+        }
+        Ok(Self { files, labels })
+    }
+
+    fn decode(self, folder: &Path, plan: &Plan, damaged: &mut Damaged) -> Result<Part, DataError> {
+        let (height, width) = plan.size;
+        let channels = if plan.wanted.is_colour { 3 } else { 1 };
+        let room = self.files.len() * height * width * channels;
+        let too_large = |error| DataError::field(folder, "images", "images that fit memory", error);
+        let (mut bytes, mut words) = (Vec::<u8>::new(), Vec::<f32>::new());
+        if plan.wanted.is_deep {
+            words.try_reserve_exact(room).map_err(too_large)?;
         } else {
-            image.into_rgb8().into_raw()
+            bytes.try_reserve_exact(room).map_err(too_large)?;
+        }
+        let mut labels = Vec::with_capacity(self.labels.len());
+        for ((path, _), label) in self.files.iter().zip(self.labels) {
+            let Some((pixels, is_transparent)) = damaged.pass(path, image_file::decode(path, plan.wanted))?
+            else {
+                continue;
+            };
+            match pixels {
+                Pixels::Bytes(pixels) => bytes.extend(pixels),
+                Pixels::Words(pixels) => words.extend(pixels.into_iter().map(f32::from)),
+            }
+            plan.transparent
+                .set(plan.transparent.get() + usize::from(is_transparent));
+            labels.push(label);
+        }
+        let sides = (labels.len(), height, width, channels);
+        let broken = |error| DataError::field(folder, "images", "images of one size", error);
+        let values = if plan.wanted.is_deep {
+            Values::Numbers(Array4::from_shape_vec(sides, words).map_err(broken)?)
+        } else {
+            Values::Bytes(Array4::from_shape_vec(sides, bytes).map_err(broken)?)
         };
-        to.images.extend(bytes);
-        to.labels.push(label);
-        Ok(())
+        Ok(Part { values, labels })
+    }
+}
+
+/// What all images become.
+struct Plan {
+    size: (usize, usize),
+    wanted: Wanted,
+    /// Images that are transparent in places, counted while they are decoded.
+    transparent: core::cell::Cell<usize>,
+}
+
+impl Plan {
+    fn new<'i>(
+        folder: &Path,
+        splits: impl Iterator<Item = &'i Images>,
+        reading: &Reading,
+        notes: &mut Vec<String>,
+    ) -> Result<Self, DataError> {
+        let files: Vec<&(PathBuf, Header)> = splits.flat_map(|images| &images.files).collect();
+        if files.is_empty() {
+            return Err(DataError::field(
+                folder,
+                "images",
+                "images that can be decoded",
+                "none",
+            ));
+        }
+        let count = |is: fn(&Header) -> bool| files.iter().filter(|(_, header)| is(header)).count();
+        let turned = count(|header| header.is_turned);
+        if turned > 0 {
+            notes.push(format!(
+                "images that are turned as their metadata ask for: {turned}"
+            ));
+        }
+        let size = size(folder, &files, reading, notes)?;
+        // A network whose size is another one does not decide on colour either.
+        let input = reading.input.filter(|input| (input.height, input.width) == size);
+        let is_colour = is_colour(count(|header| header.is_colour), files.len(), input, notes);
+        let deep = count(|header| header.is_deep);
+        let is_deep = deep == files.len();
+        if deep > 0 && !is_deep {
+            if reading.encoding.is_some() {
+                let expected = "images of 16 bits, as the network's encoding is for measurements";
+                let found = format!("{deep} of 16 bits and {} of 8", files.len() - deep);
+                return Err(DataError::field(folder, "images", expected, found));
+            }
+            notes.push(format!(
+                "{deep} of {} images have 16 bits and are divided by 257 to 8 bits, as the others have",
+                files.len()
+            ));
+        }
+        let values = size.0 as u64 * size.1 as u64 * if is_colour { 3 } else { 1 };
+        let bytes = values
+            .saturating_mul(if is_deep { 4 } else { 1 })
+            .saturating_mul(files.len() as u64);
+        let sides = files
+            .iter()
+            .map(|(_, header)| header.height as u64 * header.width as u64);
+        let pixels = sides.fold(0u64, u64::saturating_add);
+        if bytes > MOST_BYTES || pixels > MOST_PIXELS {
+            let expected = format!(
+                "at most {MOST_BYTES} bytes of images, decoded from at most {MOST_PIXELS} pixels: give fewer or smaller images"
+            );
+            let found = format!("{} images: {bytes} bytes of {pixels} pixels", files.len());
+            return Err(DataError::field(folder, "images", expected, found));
+        }
+        let is_resized = files
+            .iter()
+            .any(|(_, header)| (header.height, header.width) != size);
+        Ok(Self {
+            size,
+            wanted: Wanted {
+                size: is_resized.then_some(size),
+                is_colour,
+                is_deep,
+            },
+            transparent: core::cell::Cell::new(0),
+        })
+    }
+}
+
+/// Rows and columns of all images: the network's if they are resized, otherwise the one size that all have.
+fn size(
+    folder: &Path,
+    files: &[&(PathBuf, Header)],
+    reading: &Reading,
+    notes: &mut Vec<String>,
+) -> Result<(usize, usize), DataError> {
+    let mut sizes: BTreeMap<(usize, usize), (usize, &Path)> = BTreeMap::new();
+    for (path, header) in files {
+        sizes.entry((header.height, header.width)).or_insert((0, path)).0 += 1;
+    }
+    if let (Some(input), true) = (reading.input, reading.resize) {
+        let size = (input.height, input.width);
+        let resized: usize = sizes
+            .iter()
+            .filter(|(of, _)| **of != size)
+            .map(|(_, (count, _))| count)
+            .sum();
+        if resized > 0 {
+            notes.push(format!(
+                "images that are resized to {}x{}: {resized}",
+                size.0, size.1
+            ));
+        }
+        return Ok(size);
+    }
+    if let [size] = sizes.keys().copied().collect::<Vec<_>>()[..] {
+        return Ok(size);
+    }
+    let mut shown: Vec<_> = sizes.into_iter().collect();
+    shown.sort_by_key(|(_, (count, _))| core::cmp::Reverse(*count));
+    let more = if shown.len() > LISTED { ", ..." } else { "" };
+    let shown = shown.iter().take(LISTED).map(|((height, width), (count, path))| {
+        format!("{count} of {height}x{width} (such as {})", path.display())
+    });
+    let found = shown.collect::<Vec<_>>().join(", ") + more;
+    let expected = "images of one size, or `--resize` to resize them to the network's";
+    Err(DataError::field(folder, "size", expected, found))
+}
+
+/// Whether images have three channels: as the network takes them, otherwise as soon as one has colour.
+fn is_colour(colour: usize, all: usize, input: Option<Input>, notes: &mut Vec<String>) -> bool {
+    match input.map(|input| input.channels) {
+        Some(1) => {
+            if colour > 0 {
+                notes.push(format!(
+                    "images that become grey, as the network takes one channel: {colour} of {all}"
+                ));
+            }
+            false
+        }
+        Some(3) => {
+            if colour < all {
+                let grey = all - colour;
+                notes.push(format!(
+                    "grey images that become colour, as the network takes three channels: {grey} of {all}"
+                ));
+            }
+            true
+        }
+        _ => {
+            if colour > 0 && colour < all {
+                let grey = all - colour;
+                notes.push(format!(
+                    "grey images that become colour, as the others are: {grey} of {all}"
+                ));
+            }
+            colour > 0
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Reading;
     use super::*;
-    use image::{ImageFormat, Rgb, RgbImage};
+    use image::{DynamicImage, GrayImage, ImageBuffer, ImageFormat, Luma, Rgb, RgbImage, Rgba, RgbaImage};
 
-    fn write(folder: &Path, name: &str, side: u32, value: u8) {
-        std::fs::create_dir_all(folder).unwrap();
-        let image = RgbImage::from_pixel(side, side, Rgb([value, 0, 0]));
-        let format = if name.ends_with("png") {
-            ImageFormat::Png
-        } else {
-            ImageFormat::Jpeg
+    fn save(path: &Path, image: &DynamicImage) {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        image.save(path).unwrap();
+    }
+
+    fn colour(side: u32, value: u8) -> DynamicImage {
+        RgbImage::from_pixel(side, side, Rgb([value, 0, 0])).into()
+    }
+
+    /// Writes six images of each of two classes.
+    fn write(folder: &Path, image: impl Fn(u8) -> DynamicImage) {
+        for class in ["bee", "ant"] {
+            for number in 0..6 {
+                save(&folder.join(class).join(format!("{number}.png")), &image(number));
+            }
+        }
+    }
+
+    fn load(folder: &Path, reading: &Reading) -> Result<Dataset, String> {
+        Dataset::load(folder.to_str().unwrap(), reading).map_err(|error| error.to_string())
+    }
+
+    fn taking(height: usize, width: usize, channels: usize, resize: bool) -> Reading {
+        let input = Input {
+            height,
+            width,
+            channels,
         };
-        image.save_with_format(folder.join(name), format).unwrap();
+        Reading {
+            input: Some(input),
+            resize,
+            ..Reading::default()
+        }
     }
 
     #[test]
-    fn a_folder_without_parts_is_split_by_seed() {
+    fn a_folder_without_splits_is_divided_and_says_so() {
         let folder = tempfile::tempdir().unwrap();
-        for class in ["bee", "ant"] {
-            for n in 0..6u8 {
-                write(&folder.path().join(class), &format!("{n}.png"), 4, n);
-            }
-        }
-        let name = folder.path().to_str().unwrap();
-        let set = Dataset::load(name, &Reading::default()).unwrap();
+        write(folder.path(), |number| colour(4, number));
+        let set = load(folder.path(), &Reading::default()).unwrap();
         assert_eq!(set.classes, ["ant", "bee"]);
         assert_eq!((set.train.len(), set.test.len()), (10, 2));
         assert_eq!((set.height, set.width, set.channels), (4, 4, 3));
-        assert_eq!(set, Dataset::load(name, &Reading::default()).unwrap());
+        assert!(set.notes.concat().contains("10 train, 2 test"), "{:?}", set.notes);
+        assert_eq!(set, load(folder.path(), &Reading::default()).unwrap());
     }
 
     #[test]
     fn sizes_must_agree_or_be_asked_for() {
         let folder = tempfile::tempdir().unwrap();
         for part in ["train", "test"] {
-            write(&folder.path().join(part).join("a"), "1.png", 4, 1);
-            write(&folder.path().join(part).join("b"), "2.jpg", 6, 200);
+            save(&folder.path().join(part).join("a/1.png"), &colour(4, 1));
+            save(&folder.path().join(part).join("b/2.jpg"), &colour(6, 200));
         }
-        let name = folder.path().to_str().unwrap();
-        let error = Dataset::load(name, &Reading::default()).unwrap_err().to_string();
-        assert!(error.contains("`size`: expected 4x4"), "{error}");
-        let shape = Input {
-            height: 5,
-            width: 5,
-            channels: 1,
-        };
-        let set = Dataset::load(
-            name,
-            &Reading {
-                input: Some(shape),
-                resize: true,
-                ..Reading::default()
-            },
-        )
-        .unwrap();
-        assert_eq!((set.train.images.len(), set.shape()), (50, shape));
+        let error = load(folder.path(), &taking(5, 5, 1, false)).unwrap_err();
+        assert!(
+            error.contains("2 of 4x4") && error.contains("2 of 6x6") && error.contains("`--resize`"),
+            "{error}"
+        );
+        let set = load(folder.path(), &taking(5, 5, 1, true)).unwrap();
+        assert_eq!((set.train.images.len(), set.channels), (50, 1));
+        assert!(
+            set.notes.concat().contains("resized to 5x5: 4"),
+            "{:?}",
+            set.notes
+        );
     }
 
     #[test]
-    fn bad_folders_and_files_are_errors() {
+    fn one_grey_image_does_not_decide() {
         let folder = tempfile::tempdir().unwrap();
-        let name = folder.path().to_str().unwrap();
+        write(folder.path(), |number| match number {
+            0 => GrayImage::from_pixel(4, 4, Luma([9])).into(),
+            _ => colour(4, number),
+        });
+        let set = load(folder.path(), &taking(4, 4, 3, false)).unwrap();
+        assert_eq!(set.channels, 3);
         assert!(
-            Dataset::load(name, &Reading::default())
-                .unwrap_err()
-                .to_string()
-                .contains("`classes`")
+            set.notes.concat().contains("three channels: 2 of 12"),
+            "{:?}",
+            set.notes
         );
-        for class in ["a", "b"] {
-            std::fs::create_dir(folder.path().join(class)).unwrap();
+        assert_eq!(load(folder.path(), &Reading::default()).unwrap().channels, 3);
+        let set = load(folder.path(), &taking(4, 4, 1, false)).unwrap();
+        assert!(
+            set.channels == 1 && set.notes.concat().contains("one channel: 10 of 12"),
+            "{:?}",
+            set.notes
+        );
+        // A preset of another size takes everything from the data.
+        assert_eq!(load(folder.path(), &taking(8, 8, 1, false)).unwrap().channels, 3);
+    }
+
+    #[test]
+    fn images_of_16_bits_keep_the_range_of_their_values() {
+        let folder = tempfile::tempdir().unwrap();
+        let deep =
+            |value: u16| DynamicImage::from(ImageBuffer::<Luma<u16>, _>::from_pixel(2, 2, Luma([value])));
+        write(folder.path(), |number| deep(1000 + 100 * u16::from(number)));
+        let set = load(folder.path(), &Reading::default()).unwrap();
+        let encoding = set.encoding.clone().unwrap();
+        assert_eq!((encoding.low, encoding.high), (vec![1000.0], vec![1500.0]));
+        assert!(set.train.images.contains(&51), "{:?}", set.train.images);
+        write(folder.path(), |number| match number {
+            0 => GrayImage::from_pixel(2, 2, Luma([9])).into(),
+            _ => deep(257 * 40),
+        });
+        let set = load(folder.path(), &Reading::default()).unwrap();
+        assert!(set.train.images.iter().all(|value| matches!(value, 9 | 40)) && set.encoding.is_none());
+        assert!(
+            set.notes.concat().contains("10 of 12 images have 16 bits"),
+            "{:?}",
+            set.notes
+        );
+    }
+
+    #[test]
+    fn transparent_images_are_said() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), |number| {
+            RgbaImage::from_pixel(2, 2, Rgba([9, 9, 9, 250 + number])).into()
+        });
+        let set = load(folder.path(), &Reading::default()).unwrap();
+        assert!(
+            set.notes.concat().contains("10 images are transparent"),
+            "{:?}",
+            set.notes
+        );
+    }
+
+    #[test]
+    fn damaged_files_are_named_or_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), |number| colour(4, number));
+        let path = folder.path().join("bee/3.png");
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+        std::fs::write(folder.path().join("ant/0.png"), b"").unwrap();
+        let error = load(folder.path(), &Reading::default()).unwrap_err();
+        assert!(error.contains("0.png"), "{error}");
+        std::fs::remove_file(folder.path().join("ant/0.png")).unwrap();
+        let error = load(folder.path(), &Reading::default()).unwrap_err();
+        assert!(
+            error.contains("3.png") && error.contains("--skip-damaged"),
+            "{error}"
+        );
+        let reading = Reading {
+            skip_damaged: true,
+            ..Reading::default()
+        };
+        let set = load(folder.path(), &reading).unwrap();
+        assert_eq!(set.train.len() + set.test.len(), 10);
+        assert!(set.notes.concat().contains("left out: 1"), "{:?}", set.notes);
+    }
+
+    #[test]
+    fn photos_are_turned_as_their_metadata_ask_for() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), |number| {
+            RgbImage::from_pixel(6, 4, Rgb([number; 3])).into()
+        });
+        let path = folder.path().join("ant/0.jpg");
+        let photo = RgbImage::from_fn(4, 6, |_, y| Rgb([if y < 3 { 0 } else { 255 }; 3]));
+        save(&path, &photo.into());
+        let plain = std::fs::read(&path).unwrap();
+        // Orientation 6: turn by 90 degrees clockwise, so that the upper half becomes the right one.
+        let exif = b"Exif\0\0II\x2a\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+        let segment = [
+            &[0xff, 0xe1][..],
+            &(exif.len() as u16 + 2).to_be_bytes(),
+            &exif[..],
+        ]
+        .concat();
+        std::fs::write(&path, [&plain[..2], &segment, &plain[2..]].concat()).unwrap();
+        std::fs::remove_file(folder.path().join("ant/0.png")).unwrap();
+        let set = load(folder.path(), &Reading::default()).unwrap();
+        assert_eq!((set.height, set.width), (4, 6));
+        assert!(
+            set.notes.concat().contains("turned as their metadata ask for: 1"),
+            "{:?}",
+            set.notes
+        );
+        let all = [&set.train.images[..], &set.test.images].concat();
+        let turned = all
+            .chunks_exact(72)
+            .find(|image| image.iter().any(|&value| value > 200))
+            .unwrap();
+        assert!(turned[0] > 200 && turned[17] < 50, "{:?}", &turned[..18]);
+    }
+
+    #[test]
+    fn classes_that_are_only_tested_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        for file in [
+            "Train/apple/1.png",
+            "Train/leaf/1.png",
+            "Test/Apple/1.png",
+            "Test/leaf/1.png",
+        ] {
+            save(&folder.path().join(file), &colour(2, 1));
         }
+        let error = load(folder.path(), &Reading::default()).unwrap_err();
         assert!(
-            Dataset::load(name, &Reading::default())
-                .unwrap_err()
-                .to_string()
-                .contains("`pictures`")
+            error.contains("`apple`, `leaf`") && error.contains("found `Apple`"),
+            "{error}"
         );
-        std::fs::write(folder.path().join("a").join("x.png"), b"not a picture").unwrap();
-        assert!(
-            Dataset::load(name, &Reading::default())
-                .unwrap_err()
-                .to_string()
-                .contains("x.png")
-        );
+    }
+
+    #[test]
+    fn three_splits_are_three_splits_and_numbers_are_sorted_as_numbers() {
+        let folder = tempfile::tempdir().unwrap();
+        for part in ["training", "valid", "TEST"] {
+            for class in ["10", "9"] {
+                let path = folder.path().join(part).join(class).join("1.bmp");
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                colour(2, 1).save_with_format(path, ImageFormat::Bmp).unwrap();
+            }
+        }
+        let set = load(folder.path(), &Reading::default()).unwrap();
+        assert_eq!(set.classes, ["9", "10"]);
+        assert_eq!((set.train.len(), set.validation.len(), set.test.len()), (2, 2, 2));
     }
 }

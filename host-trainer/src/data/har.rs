@@ -1,6 +1,7 @@
 //! UCI HAR: windows of a phone's motion sensors, as 1-D pictures; belongs to `data`.
 
-use super::{DataError, Dataset, Encoding, Split, files, idx};
+use super::files::{self, Budget};
+use super::{DataError, Dataset, Encoding, Reading, Split, idx};
 use std::path::Path;
 
 pub(super) const USUAL: &[&str] = &["data/uci_har", "data/har"];
@@ -37,19 +38,22 @@ pub(super) fn is_here(folder: &Path) -> bool {
     files::variant(folder, "train_x.idx").is_some() && files::variant(folder, "train_subject.idx").is_some()
 }
 
-pub(super) fn load(folder: &Path) -> Result<Dataset, DataError> {
-    let encoding = Encoding {
+pub(super) fn load(folder: &Path, reading: &Reading) -> Result<Dataset, DataError> {
+    let usual = || Encoding {
         low: RANGES.map(|(low, _)| low).to_vec(),
         high: RANGES.map(|(_, high)| high).to_vec(),
     };
-    let split = |part: &str| {
-        let (path, bytes) = files::read(folder, &format!("{part}_x.idx"))?;
+    let encoding = reading.encoding.clone().unwrap_or_else(usual);
+    encoding.check(folder, CHANNELS)?;
+    let mut budget = Budget::default();
+    let mut split = |part: &str| {
+        let (path, bytes) = budget.read(folder, &format!("{part}_x.idx"))?;
         let (sides, values) = idx::read_i16(&path, &bytes, 3)?;
         if sides[1] != CHANNELS || sides[2] == 0 {
             let expected = format!("windows of {CHANNELS} sensors");
             return Err(DataError::field(&path, "sides", expected, format!("{sides:?}")));
         }
-        let (labels, label_bytes) = files::read(folder, &format!("{part}_y.idx"))?;
+        let (labels, label_bytes) = budget.read(folder, &format!("{part}_y.idx"))?;
         let labels = idx::labels_of(sides[0], (&labels, &label_bytes), CLASSES.len())?;
         let images = windows(&encoding, &values, sides[2]);
         Ok((sides[2], Split { images, labels }))
@@ -59,7 +63,7 @@ pub(super) fn load(folder: &Path) -> Result<Dataset, DataError> {
     if test_width != width {
         return Err(DataError::field(folder, "samples of test_x", width, test_width));
     }
-    let (path, bytes) = files::read(folder, "train_subject.idx")?;
+    let (path, bytes) = budget.read(folder, "train_subject.idx")?;
     let groups = idx::labels_of(train.len(), (&path, &bytes), 256)?;
     Ok(Dataset {
         name: "har".into(),
@@ -71,7 +75,7 @@ pub(super) fn load(folder: &Path) -> Result<Dataset, DataError> {
         test,
         groups,
         encoding: Some(encoding),
-        encoding_is_fixed: true,
+        encoding_is_fixed: reading.encoding.is_none(),
         ..Dataset::default()
     })
 }
@@ -89,7 +93,6 @@ fn windows(encoding: &Encoding, values: &[i16], width: usize) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Reading;
     use super::*;
 
     fn idx(kind: u8, sides: &[u32], values: &[u8]) -> Vec<u8> {

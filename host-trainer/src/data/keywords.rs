@@ -1,6 +1,8 @@
 //! Spoken words as log-mel pictures, frames by bands; belongs to `data`.
 
-use super::{DataError, Dataset, Split, files, idx};
+use super::files::{self, Budget};
+use super::{DataError, Dataset, Split, idx};
+use crate::input_file;
 use std::path::Path;
 
 pub(super) const USUAL: &[&str] = &["data/arabic_speech_commands", "data/keywords"];
@@ -13,7 +15,10 @@ pub(super) fn is_here(folder: &Path) -> bool {
 
 pub(super) fn load(folder: &Path) -> Result<Dataset, DataError> {
     let path = folder.join("classes.txt");
-    let text = std::fs::read_to_string(&path).map_err(DataError::read(&path))?;
+    let file = input_file::open(&path);
+    let text = file
+        .and_then(std::io::read_to_string)
+        .map_err(DataError::read(&path))?;
     let classes: Vec<String> = text
         .lines()
         .map(str::trim)
@@ -28,9 +33,10 @@ pub(super) fn load(folder: &Path) -> Result<Dataset, DataError> {
             classes.len(),
         ));
     }
-    let split = |part: &str| {
-        let (images, image_bytes) = files::read(folder, &format!("{part}_logmel.idx"))?;
-        let (labels, label_bytes) = files::read(folder, &format!("{part}_y.idx"))?;
+    let mut budget = Budget::default();
+    let mut split = |part: &str| {
+        let (images, image_bytes) = budget.read(folder, &format!("{part}_logmel.idx"))?;
+        let (labels, label_bytes) = budget.read(folder, &format!("{part}_y.idx"))?;
         let (pictures, labels) = idx::pair((&images, &image_bytes), (&labels, &label_bytes), classes.len())?;
         let sides = (pictures.sides[1], pictures.sides[2]);
         Ok((
@@ -43,7 +49,7 @@ pub(super) fn load(folder: &Path) -> Result<Dataset, DataError> {
         ))
     };
     let (_, (height, width), train) = split("train")?;
-    let same = |part| {
+    let mut same = |part| {
         let (path, sides, split) = split(part)?;
         if sides == (height, width) {
             return Ok(split);

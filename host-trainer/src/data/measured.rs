@@ -1,110 +1,305 @@
-//! Arrays of numbers into pictures of bytes; belongs to `data`.
+//! Splits of numbers as a data set of bytes: which split tests, and how numbers become bytes.
 
-use super::{DataError, Dataset, Encoding, Split};
-use ndarray::{Array4, ArrayD, ArrayView4, Axis};
+use super::classes::check_coverage;
+use super::splits::divide;
+use super::{DataError, Dataset, Encoding, Reading, Split};
+use crate::spec::Input;
+use ndarray::{Array4, ArrayView4, Axis};
 use std::path::Path;
 
-/// One split as it was read: values, and a class for each picture.
+/// Channels whose ranges a note lists.
+const LISTED: usize = 4;
+/// Share of whole numbers outside of a network's range that makes bytes of them more likely than measurements.
+const OUTSIDE: f64 = 0.01;
+
+/// Values of images, `[n][height][width][channels]`.
+#[derive(Clone, Debug)]
+pub(super) enum Values {
+    /// Stored as bytes.
+    Bytes(Array4<u8>),
+    /// Stored as any other kind of number.
+    Numbers(Array4<f32>),
+}
+
+impl Values {
+    fn shape(&self) -> Input {
+        let (_, height, width, channels) = match self {
+            Self::Bytes(array) => array.dim(),
+            Self::Numbers(array) => array.dim(),
+        };
+        Input {
+            height,
+            width,
+            channels,
+        }
+    }
+
+    fn select(&self, picked: &[usize]) -> Self {
+        match self {
+            Self::Bytes(array) => Self::Bytes(array.select(Axis(0), picked)),
+            Self::Numbers(array) => Self::Numbers(array.select(Axis(0), picked)),
+        }
+    }
+
+    fn are_bytes(&self) -> bool {
+        match self {
+            Self::Bytes(_) => true,
+            Self::Numbers(array) => array.iter().all(is_byte),
+        }
+    }
+
+    fn are_unit_bytes(&self) -> bool {
+        match self {
+            Self::Bytes(_) => false,
+            Self::Numbers(array) => array.iter().all(is_unit_byte),
+        }
+    }
+
+    fn encode(self, encoding: Option<&Encoding>) -> Vec<u8> {
+        match (self, encoding) {
+            (Self::Bytes(array), None) => array.into_iter().collect(),
+            (Self::Numbers(array), None) => array.iter().map(|&value| value as u8).collect(),
+            (Self::Bytes(array), Some(encoding)) => {
+                let values = array.indexed_iter();
+                values
+                    .map(|((.., c), &value)| encoding.byte(c, value.into()))
+                    .collect()
+            }
+            (Self::Numbers(array), Some(encoding)) => {
+                let values = array.indexed_iter();
+                values.map(|((.., c), &value)| encoding.byte(c, value)).collect()
+            }
+        }
+    }
+}
+
+fn is_byte(value: &f32) -> bool {
+    (0.0..=255.0).contains(value) && value.fract() == 0.0
+}
+
+/// Whether a value is a byte divided by 255, but for the rounding of 16-bit floats.
+fn is_unit_byte(value: &f32) -> bool {
+    let byte = value * 255.0;
+    (0.0..=1.0).contains(value) && (byte - byte.round()).abs() < 0.07
+}
+
+/// One split as it was read: values, and a class for each image.
+#[derive(Clone, Debug)]
 pub(super) struct Part {
-    /// `[n][height][width][channels]`.
-    pub(super) values: Array4<f32>,
+    pub(super) values: Values,
     pub(super) labels: Vec<u16>,
 }
 
-/// Every fifth picture is a test picture where a file brings no test split.
-const TEST_STEP: usize = 5;
-
-/// `[n][h][w][c]` as it is, `[n][h][w]` with one channel, `[n][w]` as one row.
-pub(super) fn pictures(path: &Path, name: &str, array: ArrayD<f32>) -> Result<Array4<f32>, DataError> {
-    let shape = array.shape().to_vec();
-    let sides = match shape[..] {
-        [n, h, w, c] => (n, h, w, c),
-        [n, h, w] => (n, h, w, 1),
-        [n, w] => (n, 1, w, 1),
-        _ => {
-            let expected = "[pictures, height, width, channels], or without the last or the last two";
-            return Err(DataError::field(path, name, expected, format!("{shape:?}")));
+impl Part {
+    fn select(&self, picked: &[usize]) -> Self {
+        Self {
+            values: self.values.select(picked),
+            labels: picked.iter().map(|&at| self.labels[at]).collect(),
         }
-    };
-    if sides.0 == 0 || sides.1 * sides.2 * sides.3 == 0 {
-        return Err(DataError::field(
-            path,
-            name,
-            "something",
-            format!("shape {shape:?}"),
-        ));
     }
-    if let Some(value) = array.iter().find(|value| !value.is_finite()) {
-        return Err(DataError::field(path, name, "finite numbers", value));
-    }
-    let ordered = array.as_standard_layout().into_owned();
-    ordered
-        .into_shape_with_order(sides)
-        .map_err(|error| DataError::field(path, name, "an array in one piece", error))
 }
 
-/// A data set of these splits. Without a test split, every fifth picture becomes one. Whole numbers from 0 to 255 stay
-/// as they are; anything else becomes bytes by an [`Encoding`] that spans each channel's training values.
+/// The splits that a data set has.
+#[derive(Clone, Debug)]
+pub(super) struct Parts {
+    pub(super) train: Part,
+    pub(super) validation: Option<Part>,
+    pub(super) test: Option<Part>,
+}
+
+/// Returns a data set of these splits.
+///
+/// A validation split tests if there is no test split; without either, some images of each class do. Whole numbers from 0 to
+/// 255 stay as they are; others become bytes by the network's [`Encoding`], or by one that spans each channel's training values.
 pub(super) fn dataset(
     path: &Path,
-    train: Part,
-    test: Option<Part>,
+    parts: Parts,
     classes: Vec<String>,
+    reading: &Reading,
+    mut notes: Vec<String>,
 ) -> Result<Dataset, DataError> {
-    let (train, test) = match test {
-        Some(test) => (train, test),
-        None => divide(train),
-    };
-    let (_, height, width, channels) = train.values.dim();
-    let found = test.values.dim();
-    if (found.1, found.2, found.3) != (height, width, channels) {
-        return Err(DataError::field(
-            path,
-            "test pictures",
-            format!("{height}x{width}x{channels}, as the training pictures"),
-            format!("{}x{}x{}", found.1, found.2, found.3),
-        ));
+    let Parts {
+        mut train,
+        mut validation,
+        mut test,
+    } = parts;
+    if test.is_none() && validation.is_some() {
+        notes.push("no test split was found: the validation split is the test split".into());
+        test = validation.take();
     }
-    let is_byte = |value: &f32| (0.0..=255.0).contains(value) && value.fract() == 0.0;
-    let are_bytes = train.values.iter().chain(&test.values).all(is_byte);
-    let are_unit_bytes = !are_bytes && train.values.iter().chain(&test.values).all(is_unit_byte);
-    let encoding = (!are_bytes).then(|| match are_unit_bytes {
-        true => Encoding::unit(channels),
-        false => span(train.values.view()),
-    });
+    let test = match test {
+        Some(test) => test,
+        None => {
+            let (trained, tested) = divide(&train.labels, &classes, &mut notes);
+            let test = train.select(&tested);
+            train = train.select(&trained);
+            test
+        }
+    };
+    for (split, labels) in [("training", &train.labels), ("test", &test.labels)] {
+        if labels.is_empty() {
+            let expected = "at least one image, or two images of a class if there is no test split";
+            return Err(DataError::field(
+                path,
+                &format!("{split} split"),
+                expected,
+                "none",
+            ));
+        }
+    }
+    let mut others: Vec<(&str, &Part)> = vec![("test", &test)];
+    others.extend(validation.iter().map(|part| ("validation", part)));
+    let labels: Vec<(&str, &[u16])> = others
+        .iter()
+        .map(|(split, part)| (*split, &part.labels[..]))
+        .collect();
+    check_coverage(path, &classes, &train.labels, &labels, &mut notes)?;
+    let shape = train.values.shape();
+    for (split, part) in &others {
+        let found = part.values.shape();
+        if found != shape {
+            let field = format!("images of the {split} split");
+            return Err(DataError::field(
+                path,
+                &field,
+                format!("{shape}, as the training images"),
+                found,
+            ));
+        }
+    }
+    let mut all = vec![&train.values];
+    all.extend(others.iter().map(|(_, part)| &part.values));
+    let encoding = encoding(path, &all, reading.encoding.as_ref(), &mut notes)?;
+    let are_unit_bytes = encoding.is_some() && all.iter().all(|values| values.are_unit_bytes());
     let split = |part: Part| Split {
-        images: match &encoding {
-            None => part.values.iter().map(|&value| value as u8).collect(),
-            Some(encoding) => {
-                let bytes = part.values.indexed_iter();
-                bytes
-                    .map(|((.., channel), &value)| encoding.byte(channel, value))
-                    .collect()
-            }
-        },
+        images: part.values.encode(encoding.as_ref()),
         labels: part.labels,
     };
     Ok(Dataset {
-        height,
-        width,
-        channels,
+        height: shape.height,
+        width: shape.width,
+        channels: shape.channels,
         classes,
         train: split(train),
         test: split(test),
+        validation: validation.map(split).unwrap_or_default(),
         encoding,
         are_unit_bytes,
+        notes,
         ..Dataset::default()
     })
 }
 
-/// Whether a value is a byte divided by 255, but for the rounding of `f32`.
-fn is_unit_byte(value: &f32) -> bool {
-    let byte = value * 255.0;
-    (0.0..=1.0).contains(value) && (byte - byte.round()).abs() < 1e-4
+/// Decides how the values of all splits, the training split first, become bytes; nothing if they are bytes.
+fn encoding(
+    path: &Path,
+    all: &[&Values],
+    network: Option<&Encoding>,
+    notes: &mut Vec<String>,
+) -> Result<Option<Encoding>, DataError> {
+    for values in all {
+        if let Values::Numbers(array) = values
+            && let Some((at, value)) = array.indexed_iter().find(|(_, value)| !value.is_finite())
+        {
+            let field = format!(
+                "value at [image, row, column, channel] = {:?}",
+                [at.0, at.1, at.2, at.3]
+            );
+            return Err(DataError::field(path, &field, "a finite number", value));
+        }
+    }
+    let channels = all[0].shape().channels;
+    let are_bytes = all.iter().all(|values| values.are_bytes());
+    let are_stored_as_bytes = all.iter().all(|values| matches!(values, Values::Bytes(_)));
+    let Some(network) = network else {
+        if are_bytes {
+            return Ok(None);
+        }
+        if all.iter().all(|values| values.are_unit_bytes()) {
+            notes.push("values are bytes divided by 255: 0 to 1 becomes 0 to 255".into());
+            return Ok(Some(Encoding::unit(channels)));
+        }
+        let encoding = span(path, all[0])?;
+        let ranges = encoding.low.iter().zip(&encoding.high).take(LISTED);
+        let ranges: Vec<String> = ranges.map(|(low, high)| format!("{low} to {high}")).collect();
+        let more = if channels > LISTED { ", ..." } else { "" };
+        notes.push(format!(
+            "values are not bytes: the range of each channel's training values becomes 0 to 255 ({}{more})",
+            ranges.join(", ")
+        ));
+        return Ok(Some(encoding));
+    };
+    network.check(path, channels)?;
+    if are_stored_as_bytes {
+        notes.push("values are stored as bytes: they are taken as the network's encoding makes them".into());
+        return Ok(None);
+    }
+    let outside = all.iter().map(|values| outside(values, network)).sum::<usize>();
+    let count: usize = all.iter().map(|values| values.count()).sum();
+    let share = outside as f64 / count.max(1) as f64;
+    if are_bytes && share > OUTSIDE {
+        let expected = format!(
+            "measurements in the network's range ({} to {} in the first channel): store bytes as uint8 arrays, or clip the \
+             measurements",
+            network.low[0], network.high[0]
+        );
+        let found = format!(
+            "whole numbers from 0 to 255, {:.0} % of them outside",
+            100.0 * share
+        );
+        return Err(DataError::field(path, "values", expected, found));
+    }
+    let clipped = match outside {
+        0 => String::new(),
+        _ => format!(
+            ", {:.2} % of them are outside of its range and are clipped",
+            100.0 * share
+        ),
+    };
+    notes.push(format!(
+        "values are measurements: they become bytes by the network's encoding{clipped}"
+    ));
+    Ok(Some(network.clone()))
+}
+
+impl Values {
+    fn count(&self) -> usize {
+        match self {
+            Self::Bytes(array) => array.len(),
+            Self::Numbers(array) => array.len(),
+        }
+    }
+}
+
+/// Number of values outside of an encoding's range.
+fn outside(values: &Values, encoding: &Encoding) -> usize {
+    let is_outside = |channel: usize, value: f32| {
+        let (low, high) = (encoding.low[channel], encoding.high[channel]);
+        value < low.min(high) || value > low.max(high)
+    };
+    match values {
+        Values::Bytes(array) => {
+            let values = array.indexed_iter();
+            values
+                .filter(|((.., c), value)| is_outside(*c, f32::from(**value)))
+                .count()
+        }
+        Values::Numbers(array) => {
+            let values = array.indexed_iter();
+            values.filter(|((.., c), value)| is_outside(*c, **value)).count()
+        }
+    }
 }
 
 /// From each channel's smallest value to its largest.
-fn span(values: ArrayView4<'_, f32>) -> Encoding {
+fn span(path: &Path, values: &Values) -> Result<Encoding, DataError> {
+    match values {
+        Values::Bytes(array) => span_of(path, array.mapv(f32::from).view()),
+        Values::Numbers(array) => span_of(path, array.view()),
+    }
+}
+
+fn span_of(path: &Path, values: ArrayView4<'_, f32>) -> Result<Encoding, DataError> {
     let (mut low, mut high) = (Vec::new(), Vec::new());
     for channel in values.axis_iter(Axis(3)) {
         let smallest = channel.iter().copied().fold(f32::INFINITY, f32::min);
@@ -114,83 +309,168 @@ fn span(values: ArrayView4<'_, f32>) -> Encoding {
         high.push(if largest > smallest {
             largest
         } else {
-            smallest + 1.0
+            smallest + smallest.abs().max(1.0)
         });
     }
-    Encoding { low, high }
+    let encoding = Encoding { low, high };
+    encoding.check(path, values.len_of(Axis(3)))?;
+    Ok(encoding)
 }
 
-fn divide(all: Part) -> (Part, Part) {
-    let numbers = 0..all.labels.len();
-    let (test, train): (Vec<usize>, Vec<usize>) = numbers.partition(|at| at % TEST_STEP == TEST_STEP - 1);
-    let part = |picked: &[usize]| Part {
-        values: all.values.select(Axis(0), picked),
-        labels: picked.iter().map(|&at| all.labels[at]).collect(),
-    };
-    (part(&train), part(&test))
+impl Encoding {
+    /// Checks that it has a range for each channel, with which arithmetic stays finite.
+    pub(super) fn check(&self, path: &Path, channels: usize) -> Result<(), DataError> {
+        if (self.low.len(), self.high.len()) != (channels, channels) {
+            let expected = format!("{} channels, as the network's encoding has", self.low.len());
+            return Err(DataError::field(path, "channels", expected, channels));
+        }
+        for (low, high) in self.low.iter().zip(&self.high) {
+            let range = (high - low) * 255.0;
+            if !range.is_finite() || range == 0.0 {
+                let expected = "a range of values that is above 0 and that 32-bit floats can hold";
+                return Err(DataError::field(
+                    path,
+                    "values",
+                    expected,
+                    format!("{low} to {high}"),
+                ));
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn part(values: &[f32], labels: &[u16]) -> Part {
+    fn numbers(values: &[f32], labels: &[u16]) -> Part {
         let shape = (labels.len(), 1, values.len() / labels.len(), 1);
         Part {
-            values: Array4::from_shape_vec(shape, values.to_vec()).unwrap(),
+            values: Values::Numbers(Array4::from_shape_vec(shape, values.to_vec()).unwrap()),
             labels: labels.to_vec(),
         }
     }
 
-    fn names() -> Vec<String> {
-        vec!["0".into(), "1".into()]
+    fn set(train: Part, test: Option<Part>, encoding: Option<Encoding>) -> Result<Dataset, String> {
+        let reading = Reading {
+            encoding,
+            ..Reading::default()
+        };
+        let parts = Parts {
+            train,
+            validation: None,
+            test,
+        };
+        dataset(
+            Path::new("x"),
+            parts,
+            vec!["0".into(), "1".into()],
+            &reading,
+            Vec::new(),
+        )
+        .map_err(|error| error.to_string())
     }
 
     #[test]
     fn bytes_stay_and_measurements_span_the_training_split() {
-        let path = Path::new("x");
-        let (train, test) = (part(&[0.0, 255.0], &[0, 1]), part(&[7.0], &[1]));
-        let set = dataset(path, train, Some(test), names()).unwrap();
+        let (train, test) = (numbers(&[0.0, 255.0], &[0, 1]), numbers(&[7.0], &[1]));
+        let bytes = set(train, Some(test), None).unwrap();
         assert_eq!(
-            (set.train.images, set.test.images, set.encoding),
+            (bytes.train.images, bytes.test.images, bytes.encoding),
             (vec![0, 255], vec![7], None)
         );
 
-        let unit: Vec<f32> = (0..=255u8).map(|byte| f32::from(byte) / 255.0).collect();
-        let set = dataset(path, part(&unit, &[0, 1]), Some(part(&unit, &[0, 1])), names()).unwrap();
-        assert!(set.are_unit_bytes && set.train.images.iter().copied().eq(0..=255));
-        let between = part(&[0.1, 0.5], &[0, 1]);
+        let (train, test) = (numbers(&[-1.0, 1.0], &[0, 1]), numbers(&[3.0], &[1]));
+        let measured = set(train, Some(test), None).unwrap();
+        assert_eq!(
+            (measured.train.images, measured.test.images),
+            (vec![0, 255], vec![255])
+        );
+        assert_eq!(measured.encoding.unwrap().byte(0, 0.0), 128);
         assert!(
-            !dataset(path, between, Some(part(&[0.1], &[1])), names())
-                .unwrap()
-                .are_unit_bytes
+            measured.notes.concat().contains("-1 to 1"),
+            "{:?}",
+            measured.notes
+        );
+    }
+
+    #[test]
+    fn bytes_divided_by_255_become_the_bytes() {
+        let unit: Vec<f32> = (0..=255u8).map(|byte| f32::from(byte) / 255.0).collect();
+        let read = |values: &[f32]| {
+            let part = numbers(values, &[0, 1]);
+            set(part.clone(), Some(part), None).unwrap()
+        };
+        let bytes = read(&unit);
+        assert!(bytes.are_unit_bytes && bytes.train.images.iter().copied().eq(0..=255));
+        assert!(!read(&[0.1, 0.5]).are_unit_bytes);
+    }
+
+    #[test]
+    fn a_networks_encoding_is_not_stretched_anew() {
+        let encoding = Encoding {
+            low: vec![-1.0],
+            high: vec![1.0],
+        };
+        let (train, test) = (numbers(&[-0.4, 0.4], &[0, 1]), numbers(&[1.5], &[1]));
+        let read = |train, test| set(train, Some(test), Some(encoding.clone()));
+        let measured = read(train.clone(), test.clone()).unwrap();
+        assert_eq!(
+            (measured.train.images, measured.test.images),
+            (vec![77, 179], vec![255])
+        );
+        assert_eq!(measured.encoding.as_ref(), Some(&encoding));
+        assert!(
+            measured.notes.concat().contains("33.33 %"),
+            "{:?}",
+            measured.notes
         );
 
-        let (train, test) = (part(&[-1.0, 1.0], &[0, 1]), part(&[3.0], &[1]));
-        let set = dataset(path, train, Some(test), names()).unwrap();
-        assert_eq!((set.train.images, set.test.images), (vec![0, 255], vec![255]));
-        assert_eq!(set.encoding.unwrap().byte(0, 0.0), 128);
-    }
-
-    #[test]
-    fn every_fifth_is_a_test_picture() {
-        let values: Vec<f32> = (0..10u8).map(f32::from).collect();
-        let all = part(&values, &[0, 1, 0, 1, 0, 1, 0, 1, 0, 1]);
-        let set = dataset(Path::new("x"), all, None, names()).unwrap();
-        assert_eq!((set.test.images, set.test.labels), (vec![4, 9], vec![0, 1]));
-        assert_eq!(set.train.len(), 8);
-    }
-
-    #[test]
-    fn shapes_get_the_axes_they_lack() {
-        let of = |shape: &[usize]| {
-            let array = ArrayD::zeros(shape);
-            pictures(Path::new("x"), "x", array).map(|array| array.dim()).ok()
+        let stored = Part {
+            values: Values::Bytes(Array4::from_elem((2, 1, 1, 1), 77)),
+            labels: vec![0, 1],
         };
-        assert_eq!(of(&[5, 8]), Some((5, 1, 8, 1)));
-        assert_eq!(of(&[5, 8, 9]), Some((5, 8, 9, 1)));
-        assert_eq!(of(&[5, 8, 9, 3]), Some((5, 8, 9, 3)));
-        assert_eq!(of(&[5]), None);
-        assert_eq!(of(&[0, 8]), None);
+        let bytes = read(stored.clone(), stored.clone()).unwrap();
+        assert_eq!((bytes.train.images, bytes.encoding), (vec![77, 77], None));
+        let error = read(numbers(&[77.0, 9.0], &[0, 1]), numbers(&[3.0], &[1])).unwrap_err();
+        assert!(error.contains("uint8") && error.contains("100 %"), "{error}");
+
+        let two = Encoding {
+            low: vec![0.0; 2],
+            high: vec![1.0; 2],
+        };
+        let error = set(train, Some(test), Some(two)).unwrap_err();
+        assert!(error.contains("`channels`: expected 2"), "{error}");
+    }
+
+    #[test]
+    fn values_that_no_byte_can_stand_for_are_named() {
+        let (train, test) = (numbers(&[1.0, f32::NAN], &[0, 1]), numbers(&[7.0], &[1]));
+        let error = set(train, Some(test), None).unwrap_err();
+        assert!(error.contains("[1, 0, 0, 0]") && error.contains("NaN"), "{error}");
+        let (train, test) = (numbers(&[-3e38, 3e38], &[0, 1]), numbers(&[7.0], &[1]));
+        assert!(
+            set(train, Some(test), None)
+                .unwrap_err()
+                .contains("32-bit floats")
+        );
+    }
+
+    #[test]
+    fn a_validation_split_tests_if_there_is_no_other() {
+        let parts = Parts {
+            train: numbers(&[1.0, 2.0], &[0, 1]),
+            validation: Some(numbers(&[3.0, 4.0], &[0, 1])),
+            test: None,
+        };
+        let classes = vec!["0".into(), "1".into()];
+        let set = dataset(Path::new("x"), parts, classes, &Reading::default(), Vec::new()).unwrap();
+        assert_eq!((set.test.images, set.validation.len()), (vec![3, 4], 0));
+        assert!(
+            set.notes[0].contains("validation split is the test split"),
+            "{:?}",
+            set.notes
+        );
     }
 }

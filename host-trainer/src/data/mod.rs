@@ -2,17 +2,24 @@
 
 mod augment;
 mod cifar;
+mod classes;
+mod columns;
 mod digits;
-mod fashion;
 mod files;
 mod folder;
+mod folder_tree;
 mod har;
 mod idx;
+mod image_file;
 mod keywords;
 mod measured;
+mod mnist;
+mod npy;
 mod numpy;
 mod resize;
 mod sample;
+mod shapes;
+mod splits;
 mod table;
 
 pub(crate) use augment::mix;
@@ -193,50 +200,23 @@ impl Dataset {
     ///
     /// Tells how to get a set that is missing; names file and field of one that is broken.
     pub fn load(name: &str, reading: &Reading) -> Result<Self, DataError> {
-        let shape = reading.input.filter(|_| reading.resize);
         let mut set = match name {
             "digits" => digits::load()?,
             "fashion-mnist" => {
-                fashion::load(&find(name, fashion::USUAL, fashion::ADVICE, fashion::is_here)?)?
+                mnist::load(&find(name, mnist::USUAL, mnist::ADVICE, mnist::is_here)?, reading)?
             }
             "cifar10" => cifar::load(&find(name, cifar::USUAL, cifar::ADVICE, cifar::is_here)?)?,
-            "har" => har::load(&find(name, har::USUAL, har::ADVICE, har::is_here)?)?,
+            "har" => har::load(&find(name, har::USUAL, har::ADVICE, har::is_here)?, reading)?,
             "keywords" => keywords::load(&find(name, keywords::USUAL, keywords::ADVICE, keywords::is_here)?)?,
-            _ => {
-                let folder = Path::new(name);
-                let end = folder.extension().and_then(|end| end.to_str());
-                let is_table = folder
-                    .file_stem()
-                    .is_some_and(|stem| Path::new(stem).extension().is_some_and(|end| end == "csv"));
-                if folder.is_file() && end == Some("npz") {
-                    numpy::load(folder)?
-                } else if folder.is_file() && (end == Some("csv") || is_table) {
-                    table::load(folder)?
-                } else if !folder.is_dir() {
-                    return Err(DataError::Missing {
-                        name: name.to_owned(),
-                        advice: "give `digits`, `fashion-mnist`, `cifar10`, `har`, `keywords`, an .npz or .csv file, or a folder"
-                            .into(),
-                    });
-                } else if cifar::is_here(folder) {
-                    cifar::load(folder)?
-                } else if fashion::is_here(folder) {
-                    fashion::load(folder)?
-                } else if har::is_here(folder) {
-                    har::load(folder)?
-                } else if keywords::is_here(folder) {
-                    keywords::load(folder)?
-                } else if numpy::is_here(folder) {
-                    numpy::load(folder)?
-                } else if table::is_here(folder) {
-                    table::load(folder)?
-                } else {
-                    folder::load(folder, shape)?
-                }
-            }
+            _ => from_path(name, Path::new(name), reading)?,
         };
         set.name = name.to_owned();
-        if let Some(shape) = shape {
+        if let Some(shape) = reading.input.filter(|_| reading.resize) {
+            if (set.height == 1) != (shape.height == 1) {
+                let expected =
+                    format!("images of {shape}: `--resize` makes no image of a row, and no row of an image");
+                return Err(DataError::field(Path::new(name), "images", expected, set.shape()));
+            }
             set.resize(shape);
         }
         Ok(set)
@@ -294,6 +274,36 @@ impl Dataset {
             });
         }
         Normalisation { mean, std }
+    }
+}
+
+/// The data set in a file or a folder.
+fn from_path(name: &str, path: &Path, reading: &Reading) -> Result<Dataset, DataError> {
+    if path.is_dir() {
+        if cifar::is_here(path) {
+            cifar::load(path)
+        } else if mnist::is_here(path) {
+            mnist::load(path, reading)
+        } else if har::is_here(path) {
+            har::load(path, reading)
+        } else if keywords::is_here(path) {
+            keywords::load(path)
+        } else if numpy::is_here(path) {
+            numpy::load(path, reading)
+        } else if table::is_here(path) {
+            table::load(path, reading)
+        } else {
+            folder::load(path, reading)
+        }
+    } else if path.exists() && files::ending(path) == "npz" {
+        numpy::load(path, reading)
+    } else if path.exists() && table::is_table(path) {
+        table::load(path, reading)
+    } else {
+        Err(DataError::Missing {
+            name: name.to_owned(),
+            advice: "give `digits`, `fashion-mnist`, `cifar10`, `har`, `keywords`, an .npz, .csv or .tsv file, or a folder".into(),
+        })
     }
 }
 

@@ -1,215 +1,516 @@
-//! Data sets as NumPy arrays: one `.npz`, or a folder of `.npy`; belongs to `data`.
+//! Data sets as NumPy arrays: one `.npz`, or a folder of `.npy`.
 
-use super::measured::{self, Part};
-use super::{DataError, Dataset};
-use ndarray::{ArrayD, ArrayViewD};
-use ndarray_npy::{ViewElement, ViewNpyError, ViewNpyExt};
+use super::classes::{self, Labels, list};
+use super::files::{self, Budget};
+use super::measured::{self, Part, Parts, Values};
+use super::npy::{self, Array, Header};
+use super::shapes::{self, Pixels};
+use super::splits::Role;
+use super::{DataError, Dataset, Reading};
+use crate::input_file;
+use ndarray::{ArrayD, Axis};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// Bytes one array may have, unpacked.
-const LARGEST: u64 = 1 << 31;
+/// Names of arrays of images, without the name of a split.
+const IMAGES: [&str; 13] = [
+    "x", "xs", "images", "image", "imgs", "data", "features", "inputs", "input", "samples", "pixels",
+    "signals", "windows",
+];
+/// Names of arrays of labels, without the name of a split.
+const LABELS: [&str; 6] = ["y", "ys", "labels", "label", "targets", "target"];
+/// Names of arrays of class names.
+const NAMES: [&str; 6] = [
+    "classes",
+    "classnames",
+    "targetnames",
+    "labelnames",
+    "categories",
+    "names",
+];
+/// What a message proposes.
+const USUAL: &str = "`x_train`, `y_train`, `x_test`, `y_test`, also `train_images`, `train_labels`, ..., `val_images`, or `x` and `y`, \
+     `data` and `target`, `images` and `labels`";
+/// Bytes that hold any array's header.
+const HEADER: u64 = 4096;
+/// Arrays that a message lists.
+const LISTED: usize = 24;
+
+/// What an array is for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Images,
+    Labels,
+    Names,
+}
+
+/// What an array is for, by its name.
+fn kind(name: &str) -> Option<(Option<Role>, Kind)> {
+    let (role, rest) = Role::of_array(name);
+    let kind = if IMAGES.contains(&rest.as_str()) {
+        Kind::Images
+    } else if LABELS.contains(&rest.as_str()) {
+        Kind::Labels
+    } else if NAMES.contains(&rest.as_str()) && role.is_none() {
+        Kind::Names
+    } else {
+        return None;
+    };
+    Some((role, kind))
+}
 
 /// Whether a folder holds arrays.
 pub(super) fn is_here(folder: &Path) -> bool {
-    ["x_train.npy", "x.npy"]
-        .iter()
-        .any(|name| folder.join(name).is_file())
+    let list = files::entries(folder).unwrap_or_default();
+    list.iter().any(|path| {
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        files::ending(path) == "npy" && kind(&stem).is_some_and(|(_, kind)| kind == Kind::Images)
+    })
 }
 
-/// Reads `x_train`, `y_train`, `x_test`, `y_test`, or `x` and `y`.
-pub(super) fn load(path: &Path) -> Result<Dataset, DataError> {
+/// Reads images and labels of each split, by the usual names of arrays.
+pub(super) fn load(path: &Path, reading: &Reading) -> Result<Dataset, DataError> {
     let mut source = Source::open(path)?;
-    let (train, test) = if source.has("x_train") {
-        let train = source.part(path, "x_train", "y_train")?;
-        (train, Some(source.part(path, "x_test", "y_test")?))
+    let mut notes = Vec::new();
+    let found = source.roles(path, &mut notes)?;
+    let array = |role, kind| found.get(&(role, kind)).cloned();
+    let has = |role| array(role, Kind::Images).is_some() || array(role, Kind::Labels).is_some();
+    let roles = if has(Some(Role::Train)) {
+        vec![Some(Role::Train), Some(Role::Validation), Some(Role::Test)]
     } else {
-        (source.part(path, "x", "y")?, None)
+        vec![None]
     };
-    let labels = train
-        .labels
-        .iter()
-        .chain(test.iter().flat_map(|test| &test.labels));
-    let classes = labels.max().map_or(0, |largest| usize::from(*largest) + 1);
-    measured::dataset(
-        path,
-        train,
-        test,
-        (0..classes).map(|class| class.to_string()).collect(),
-    )
+    let mut left: Vec<String> = source.names.clone();
+    let mut splits = Vec::new();
+    let mut pixels = None;
+    for role in roles {
+        let (images, labels) = match (array(role, Kind::Images), array(role, Kind::Labels)) {
+            (Some(images), Some(labels)) => (images, labels),
+            (None, None) if matches!(role, Some(Role::Validation | Role::Test)) => continue,
+            _ => {
+                let expected = format!("images and labels for each split ({USUAL})");
+                return Err(DataError::field(path, "arrays", expected, source.listing()));
+            }
+        };
+        left.retain(|name| *name != images && *name != labels);
+        let values = source.images(path, &images, reading, &mut pixels, &mut notes)?;
+        let labels = source.labels(path, &labels, count(&values), &mut notes)?;
+        splits.push((role, values, labels));
+    }
+    let (values, labels): (Vec<_>, Vec<_>) = splits
+        .into_iter()
+        .map(|(role, values, labels)| ((role, values), labels))
+        .unzip();
+    let classes = classes::classes(path, "labels", labels, &mut notes)?;
+    let mut names = classes.names;
+    if let Some(array) = array(None, Kind::Names)
+        && let Some(texts) = source.class_names(path, &array, &names)
+    {
+        notes.push(format!("`{array}` names the classes"));
+        left.retain(|name| *name != array);
+        names = texts;
+    }
+    if !left.is_empty() {
+        notes.push(format!("arrays that are not read: {}", list(&left)));
+    }
+    let mut of_role: BTreeMap<Option<Role>, Part> = values
+        .into_iter()
+        .zip(classes.of_split)
+        .map(|((role, values), labels)| (role, Part { values, labels }))
+        .collect();
+    let train = of_role
+        .remove(&Some(Role::Train))
+        .or_else(|| of_role.remove(&None));
+    let parts = Parts {
+        train: train.ok_or_else(|| DataError::field(path, "arrays", USUAL, "none"))?,
+        validation: of_role.remove(&Some(Role::Validation)),
+        test: of_role.remove(&Some(Role::Test)),
+    };
+    measured::dataset(path, parts, names, reading, notes)
 }
 
-enum Source {
-    Archive(zip::ZipArchive<File>),
+fn count(values: &Values) -> usize {
+    match values {
+        Values::Bytes(array) => array.len_of(Axis(0)),
+        Values::Numbers(array) => array.len_of(Axis(0)),
+    }
+}
+
+/// Where arrays come from.
+struct Source {
+    place: Place,
+    /// Names of all arrays, in order.
+    names: Vec<String>,
+    budget: Budget,
+}
+
+enum Place {
+    Archive(Box<zip::ZipArchive<File>>),
     Folder(PathBuf),
 }
 
 impl Source {
     fn open(path: &Path) -> Result<Self, DataError> {
-        if path.is_dir() {
-            return Ok(Self::Folder(path.to_owned()));
-        }
-        let file = File::open(path).map_err(DataError::read(path))?;
-        let archive = zip::ZipArchive::new(file)
-            .map_err(|error| DataError::field(path, "file", "an .npz archive", error))?;
-        Ok(Self::Archive(archive))
-    }
-
-    /// Whether it has this array.
-    fn has(&self, name: &str) -> bool {
-        match self {
-            Self::Archive(archive) => archive.index_for_name(&format!("{name}.npy")).is_some(),
-            Self::Folder(folder) => folder.join(format!("{name}.npy")).is_file(),
-        }
-    }
-
-    fn part(&mut self, path: &Path, x: &str, y: &str) -> Result<Part, DataError> {
-        let values = measured::pictures(path, x, self.array(path, x)?)?;
-        let labels = self.array(path, y)?;
-        let count = values.dim().0;
-        if labels.len() != count {
-            return Err(DataError::field(
-                path,
-                y,
-                format!("{count} classes, one for each picture"),
-                labels.len(),
-            ));
-        }
-        let labels = labels.iter().map(|&label| {
-            let is_class = (0.0..f32::from(u16::MAX)).contains(&label) && label.fract() == 0.0;
-            if is_class {
-                Ok(label as u16)
-            } else {
-                Err(DataError::field(path, y, "classes counted from 0", label))
+        let place = if path.is_dir() {
+            Place::Folder(path.to_owned())
+        } else {
+            let file = input_file::open(path).map_err(DataError::read(path))?;
+            let archive = zip::ZipArchive::new(file)
+                .map_err(|error| DataError::field(path, "file", "an .npz archive", error))?;
+            Place::Archive(Box::new(archive))
+        };
+        let mut names: Vec<String> = match &place {
+            Place::Archive(archive) => {
+                let names = archive.file_names().filter_map(Result::ok);
+                names.map(|name| name.into_owned()).collect()
             }
-        });
-        Ok(Part {
-            labels: labels.collect::<Result<_, _>>()?,
-            values,
+            Place::Folder(folder) => {
+                let paths = files::entries(folder)?;
+                let names = paths.iter().filter_map(|path| path.file_name());
+                names.map(|name| name.to_string_lossy().into_owned()).collect()
+            }
+        };
+        names = names
+            .iter()
+            .filter_map(|name| name.strip_suffix(".npy").map(str::to_owned))
+            .collect();
+        names.sort();
+        Ok(Self {
+            place,
+            names,
+            budget: Budget::default(),
         })
     }
 
-    fn array(&mut self, path: &Path, name: &str) -> Result<ArrayD<f32>, DataError> {
-        let file = format!("{name}.npy");
-        let mut bytes = Vec::new();
-        let read = match self {
-            Self::Folder(folder) => {
-                let path = folder.join(&file);
-                let mut opened = File::open(&path).map_err(DataError::read(&path))?.take(LARGEST);
-                opened.read_to_end(&mut bytes)
+    /// The array of each split and kind.
+    fn roles(
+        &mut self,
+        path: &Path,
+        notes: &mut Vec<String>,
+    ) -> Result<BTreeMap<(Option<Role>, Kind), String>, DataError> {
+        let mut found: BTreeMap<_, Vec<String>> = BTreeMap::new();
+        for name in &self.names {
+            if let Some(kind) = kind(name) {
+                found.entry(kind).or_default().push(name.clone());
             }
-            Self::Archive(archive) => {
-                let entry = archive
-                    .by_name(&file)
-                    .map_err(|error| DataError::field(path, name, "an array of this name", error))?;
-                entry.take(LARGEST).read_to_end(&mut bytes)
+        }
+        let mut roles = BTreeMap::new();
+        for ((role, kind), names) in found {
+            if let [name] = &names[..] {
+                roles.insert((role, kind), name.clone());
+            } else if kind != Kind::Names {
+                let expected = "one array of images and one of labels for each split: leave one out";
+                let names = names.iter().map(|name| self.described(name)).collect::<Vec<_>>();
+                return Err(DataError::field(path, "arrays", expected, names.join(", ")));
+            }
+        }
+        let has_labels = roles.keys().any(|(_, kind)| *kind == Kind::Labels);
+        let has_images = roles.keys().any(|(_, kind)| *kind == Kind::Images);
+        if !has_labels || !has_images {
+            let expected = format!("images and labels under a usual name ({USUAL})");
+            return Err(DataError::field(path, "arrays", expected, self.listing()));
+        }
+        let train = roles.get(&(Some(Role::Train), Kind::Images));
+        if let Some(train) = train
+            && train != "x_train"
+        {
+            notes.push(format!("the training images are the array `{train}`"));
+        }
+        Ok(roles)
+    }
+
+    /// All arrays with their shapes.
+    fn listing(&mut self) -> String {
+        let names = self.names.clone();
+        if names.is_empty() {
+            return "no array".into();
+        }
+        let shown: Vec<String> = names
+            .iter()
+            .take(LISTED)
+            .map(|name| self.described(name))
+            .collect();
+        match names.len().saturating_sub(LISTED) {
+            0 => shown.join(", "),
+            more => format!("{} and {more} more", shown.join(", ")),
+        }
+    }
+
+    /// An array's name, shape and kind of values.
+    fn described(&mut self, name: &str) -> String {
+        let file = format!("{name}.npy");
+        let mut start = Vec::new();
+        let read = match &mut self.place {
+            Place::Folder(folder) => input_file::open(&folder.join(&file))
+                .and_then(|file| file.take(HEADER).read_to_end(&mut start))
+                .is_ok(),
+            Place::Archive(archive) => archive
+                .by_name(&file)
+                .is_ok_and(|entry| entry.take(HEADER).read_to_end(&mut start).is_ok()),
+        };
+        match Header::read(&start).filter(|_| read) {
+            Some(header) => format!("`{name}` {:?} {}", header.shape, header.kind),
+            None => format!("`{name}`"),
+        }
+    }
+
+    fn images(
+        &mut self,
+        path: &Path,
+        name: &str,
+        reading: &Reading,
+        pixels: &mut Option<Pixels>,
+        notes: &mut Vec<String>,
+    ) -> Result<Values, DataError> {
+        match self.array(path, name, |value| value as f32)? {
+            Array::Bytes(array) => Ok(Values::Bytes(shapes::images(
+                path, name, array, input, pixels, notes,
+            )?)),
+            Array::Numbers(array) => Ok(Values::Numbers(shapes::images(
+                path, name, array, input, pixels, notes,
+            )?)),
+            Array::Texts(_) => Err(DataError::field(path, name, "images as numbers", "texts")),
+        }
+    }
+
+    fn labels(
+        &mut self,
+        path: &Path,
+        name: &str,
+        count: usize,
+        notes: &mut Vec<String>,
+    ) -> Result<Labels, DataError> {
+        let array = match self.array(path, name, |value| value)? {
+            Array::Bytes(array) => array.mapv(f64::from),
+            Array::Numbers(array) => array,
+            Array::Texts(texts) if texts.len() == count => return Ok(Labels::Names(texts)),
+            Array::Texts(texts) => {
+                let expected = format!("{count} labels, one for each image");
+                return Err(DataError::field(path, name, expected, texts.len()));
             }
         };
-        read.map_err(DataError::read(path))?;
-        parse(&bytes).map_err(|error| DataError::field(path, name, "an array of numbers", error))
+        if array.len() != count && array.ndim() == 2 && array.len_of(Axis(0)) == count {
+            notes.push(format!("`{name}` {:?} is read as one-hot rows", array.shape()));
+            return one_hot(path, name, &array);
+        }
+        if array.len() != count {
+            let expected = format!("{count} labels, one for each image, or {count} one-hot rows");
+            return Err(DataError::field(
+                path,
+                name,
+                expected,
+                format!("shape {:?}", array.shape()),
+            ));
+        }
+        let whole = array.iter().map(|&label| {
+            if label.fract() == 0.0 && label.abs() < 1e15 {
+                Ok(label as i64)
+            } else {
+                Err(DataError::field(path, name, "whole numbers as classes", label))
+            }
+        });
+        Ok(Labels::Numbers(whole.collect::<Result<_, _>>()?))
+    }
+
+    /// Class names for the numbers from 0, if the array has as many texts as there are classes.
+    fn class_names(&mut self, path: &Path, name: &str, numbers: &[String]) -> Option<Vec<String>> {
+        let Ok(Array::Texts(texts)) = self.array(path, name, |value| value) else {
+            return None;
+        };
+        let mut numbered = numbers.iter().zip(0usize..);
+        let are_numbers = numbered.all(|(name, number)| *name == number.to_string());
+        (are_numbers && texts.len() >= numbers.len()).then_some(texts)
+    }
+
+    fn array<T>(&mut self, path: &Path, name: &str, convert: fn(f64) -> T) -> Result<Array<T>, DataError> {
+        let file = format!("{name}.npy");
+        let bytes = match &mut self.place {
+            Place::Folder(folder) => self.budget.read_path(&folder.join(&file))?,
+            Place::Archive(archive) => {
+                let entry = archive
+                    .by_name(&file)
+                    .map_err(|error| DataError::field(path, name, "an array that can be unpacked", error))?;
+                self.budget.take(path, entry)?
+            }
+        };
+        npy::read(bytes, convert).map_err(|found| DataError::field(path, name, "an array of numbers", found))
     }
 }
 
-/// An array of any kind of number. Only looked at where it lies: a shape that promises more than the file holds is an
-/// error before anything is set aside for it.
-fn parse(bytes: &[u8]) -> Result<ArrayD<f32>, ViewNpyError> {
-    of::<u8>(bytes, f32::from)
-        .or_else(|error| other(error, || of::<f32>(bytes, |value| value)))
-        .or_else(|error| other(error, || of::<f64>(bytes, |value| value as f32)))
-        .or_else(|error| other(error, || of::<i8>(bytes, f32::from)))
-        .or_else(|error| other(error, || of::<i16>(bytes, f32::from)))
-        .or_else(|error| other(error, || of::<u16>(bytes, f32::from)))
-        .or_else(|error| other(error, || of::<i32>(bytes, |value| value as f32)))
-        .or_else(|error| other(error, || of::<u32>(bytes, |value| value as f32)))
-        .or_else(|error| other(error, || of::<i64>(bytes, |value| value as f32)))
-}
-
-fn of<T: ViewElement + Copy>(bytes: &[u8], to_float: impl Fn(T) -> f32) -> Result<ArrayD<f32>, ViewNpyError> {
-    Ok(ArrayViewD::<T>::view_npy(bytes)?.mapv(to_float))
-}
-
-/// The next kind, where the array is just not of this one.
-fn other(
-    error: ViewNpyError,
-    next: impl FnOnce() -> Result<ArrayD<f32>, ViewNpyError>,
-) -> Result<ArrayD<f32>, ViewNpyError> {
-    match error {
-        ViewNpyError::WrongDescriptor(_) => next(),
-        error => Err(error),
+/// The place of the 1 in each row of zeros.
+fn one_hot(path: &Path, name: &str, rows: &ArrayD<f64>) -> Result<Labels, DataError> {
+    let mut labels = Vec::with_capacity(rows.len_of(Axis(0)));
+    for (number, row) in rows.outer_iter().enumerate() {
+        let ones: Vec<usize> = row
+            .iter()
+            .zip(0..)
+            .filter(|(value, _)| **value == 1.0)
+            .map(|(_, at)| at)
+            .collect();
+        match &ones[..] {
+            [at] if row.iter().filter(|&&value| value != 0.0).count() == 1 => {
+                labels.push(i64::try_from(*at).unwrap_or(i64::MAX));
+            }
+            _ => {
+                let expected = "a class number, or a one-hot row: one 1 among zeros";
+                return Err(DataError::field(
+                    path,
+                    &format!("{name} row {number}"),
+                    expected,
+                    row,
+                ));
+            }
+        }
     }
+    Ok(Labels::OneHot(labels, rows.len_of(Axis(1))))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::{Array1, Array4};
-    use ndarray_npy::WriteNpyExt;
+    use ndarray::{Array1, Array2, Array4, Dimension};
+    use ndarray_npy::{WritableElement, WriteNpyExt};
     use std::io::Write;
 
-    fn npy<T: ndarray_npy::WritableElement, D: ndarray::Dimension>(array: &ndarray::Array<T, D>) -> Vec<u8> {
+    fn npy<T: WritableElement, D: Dimension>(array: ndarray::Array<T, D>) -> Vec<u8> {
         let mut bytes = Vec::new();
         array.write_npy(&mut bytes).unwrap();
         bytes
     }
 
-    #[test]
-    fn archives_and_folders_are_the_same_set() {
-        let x = Array4::from_shape_fn((10, 2, 3, 1), |(n, ..)| n as u8);
-        let y = Array1::from_iter((0..10i64).map(|n| n % 3));
-        let arrays = [
-            ("x_train", npy(&x)),
-            ("y_train", npy(&y)),
-            ("x_test", npy(&x)),
-            ("y_test", npy(&y)),
-        ];
+    /// Ten images of 2x3 bytes.
+    fn images() -> Vec<u8> {
+        npy(Array4::from_shape_fn((10, 2, 3, 1), |(n, ..)| n as u8))
+    }
+
+    /// Ten labels, 0 to 2.
+    fn labels() -> Vec<u8> {
+        npy(Array2::from_shape_fn((10, 1), |(n, _)| n as i64 % 3))
+    }
+
+    fn archive(arrays: &[(&str, Vec<u8>)]) -> Result<Dataset, String> {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("set.npz");
-        let mut archive = zip::ZipWriter::new(File::create(&file).unwrap());
-        for (name, bytes) in &arrays {
-            std::fs::write(folder.path().join(format!("{name}.npy")), bytes).unwrap();
-            archive
-                .start_file(format!("{name}.npy"), zip::write::SimpleFileOptions::default())
-                .unwrap();
+        let path = folder.path().join("set.npz");
+        let mut archive = zip::ZipWriter::new(File::create(&path).unwrap());
+        for (name, bytes) in arrays {
+            let options = zip::write::SimpleFileOptions::default();
+            archive.start_file(format!("{name}.npy"), options).unwrap();
             archive.write_all(bytes).unwrap();
         }
         archive.finish().unwrap();
-        let set = load(&file).unwrap();
+        load(&path, &Reading::default()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn archives_and_folders_are_the_same_set() {
+        let arrays = [
+            ("x_train", images()),
+            ("y_train", labels()),
+            ("x_test", images()),
+            ("y_test", labels()),
+        ];
+        let set = archive(&arrays).unwrap();
         assert_eq!((set.height, set.width, set.channels), (2, 3, 1));
         assert_eq!(set.classes, ["0", "1", "2"]);
         assert_eq!(
             (set.train.len(), set.train.images[6..12].to_vec()),
             (10, vec![1; 6])
         );
+        let folder = tempfile::tempdir().unwrap();
+        for (name, bytes) in &arrays {
+            std::fs::write(folder.path().join(format!("{name}.npy")), bytes).unwrap();
+        }
         assert!(is_here(folder.path()));
-        assert_eq!(load(folder.path()).unwrap(), set);
+        assert_eq!(load(folder.path(), &Reading::default()).unwrap(), set);
     }
 
     #[test]
-    fn every_kind_of_number_is_read_and_broken_ones_are_refused() {
-        assert_eq!(parse(&npy(&Array1::from_vec(vec![1.5f64]))).unwrap()[[0]], 1.5);
-        assert_eq!(parse(&npy(&Array1::from_vec(vec![-3i16]))).unwrap()[[0]], -3.0);
-        let whole = npy(&Array1::from_vec(vec![1u8, 2, 3]));
-        for len in 0..whole.len() {
-            assert!(parse(&whole[..len]).is_err(), "{len}");
+    fn usual_names_are_known() {
+        let splits = |train: [&'static str; 2], test: [&'static str; 2]| {
+            archive(&[
+                (train[0], images()),
+                (train[1], labels()),
+                (test[0], images()),
+                (test[1], labels()),
+            ])
+        };
+        for (train, test) in [
+            (["train_images", "train_labels"], ["test_images", "test_labels"]),
+            (["X_train", "Y_train"], ["X_test", "Y_test"]),
+            (["trainX", "trainY"], ["testX", "testY"]),
+            (["train_data", "train_targets"], ["val_data", "val_targets"]),
+            (
+                ["features_train", "labels_train"],
+                ["features_test", "labels_test"],
+            ),
+        ] {
+            let set = splits(train, test).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!((set.train.len(), set.test.len()), (10, 10), "{train:?}");
         }
-        let text = String::from_utf8_lossy(&whole).replace("(3,)", "(9,)");
-        assert!(parse(text.as_bytes()).is_err());
+        for [x, y] in [
+            ["X", "y"],
+            ["data", "target"],
+            ["images", "labels"],
+            ["features", "targets"],
+        ] {
+            let set = archive(&[(x, images()), (y, labels())]).unwrap();
+            assert_eq!(set.train.len() + set.test.len(), 10, "{x}");
+        }
+    }
+
+    #[test]
+    fn other_names_are_listed_with_shapes() {
+        let error = archive(&[("bilder", images()), ("klassen", labels())]).unwrap_err();
+        for part in [
+            "`bilder` [10, 2, 3, 1] |u1",
+            "`klassen` [10, 1] <i8",
+            "`x_train`",
+            "`train_labels`",
+        ] {
+            assert!(error.contains(part), "{part}: {error}");
+        }
+        let error = archive(&[("data", images()), ("images", images()), ("target", labels())]).unwrap_err();
+        assert!(
+            error.contains("`data` [10, 2, 3, 1]") && error.contains("leave one out"),
+            "{error}"
+        );
+        let error =
+            archive(&[("x_train", images()), ("y_train", labels()), ("x_test", images())]).unwrap_err();
+        assert!(error.contains("each split"), "{error}");
+        let set = archive(&[("x", images()), ("y", labels()), ("weights", labels())]).unwrap();
+        assert!(
+            set.notes.concat().contains("not read: `weights`"),
+            "{:?}",
+            set.notes
+        );
+    }
+
+    #[test]
+    fn one_hot_rows_are_classes_and_other_rows_are_named() {
+        let hot = |n: usize, class: usize| f32::from(u8::from(n % 3 == class));
+        let rows = Array2::from_shape_fn((10, 3), |(n, class)| hot(n, class));
+        let set = archive(&[("x", images()), ("y", npy(rows.clone()))]).unwrap();
+        assert_eq!(set.classes.len(), 3);
+        assert_eq!(set, {
+            let mut plain = archive(&[("x", images()), ("y", labels())]).unwrap();
+            plain.notes = set.notes.clone();
+            plain
+        });
+        let error = archive(&[("x", images()), ("y", npy(rows * 0.5f32))]).unwrap_err();
+        assert!(error.contains("y row 0") && error.contains("one-hot"), "{error}");
     }
 
     #[test]
     fn what_does_not_fit_together_names_the_array() {
-        let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
-        write("x.npy", &npy(&Array4::from_elem((5, 2, 2, 1), 1u8)));
-        write("y.npy", &npy(&Array1::from_vec(vec![0i32; 4])));
-        let error = load(folder.path()).unwrap_err().to_string();
+        let with = |labels: Vec<u8>| archive(&[("x", images()), ("y", labels)]).unwrap_err();
+        let error = with(npy(Array1::from_vec(vec![0i32; 9])));
         assert!(
-            error.contains("`y`") && error.contains("5 classes") && error.contains('4'),
+            error.contains("`y`: expected 10 labels") && error.contains("[9]"),
             "{error}"
         );
-        write("y.npy", &npy(&Array1::from_vec(vec![0.5f32; 5])));
-        let error = load(folder.path()).unwrap_err().to_string();
+        let error = with(npy(Array1::from_vec(vec![0.5f32; 10])));
         assert!(error.contains("0.5"), "{error}");
     }
 }

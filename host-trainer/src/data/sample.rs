@@ -101,7 +101,7 @@ impl Split {
     }
 }
 
-fn shuffle(list: &mut [usize], random: &mut ChaCha8Rng) {
+pub(super) fn shuffle(list: &mut [usize], random: &mut ChaCha8Rng) {
     for last in (1..list.len()).rev() {
         let at = random.next_u64() % (last as u64 + 1);
         list.swap(last, usize::try_from(at).unwrap_or(0));

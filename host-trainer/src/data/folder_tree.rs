@@ -1,0 +1,394 @@
+//! Which folders are splits, which are classes, and which files are images.
+
+use super::DataError;
+use super::classes::list;
+use super::files::{ending, entries};
+use super::image_file::{FORMATS, is_image};
+use super::splits::Role;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Folders that programs leave behind.
+const LEFT_BEHIND: [&str; 9] = [
+    "__macosx",
+    "__pycache__",
+    "@eadir",
+    "@recycle",
+    "#recycle",
+    "$recycle.bin",
+    "lost+found",
+    "system volume information",
+    "thumbs.db",
+];
+/// Levels of folders below a class.
+const DEEPEST: usize = 8;
+
+/// The image files of one split: class names, each with its files in order.
+pub(super) type Classes = BTreeMap<String, Vec<PathBuf>>;
+
+/// The image files of a folder.
+#[derive(Debug)]
+pub(super) struct Tree {
+    pub(super) train: Classes,
+    pub(super) validation: Option<Classes>,
+    pub(super) test: Option<Classes>,
+}
+
+impl Tree {
+    /// Lists the image files of a folder by split and by class.
+    pub(super) fn find(folder: &Path, notes: &mut Vec<String>) -> Result<Self, DataError> {
+        let mut left = Left::default();
+        let tree = Self::list(folder, &mut left)?;
+        left.note(notes);
+        Ok(tree)
+    }
+
+    fn list(folder: &Path, left: &mut Left) -> Result<Self, DataError> {
+        let level = Level::read(folder, left)?;
+        let mut of_role: BTreeMap<Role, Vec<&PathBuf>> = BTreeMap::new();
+        for path in &level.folders {
+            if let Some(role) = Role::of_folder(&name(path)) {
+                of_role.entry(role).or_default().push(path);
+            }
+        }
+        let is_split = of_role.contains_key(&Role::Train) && of_role.len() > 1;
+        if !is_split {
+            if of_role.len() == level.folders.len() && !of_role.is_empty() {
+                let expected =
+                    "a folder of training images and one of test images, or a folder for each class";
+                return Err(DataError::field(
+                    folder,
+                    "folders",
+                    expected,
+                    list(&names(&level.folders)),
+                ));
+            }
+            level.note_files(left);
+            return Ok(Self {
+                train: classes(folder, &level.folders, true, left)?,
+                validation: None,
+                test: None,
+            });
+        }
+        let mut split = |role| -> Result<Option<Classes>, DataError> {
+            let Some(paths) = of_role.get(&role) else {
+                return Ok(None);
+            };
+            let [path] = &paths[..] else {
+                let paths: Vec<PathBuf> = paths.iter().map(|path| path.to_path_buf()).collect();
+                let expected = "one folder for each split: leave the others out";
+                return Err(DataError::field(
+                    folder,
+                    "folders",
+                    expected,
+                    list(&names(&paths)),
+                ));
+            };
+            let level = Level::read(path, left)?;
+            if level.folders.is_empty() {
+                let expected = "a folder for each class in each split's folder";
+                let found = format!("none, and {} files", level.files.len());
+                return Err(DataError::field(path, "folders", expected, found));
+            }
+            level.note_files(left);
+            classes(path, &level.folders, role == Role::Train, left).map(Some)
+        };
+        let train = split(Role::Train)?.unwrap_or_default();
+        let (validation, test) = (split(Role::Validation)?, split(Role::Test)?);
+        for path in level
+            .folders
+            .iter()
+            .filter(|path| Role::of_folder(&name(path)).is_none())
+        {
+            left.folders.push(name(path));
+        }
+        level.note_files(left);
+        Ok(Self {
+            train,
+            validation,
+            test,
+        })
+    }
+}
+
+/// What stands directly in a folder, without what programs left behind.
+struct Level {
+    folders: Vec<PathBuf>,
+    files: Vec<PathBuf>,
+}
+
+impl Level {
+    fn read(folder: &Path, left: &mut Left) -> Result<Self, DataError> {
+        let (mut folders, mut files) = (Vec::new(), Vec::new());
+        for path in entries(folder)? {
+            let name = name(&path);
+            let is_junk = name.starts_with('.') || LEFT_BEHIND.contains(&name.to_lowercase().as_str());
+            match (path.is_dir(), is_junk) {
+                (true, false) => folders.push(path),
+                (true, true) => left.folders.push(name),
+                (false, false) => files.push(path),
+                (false, true) => left.file(&path),
+            }
+        }
+        Ok(Self { folders, files })
+    }
+
+    /// Files beside folders of classes or splits are left alone.
+    fn note_files(&self, left: &mut Left) {
+        self.files.iter().for_each(|path| left.file(path));
+    }
+}
+
+/// What is left alone, for a note.
+#[derive(Default)]
+struct Left {
+    folders: Vec<String>,
+    files: BTreeMap<String, usize>,
+    nested: Vec<String>,
+}
+
+impl Left {
+    fn file(&mut self, path: &Path) {
+        *self.files.entry(kind(path)).or_default() += 1;
+    }
+
+    fn note(mut self, notes: &mut Vec<String>) {
+        if !self.folders.is_empty() {
+            self.folders.sort();
+            self.folders.dedup();
+            notes.push(format!("folders that are left alone: {}", list(&self.folders)));
+        }
+        if !self.files.is_empty() {
+            notes.push(format!("files that are left alone: {}", counted(&self.files)));
+        }
+        if !self.nested.is_empty() {
+            notes.push(format!(
+                "images in sub-folders of a class count as the class: {}",
+                list(&self.nested)
+            ));
+        }
+    }
+}
+
+/// The images of each class folder.
+fn classes(
+    folder: &Path,
+    folders: &[PathBuf],
+    must_have: bool,
+    left: &mut Left,
+) -> Result<Classes, DataError> {
+    if folders.is_empty() {
+        let expected = format!("a sub-folder for each class, with {FORMATS}");
+        return Err(DataError::field(folder, "classes", expected, "none"));
+    }
+    let mut found = Classes::new();
+    for path in folders {
+        let mut images = Vec::new();
+        let mut others = BTreeMap::new();
+        collect(path, DEEPEST, left, &mut images, &mut others)?;
+        if images.is_empty() && (must_have || !others.is_empty()) {
+            let expected = format!("{FORMATS} of the class `{}`", name(path));
+            let found = if others.is_empty() {
+                "none".to_owned()
+            } else {
+                counted(&others)
+            };
+            return Err(DataError::field(path, "images", expected, found));
+        }
+        if !images.is_empty() && images.iter().all(|image| image.parent() != Some(path)) {
+            let expected = format!(
+                "images directly in the folder of the class `{}`: give the folder above the classes",
+                name(path)
+            );
+            let inner = Level::read(path, &mut Left::default())?.folders;
+            let found = format!("the folders {}", list(&names(&inner)));
+            return Err(DataError::field(path, "images", expected, found));
+        }
+        for (kind, count) in others {
+            *left.files.entry(kind).or_default() += count;
+        }
+        if !images.is_empty() {
+            found.insert(name(path), images);
+        }
+    }
+    Ok(found)
+}
+
+/// Adds the images of a class folder and of the folders in it, in order.
+fn collect(
+    folder: &Path,
+    deepest: usize,
+    left: &mut Left,
+    images: &mut Vec<PathBuf>,
+    others: &mut BTreeMap<String, usize>,
+) -> Result<(), DataError> {
+    if deepest == 0 {
+        let expected = format!("at most {DEEPEST} levels of folders in a class");
+        return Err(DataError::field(
+            folder,
+            "folders",
+            expected,
+            "more, or a link to a folder above",
+        ));
+    }
+    let level = Level::read(folder, left)?;
+    for path in level.files {
+        if is_image(&path) {
+            images.push(path);
+        } else {
+            *others.entry(kind(&path)).or_default() += 1;
+        }
+    }
+    for path in level.folders {
+        let before = images.len();
+        collect(&path, deepest - 1, left, images, others)?;
+        if images.len() > before {
+            left.nested.push(format!("{}/{}", name(folder), name(&path)));
+        }
+    }
+    Ok(())
+}
+
+/// How a message counts a file: by the ending of its name.
+fn kind(path: &Path) -> String {
+    let name = name(path);
+    match ending(path).as_str() {
+        _ if name.starts_with('.') => "hidden".into(),
+        "" => "without an ending".into(),
+        end => format!(".{end}"),
+    }
+}
+
+fn counted(files: &BTreeMap<String, usize>) -> String {
+    let counts: Vec<String> = files
+        .iter()
+        .map(|(kind, count)| format!("{count} {kind}"))
+        .collect();
+    counts.join(", ")
+}
+
+fn name(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}
+
+fn names(paths: &[PathBuf]) -> Vec<String> {
+    paths.iter().map(|path| name(path)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder with these files, whose content does not matter.
+    fn find(files: &[&str]) -> Result<(Tree, String), String> {
+        let folder = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = folder.path().join(file);
+            if file.ends_with('/') {
+                std::fs::create_dir_all(path).unwrap();
+                continue;
+            }
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, b"x").unwrap();
+        }
+        let mut notes = Vec::new();
+        let tree = Tree::find(folder.path(), &mut notes).map_err(|error| error.to_string())?;
+        Ok((tree, notes.join("; ")))
+    }
+
+    fn classes(classes: &Classes) -> Vec<&str> {
+        classes.keys().map(String::as_str).collect()
+    }
+
+    #[test]
+    fn what_programs_leave_behind_is_not_a_class() {
+        let (tree, notes) = find(&[
+            "apple/1.png",
+            "leaf/1.BMP",
+            ".ipynb_checkpoints/",
+            "__MACOSX/apple/1.png",
+            "@eaDir/x.png",
+            "lost+found/",
+            "leaf/Thumbs.db",
+            "leaf/._1.png",
+            "readme.txt",
+        ])
+        .unwrap();
+        assert_eq!(classes(&tree.train), ["apple", "leaf"]);
+        assert_eq!(tree.train["leaf"].len(), 1);
+        assert!(
+            notes.contains("`.ipynb_checkpoints`, `@eaDir`, `__MACOSX`, `lost+found`"),
+            "{notes}"
+        );
+        assert!(notes.contains("1 .db, 1 .txt, 1 hidden"), "{notes}");
+    }
+
+    #[test]
+    fn splits_are_known_in_any_spelling() {
+        for (train, other) in [("Train", "Test"), ("training", "TESTING"), ("train", "test_set")] {
+            let (tree, _) = find(&[&format!("{train}/a/1.png"), &format!("{other}/a/1.png")]).unwrap();
+            assert_eq!(classes(&tree.train), ["a"]);
+            assert!(
+                tree.test.is_some() && tree.validation.is_none(),
+                "{train} {other}"
+            );
+        }
+        let (tree, notes) = find(&["train/a/1.png", "valid/a/1.png", "pred/1.png"]).unwrap();
+        assert!(tree.test.is_none() && tree.validation.is_some());
+        assert!(notes.contains("`pred`"), "{notes}");
+        let error = find(&["train/a/1.png", "val/a/1.png", "dev/a/1.png"]).unwrap_err();
+        assert!(error.contains("`dev`, `val`"), "{error}");
+        let error = find(&["train/1.png", "test/1.png"]).unwrap_err();
+        assert!(error.contains("a folder for each class"), "{error}");
+        let error = find(&["train/a/1.png"]).unwrap_err();
+        assert!(error.contains("found `train`"), "{error}");
+        // A class may be a train if nothing else looks like a split.
+        let (tree, _) = find(&["bus/1.png", "train/1.png"]).unwrap();
+        assert_eq!(classes(&tree.train), ["bus", "train"]);
+    }
+
+    #[test]
+    fn a_class_without_images_names_what_was_found() {
+        let error = find(&["apple/1.png", "leaf/1.heic", "leaf/2.heic", "leaf/x"]).unwrap_err();
+        assert!(
+            error.contains("class `leaf`, found 2 .heic, 1 without an ending"),
+            "{error}"
+        );
+        let error = find(&["apple/1.png", "leaf/"]).unwrap_err();
+        assert!(error.contains("class `leaf`, found none"), "{error}");
+        assert!(
+            find(&["1.png"])
+                .unwrap_err()
+                .contains("a sub-folder for each class")
+        );
+    }
+
+    #[test]
+    fn folders_in_a_class_are_read_unless_they_look_like_classes() {
+        let (tree, notes) = find(&["a/1.png", "a/red/2.png", "b/1.png"]).unwrap();
+        assert_eq!(tree.train["a"].len(), 2);
+        assert!(notes.contains("`a/red`"), "{notes}");
+        let error = find(&["fruits/a/1.png", "fruits/b/1.png", "c/1.png"]).unwrap_err();
+        assert!(
+            error.contains("`a`, `b`") && error.contains("above the classes"),
+            "{error}"
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_to_a_folder_above_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let class = folder.path().join("a");
+        std::fs::create_dir(&class).unwrap();
+        std::fs::write(class.join("1.png"), b"x").unwrap();
+        std::os::unix::fs::symlink(&class, class.join("loop")).unwrap();
+        let error = Tree::find(folder.path(), &mut Vec::new())
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("a link to a folder above"), "{error}");
+    }
+}

@@ -1,0 +1,220 @@
+//! MNIST's four IDX files, which its relatives have too: Fashion-MNIST, EMNIST, KMNIST.
+
+use super::classes::{self, Labels, list};
+use super::files::{self, Budget};
+use super::idx;
+use super::measured::{self, Part, Parts, Values};
+use super::splits::Role;
+use super::{DataError, Dataset, Reading};
+use ndarray::Array4;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Where Debian's package puts Fashion-MNIST.
+pub(super) const USUAL: &[&str] = &["/usr/share/datasets/fashion-mnist", "data/fashion-mnist"];
+pub(super) const ADVICE: &str = "install Debian's package (apt-get install dataset-fashion-mnist)";
+
+const FASHION: [&str; 10] = [
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+];
+
+/// What one of the files holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Images,
+    Labels,
+}
+
+/// What comes before a file's usual name, and what the file holds; nothing if it is none of the four.
+fn kind(path: &Path) -> Option<(String, Role, Kind)> {
+    let name = files::unpacked_name(path);
+    let name: String = name
+        .chars()
+        .map(|c| if c.is_alphanumeric() { c } else { '-' })
+        .collect();
+    let bare = name.strip_suffix("-ubyte").unwrap_or(&name);
+    let (rest, kind) = match (
+        bare.strip_suffix("-images-idx3"),
+        bare.strip_suffix("-labels-idx1"),
+    ) {
+        (Some(rest), _) => (rest, Kind::Images),
+        (_, Some(rest)) => (rest, Kind::Labels),
+        _ => return None,
+    };
+    let (before, split) = rest.rsplit_once('-').unwrap_or(("", rest));
+    Some((before.to_owned(), Role::of_folder(split)?, kind))
+}
+
+type Found = BTreeMap<String, BTreeMap<(Role, Kind), PathBuf>>;
+
+/// The files in a folder, by what comes before their usual names. Of a file and its packed form the first is taken.
+fn find(folder: &Path) -> Result<Found, DataError> {
+    let mut found = Found::new();
+    for path in files::entries(folder)? {
+        if let Some((before, role, kind)) = kind(&path) {
+            found
+                .entry(before)
+                .or_default()
+                .entry((role, kind))
+                .or_insert(path);
+        }
+    }
+    Ok(found)
+}
+
+pub(super) fn is_here(folder: &Path) -> bool {
+    let found = find(folder).unwrap_or_default();
+    found
+        .values()
+        .any(|files| files.contains_key(&(Role::Train, Kind::Images)))
+}
+
+/// Whether a folder is Fashion-MNIST by its name or by the name of the folder that it is in.
+fn is_fashion(folder: &Path) -> bool {
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    let mut names = folder.iter().rev().take(2);
+    names.any(|name| name.to_string_lossy().to_lowercase().contains("fashion"))
+}
+
+pub(super) fn load(folder: &Path, reading: &Reading) -> Result<Dataset, DataError> {
+    let mut found = find(folder)?;
+    found.retain(|_, files| files.contains_key(&(Role::Train, Kind::Images)));
+    if found.len() > 1 {
+        let expected = "the four files of one data set: give a folder for each";
+        let names: Vec<String> = found.into_keys().collect();
+        return Err(DataError::field(folder, "files", expected, list(&names)));
+    }
+    let files = found.into_values().next().unwrap_or_default();
+    let mut budget = Budget::default();
+    let mut notes = Vec::new();
+    let mut split = |role| -> Result<Option<(Values, Labels)>, DataError> {
+        let (images, labels) = match (files.get(&(role, Kind::Images)), files.get(&(role, Kind::Labels))) {
+            (Some(images), Some(labels)) => (images, labels),
+            (None, None) if role != Role::Train => return Ok(None),
+            (Some(alone), None) | (None, Some(alone)) => {
+                let expected = "images and labels of each split (such as train-images-idx3-ubyte and train-labels-idx1-ubyte)";
+                return Err(DataError::field(
+                    folder,
+                    "files",
+                    expected,
+                    format!("{} alone", alone.display()),
+                ));
+            }
+            (None, None) => {
+                return Err(DataError::field(
+                    folder,
+                    "files",
+                    "train-images-idx3-ubyte",
+                    "none",
+                ));
+            }
+        };
+        let (image_bytes, label_bytes) = (budget.read_path(images)?, budget.read_path(labels)?);
+        let (pixels, numbers) = idx::pair(
+            (images, &image_bytes),
+            (labels, &label_bytes),
+            1 + usize::from(u8::MAX),
+        )?;
+        let sides = (pixels.sides[0], pixels.sides[1], pixels.sides[2], 1);
+        let array = Array4::from_shape_vec(sides, pixels.values)
+            .map_err(|error| DataError::field(images, "values", "images of one size", error))?;
+        let numbers = numbers.into_iter().map(i64::from).collect();
+        Ok(Some((Values::Bytes(array), Labels::Numbers(numbers))))
+    };
+    let mut splits = Vec::new();
+    for role in [Role::Train, Role::Validation, Role::Test] {
+        if let Some(found) = split(role)? {
+            splits.push((role, found));
+        }
+    }
+    let labels = splits.iter().map(|(_, (_, labels))| labels.clone()).collect();
+    let classes = classes::classes(folder, "labels", labels, &mut notes)?;
+    let mut names = classes.names;
+    let numbers: Vec<String> = (0..FASHION.len()).map(|class| class.to_string()).collect();
+    if is_fashion(folder) && numbers.starts_with(&names) {
+        names = FASHION.map(String::from).to_vec();
+    }
+    let mut parts: BTreeMap<Role, Part> = splits
+        .into_iter()
+        .zip(classes.of_split)
+        .map(|((role, (values, _)), labels)| (role, Part { values, labels }))
+        .collect();
+    let train = parts.remove(&Role::Train);
+    let parts = Parts {
+        train: train.ok_or_else(|| DataError::field(folder, "files", "train-images-idx3-ubyte", "none"))?,
+        validation: parts.remove(&Role::Validation),
+        test: parts.remove(&Role::Test),
+    };
+    measured::dataset(folder, parts, names, reading, notes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Writes four files of 2x2 images with classes 0 to 9.
+    fn write(folder: &Path, name: impl Fn(&str, &str) -> String) {
+        std::fs::create_dir_all(folder).unwrap();
+        for part in ["train", "t10k"] {
+            let images = [&[0, 0, 8, 3, 0, 0, 0, 10, 0, 0, 0, 2, 0, 0, 0, 2][..], &[7; 40]].concat();
+            let labels = [&[0, 0, 8, 1, 0, 0, 0, 10][..], &[9, 8, 7, 6, 5, 4, 3, 2, 1, 0]].concat();
+            std::fs::write(folder.join(name(part, "images-idx3")), images).unwrap();
+            std::fs::write(folder.join(name(part, "labels-idx1")), labels).unwrap();
+        }
+    }
+
+    fn load(folder: &Path) -> Result<Dataset, String> {
+        Dataset::load(folder.to_str().unwrap(), &Reading::default()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn usual_names_are_known() {
+        type Name = fn(&str, &str) -> String;
+        let names: [Name; 4] = [
+            |part, kind| format!("{part}-{kind}-ubyte"),
+            |part, kind| format!("{part}-{}-ubyte", kind.replace('-', ".")),
+            |part, kind| format!("{part}-{kind}-ubyte").to_uppercase(),
+            |part, kind| format!("emnist-digits-{}-{kind}-ubyte", part.replace("t10k", "test")),
+        ];
+        for name in names {
+            let folder = tempfile::tempdir().unwrap();
+            write(folder.path(), name);
+            let set = load(folder.path()).unwrap();
+            assert_eq!(
+                (set.train.len(), set.test.len(), set.classes[9].as_str()),
+                (10, 10, "9")
+            );
+        }
+    }
+
+    #[test]
+    fn only_fashion_has_names_of_clothes() {
+        let folder = tempfile::tempdir().unwrap();
+        let raw = folder.path().join("FashionMNIST").join("raw");
+        write(&raw, |part, kind| format!("{part}-{kind}-ubyte"));
+        assert_eq!(load(&raw).unwrap().classes[9], "Ankle boot");
+    }
+
+    #[test]
+    fn missing_and_doubled_files_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), |part, kind| format!("{part}-{kind}-ubyte"));
+        std::fs::remove_file(folder.path().join("t10k-labels-idx1-ubyte")).unwrap();
+        assert!(
+            load(folder.path())
+                .unwrap_err()
+                .contains("t10k-images-idx3-ubyte alone")
+        );
+        write(folder.path(), |part, kind| format!("other-{part}-{kind}-ubyte"));
+        assert!(load(folder.path()).unwrap_err().contains("`other`"));
+    }
+}

@@ -266,10 +266,10 @@ impl Source {
     ) -> Result<Values, DataError> {
         match self.array(path, name, |value| value as f32)? {
             Array::Bytes(array) => Ok(Values::Bytes(shapes::images(
-                path, name, array, input, pixels, notes,
+                path, name, array, reading, pixels, notes,
             )?)),
             Array::Numbers(array) => Ok(Values::Numbers(shapes::images(
-                path, name, array, input, pixels, notes,
+                path, name, array, reading, pixels, notes,
             )?)),
             Array::Texts(_) => Err(DataError::field(path, name, "images as numbers", "texts")),
         }

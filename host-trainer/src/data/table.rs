@@ -7,7 +7,6 @@ use super::measured::{self, Part, Parts, Values};
 use super::shapes::{self, Pixels};
 use super::splits::Role;
 use super::{DataError, Dataset, Reading};
-use crate::spec::Input;
 use ndarray::ArrayD;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -278,6 +277,7 @@ fn separator(bytes: &[u8]) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::Input;
 
     fn read(files: &[(&str, &str)], reading: &Reading) -> Result<Dataset, String> {
         let folder = tempfile::tempdir().unwrap();

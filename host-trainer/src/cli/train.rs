@@ -39,7 +39,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME|FILE")]
     net: String,
     /// `digits`, `fashion-mnist`, `cifar10`, `har`, `keywords`, a folder that holds one of them, NumPy arrays (.npz, or a folder of
-    /// .npy), a table (.csv), or a folder of PNG or JPEG files by class
+    /// .npy), a table (.csv), or a folder of images by class
     #[arg(long, value_name = "NAME|DIR|FILE")]
     data: String,
     /// A TOML file with fields of a recipe; what it leaves out depends on the data, and flags win over it

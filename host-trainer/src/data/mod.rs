@@ -1,5 +1,6 @@
 //! Pictures with labels, as raw bytes. First stage beside `spec`; `train` and `calibrate` come after.
 
+mod arrays;
 mod augment;
 mod cifar;
 mod classes;
@@ -7,6 +8,7 @@ mod columns;
 mod digits;
 mod files;
 mod folder;
+mod folder_plan;
 mod folder_tree;
 mod har;
 mod idx;

@@ -8,8 +8,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 /// Kibibytes of the disks.
-const SIZES: [u32; 6] = [0, 16, 32, 64, 96, 128];
-const SHORT: [u32; 2] = [16, 64];
+const SIZES: [u32; 6] = [4, 16, 32, 64, 96, 128];
+const SHORT: [u32; 2] = [4, 64];
 
 /// Runs the command on a disk of `$SIZE` in a mount namespace of its own, keeps what lies there then, and runs it again with room.
 const SCRIPT: &str = r#"
@@ -107,7 +107,7 @@ fn run(place: &Place, size: u32, before: &Path, after: &Path) -> Result<Output, 
         .args([SCRIPT, "sh"])
         .arg(command.get_program())
         .args(command.get_args())
-        .env("SIZE", size)
+        .env("SIZE", format!("{size}k"))
         .env("OUT", place.out())
         .env("STARVED", before)
         .env("ENDED", after)

@@ -70,7 +70,10 @@ fn kill(what: What, kills: usize, bits: &mut ChaCha8Rng, done: &mut u64) -> Resu
 
 /// Lets the command end and compares; begins anew after that.
 fn end(place: &Place, expected: &Files) -> Result<(), String> {
-    runs::succeed(&mut place.command())?;
+    // `import` takes no folder with a network in it, and one that is there must be whole.
+    if place.what() != What::Import || runs::files(&place.out())?.is_empty() {
+        runs::succeed(&mut place.command())?;
+    }
     runs::compare(&runs::files(&place.out())?, expected)?;
     let left = runs::unfinished(&place.out());
     if !left.is_empty() {

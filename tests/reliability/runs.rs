@@ -62,6 +62,11 @@ impl Place {
         Ok(place)
     }
 
+    /// The command.
+    pub(crate) const fn what(&self) -> What {
+        self.what
+    }
+
     /// A path in it.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)

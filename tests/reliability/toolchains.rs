@@ -7,34 +7,27 @@ use std::process::{Command, Stdio};
 const HOST: &str = "x86_64-unknown-linux-gnu";
 const NARROW: &str = "i686-unknown-linux-gnu";
 
-/// One job for each; none in the short form but the 32-bit host's.
+/// One job for each; the short form has the 32-bit host's only.
 pub(crate) fn jobs(options: &Options) -> Vec<Job> {
-    let mut jobs = vec![Job::new("32-bit host, tests of core", || narrow("denselet", &[]))];
+    let mut jobs = vec![Job::new("32-bit host, tests of core", narrow)];
     if !options.short {
-        jobs.push(Job::new("32-bit host, golden logits", || {
-            narrow("denselet-tests", &["--test", "golden"])
-        }));
         jobs.push(Job::new("address sanitiser, tests of core", sanitised));
         jobs.push(Job::new("Miri, core without x86", miri));
     }
     jobs
 }
 
-/// Tests of a package as a 32-bit program.
-fn narrow(package: &str, tests: &[&str]) -> Row {
+/// The runtime as a 32-bit program, golden logits included.
+fn narrow() -> Row {
     if let Err(reason) = rustup(&["target", "add", NARROW]).and_then(|()| narrow_linker()) {
         return Row::skipped(reason);
     }
     let mut cargo = Command::new("cargo");
-    cargo.args(["test", "--target", NARROW, "-p", package]);
-    cargo.args(if tests.is_empty() {
-        &["--lib", "--tests"]
-    } else {
-        tests
-    });
-    // Apart from the build of this machine, which somebody may be waiting for.
-    cargo.env("CARGO_TARGET_DIR", target().join("narrow"));
-    test(cargo, &format!("narrow-{package}"))
+    cargo
+        .args(["test", "--target", NARROW, "-p", "denselet", "--lib", "--tests"])
+        // Apart from this machine's build, so that neither waits for the other.
+        .env("CARGO_TARGET_DIR", target().join("narrow"));
+    test(cargo, "narrow")
 }
 
 /// The runtime with its AVX2 and VNNI kernels, every access checked.

@@ -3,6 +3,8 @@
 //! `tests/golden/NAME.dlt` and `NAME.txt`. Blobs come from the exporter, logits from the slow second arithmetic of
 //! `core`'s tests, never from `core`. `DENSELET_REGENERATE=1 cargo test -p denselet-tests --test golden` makes them anew.
 
+pub use crate::pictures::PICTURES;
+use crate::pictures::pictures;
 use denselet::layout::Order;
 use denselet_train::blob::Blob;
 use denselet_train::export::export;
@@ -20,9 +22,6 @@ pub struct Golden {
     /// Order of its weights.
     pub order: Order,
 }
-
-/// Pictures that a golden's logits are kept of.
-pub const PICTURES: usize = 4;
 
 /// 8x8 digits on a chip with 16 KiB of RAM.
 const TINY: &str = "classes = 10\nblocks = [3, 3]\ngrowth = 4\nbottleneck = true\ntheta = 0.5\n[input]\nheight = 8\n\
@@ -140,17 +139,4 @@ impl Golden {
 /// Whether the files are to be made anew rather than looked at.
 pub fn regenerates() -> bool {
     std::env::var_os("DENSELET_REGENERATE").is_some_and(|value| value == "1")
-}
-
-/// Seeded pictures: soft blobs of light with noise over them.
-fn pictures(count: usize, len: usize) -> Vec<u8> {
-    let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    let pixels = (0..count * len).map(|n| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        let wave = (n % len) * (3 + n / len * 5) % 256;
-        ((wave + (state >> 57) as usize) / 2 % 256) as u8
-    });
-    pixels.collect()
 }

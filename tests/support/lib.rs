@@ -2,4 +2,5 @@
 
 pub mod boards;
 pub mod golden;
+pub mod pictures;
 pub mod tiny;

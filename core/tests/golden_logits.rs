@@ -1,0 +1,40 @@
+//! This machine, whatever its words and its byte order, gives the golden logits of `tests/golden`, bit for bit.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../../tests/support/pictures.rs"]
+#[allow(unreachable_pub, reason = "shared with the workspace's tests")]
+mod pictures;
+#[allow(unreachable_pub, reason = "shared by several tests")]
+mod support;
+
+use denselet::Model;
+use pictures::{PICTURES, pictures};
+use std::path::Path;
+use support::{Aligned, run};
+
+#[test]
+fn golden_logits() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|end| end != "dlt") {
+            continue;
+        }
+        let blob = Aligned::new(&std::fs::read(&path).unwrap());
+        let input = Model::read(blob.bytes()).unwrap().header().input;
+        let len = input.pixels() * input.channels;
+        let text = std::fs::read_to_string(path.with_extension("txt")).unwrap();
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        for (line, image) in lines.zip(pictures(PICTURES, len).chunks(len)) {
+            let expected: Vec<i32> = line
+                .split_whitespace()
+                .map(|word| word.parse().unwrap())
+                .collect();
+            let (found, _) = run(blob.bytes(), image, 0xa5);
+            assert_eq!(found, expected, "{}", path.display());
+            count += 1;
+        }
+    }
+    assert!(count >= 7 * PICTURES, "{count} images");
+}

@@ -15,6 +15,7 @@ fn main() {
     let is_said =
         |feature, cores: [&str; 3]| env::var_os(feature).is_some() || cores.contains(&&*target_cpu());
     let starts_with = |start| target.starts_with(start);
+    let has_dsp = starts_with("thumbv7em") || WITH_DSP.contains(&&*target_cpu());
     let (set, cpu) = if starts_with("thumbv6m") {
         ("v6m", "cortex-m0")
     } else if starts_with("thumbv8m.base") {
@@ -36,6 +37,12 @@ fn main() {
     println!("cargo::rustc-cfg=denselet_arm=\"{set}\"");
     // The assembler does not look at the compiler's flags.
     println!("cargo::rustc-env=DENSELET_CPU={cpu}");
+    let dsp = if has_dsp {
+        String::new()
+    } else {
+        format!(".cpu {cpu};")
+    };
+    println!("cargo::rustc-env=DENSELET_DSP={dsp}");
 }
 
 /// What `-C target-cpu` says.

@@ -137,9 +137,9 @@ fn embed(root: &Path, board: &Board<'_>) -> Result<String, Box<dyn Error>> {
 
     let bytes = fs::read(&model)?;
     let blob = Blob::read(&bytes).map_err(|error| format!("model {path}: {error}"))?;
-    let input = blob.header().input;
+    let header = blob.header();
+    let (input, arena) = (header.input, header.arena_len);
     let (name, ram) = (board.get("name")?, board.get("ram_bytes")?);
-    let arena = denselet::arena_len(&bytes);
     Ok(format!(
         "/// The blob.\n\
          pub static BLOB: &Aligned<[u8; {}]> = &Aligned(*include_bytes!({path:?}));\n\

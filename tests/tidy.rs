@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Where each module of `core` stands: it may import from lower ranks, and from its own folder.
-const RANKS: [(&str, u32); 13] = [
+const RANKS: [(&str, u32); 14] = [
     ("error", 0),
+    ("limits", 0),
     ("shape", 0),
     ("tap", 0),
     ("arithmetic", 1),

@@ -47,12 +47,12 @@ pub enum FormatError {
         /// The byte in the header.
         found: u8,
     },
-    /// Rule 8: a reserved byte or a padding byte is not zero.
+    /// Rule 8: a reserved byte, a padding byte or a weight that meets padding is not zero.
     NotZero {
         /// Offset of the byte in the blob.
         at: usize,
     },
-    /// Rule 9: the input's height, width or channels is zero or too large.
+    /// Rule 9: the input's height, width or channels is zero or too large, or their product is.
     Input {
         /// Height, width, channels as found.
         found: [u16; 3],
@@ -103,11 +103,21 @@ pub enum FormatError {
         /// Bytes according to the header.
         found: usize,
     },
-    /// Rule 18: the plan of this network does not fit in an address of this machine.
+    /// Rule 18: the network passes a bound of [`crate::limits`], or its plan an address of this machine.
     TooLarge,
     /// Rule 19: a field of the metadata does not hold what its tag says.
     Metadata {
-        /// Offset of the field.
+        /// The field's tag: see [`crate::format::metadata::tag`].
+        tag: u32,
+    },
+    /// Rule 20: a scale is not a positive, finite number.
+    Scale {
+        /// Offset of the array it is in.
+        at: usize,
+    },
+    /// Rule 21: a clamp mask is neither 0x00 nor 0xff.
+    Mask {
+        /// Offset of the array it is in.
         at: usize,
     },
 }
@@ -189,10 +199,10 @@ impl fmt::Display for FormatError {
                     "byte {at}: expected the end or a field of the metadata, found other bytes"
                 )
             }
-            Self::Metadata { at } => {
+            Self::Metadata { tag } => {
                 write!(
                     f,
-                    "metadata at byte {at}: the field does not hold what its tag says"
+                    "metadata: the field of tag {tag} does not hold what its tag says"
                 )
             }
             Self::Multiplier { at } => write!(f, "negative multiplier in the array at byte {at}"),
@@ -202,7 +212,13 @@ impl fmt::Display for FormatError {
                     "header says an arena of {found} bytes, the plan needs {needed}"
                 )
             }
-            Self::TooLarge => f.write_str("network does not fit in this machine's address space"),
+            Self::Scale { at } => {
+                write!(f, "array at byte {at}: expected positive, finite scales")
+            }
+            Self::Mask { at } => write!(f, "array at byte {at}: expected clamp masks of 0x00 or 0xff"),
+            Self::TooLarge => {
+                f.write_str("network passes a limit of the format or of this machine's addresses")
+            }
         }
     }
 }

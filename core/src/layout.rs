@@ -45,6 +45,19 @@ pub enum Order {
     Quads,
 }
 
+/// The sizes of a convolution's filters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Filters {
+    /// Filters that compute something.
+    pub outputs: usize,
+    /// Weights of each: rows * taps * `depth`.
+    pub length: usize,
+    /// Weights of a tap, a multiple of [`GROUP`].
+    pub depth: usize,
+    /// The first weights of a tap, those that meet a value; the others are padding.
+    pub inputs: usize,
+}
+
 impl Order {
     /// Weights stored for `outputs` filters of `length`: `Pairs` fills up with a filter of zeros, `Quads` with filters and,
     /// in front of each, with weights; `None` where the number passes `usize`.
@@ -61,6 +74,41 @@ impl Order {
             (Some(filters), Some(length)) => filters.checked_mul(length),
             _ => None,
         }
+    }
+
+    /// The one definition of padding among weights: the offset of one that is not zero although it meets no value. It is
+    /// behind a tap's inputs, in a filter that fills up, or in front of a filter.
+    ///
+    /// `weights` are as long as [`weights_len`](Self::weights_len) says.
+    pub fn find_padding(self, filters: &Filters, weights: &[u8]) -> Option<usize> {
+        let &Filters {
+            outputs,
+            length,
+            depth,
+            inputs,
+        } = filters;
+        let stored = match self {
+            Self::Plain | Self::Pairs => length,
+            Self::Quads => length.next_multiple_of(VECTOR),
+        };
+        let is_set = |at: &usize| weights.get(*at).is_some_and(|&weight| weight != 0);
+        for o in 0..weights.len() / stored.max(1) {
+            let inputs = if o < outputs { inputs } else { 0 };
+            let start = o / QUAD * QUAD * stored + o % QUAD * VECTOR;
+            if let Some(at) = (start..start + stored - length).find(is_set) {
+                return Some(at);
+            }
+            let mut tap = 0;
+            while inputs < depth && tap < length {
+                let behind = tap + inputs..tap + depth;
+                let mut offsets = behind.map(|k| self.weight_offset(length, depth, o, k));
+                if let Some(at) = offsets.find(is_set) {
+                    return Some(at);
+                }
+                tap += depth;
+            }
+        }
+        None
     }
 
     /// Offset of weight `k` of filter `o`, where a filter has `length` weights and each of its taps `depth`
@@ -167,6 +215,35 @@ mod tests {
                         }
                     }
                     assert_eq!(seen.iter().filter(|&&s| s).count(), outputs * length);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_stored_weight_meets_a_value_or_is_padding() {
+        for order in [Order::Plain, Order::Pairs, Order::Quads] {
+            for outputs in 1..7 {
+                for (length, depth, inputs) in [(4, 4, 3), (12, 12, 9), (36, 4, 4), (24, 8, 5), (36, 12, 12)]
+                {
+                    let filters = Filters {
+                        outputs,
+                        length,
+                        depth,
+                        inputs,
+                    };
+                    let mut meets_a_value = vec![false; order.weights_len(outputs, length).unwrap()];
+                    for o in 0..outputs {
+                        for k in (0..length).filter(|k| k % depth < inputs) {
+                            meets_a_value[order.weight_offset(length, depth, o, k)] = true;
+                        }
+                    }
+                    for (at, &meets) in meets_a_value.iter().enumerate() {
+                        let mut weights = vec![0; meets_a_value.len()];
+                        weights[at] = 1;
+                        let expected = (!meets).then_some(at);
+                        assert_eq!(order.find_padding(&filters, &weights), expected, "{order:?}");
+                    }
                 }
             }
         }

@@ -8,7 +8,7 @@
 )]
 
 use crate::error::FormatError;
-use crate::format::metadata::{self, tag};
+use crate::format::metadata::{self, Encoding, tag};
 use crate::format::{self, ALIGN, Blob, Header, Kind, Section, StageBytes};
 use crate::kernel::arch::cast::{as_i8s, as_i32s};
 use crate::kernel::{Clamp, Conv};
@@ -130,11 +130,7 @@ impl<'b> Model<'b> {
 
     /// Number of logits.
     pub fn classes(&self) -> usize {
-        let heads = self.shapes().filter_map(|stage| match stage {
-            StageShape::Head { classes } => Some(classes),
-            _ => None,
-        });
-        heads.last().unwrap_or(0)
+        self.blob.classes()
     }
 
     /// The stem, then every stage in order, with the shape of the map that each reads.
@@ -146,24 +142,52 @@ impl<'b> Model<'b> {
     }
 
     /// The network's name, if the blob tells it.
-    pub fn name(&self) -> Option<&'b str> {
-        self.blob.metadata().find(tag::NAME).map(metadata::text)
+    ///
+    /// # Errors
+    /// [`FormatError::Metadata`] if it is not UTF-8.
+    pub fn name(&self) -> Result<Option<&'b str>, FormatError> {
+        self.blob
+            .metadata()
+            .find(tag::NAME)
+            .map(metadata::name)
+            .transpose()
     }
 
     /// The names of the classes in the order of the logits; none if the blob does not tell them.
     ///
-    /// The walk to them passes every stage: ask once, not once for each image.
-    pub fn labels(&self) -> impl Iterator<Item = &'b str> + Clone + use<'b> {
-        let labels = self.blob.metadata().find(tag::LABELS).map_or("", metadata::text);
-        labels.split_terminator('\0')
+    /// ```
+    /// # static DIGITS: &[u8] = denselet::include_blob!("../tests/golden/digits.dlt");
+    /// # let model = denselet::Model::read(DIGITS)?;
+    /// # let class = 7;
+    /// if let Some(name) = model.labels()?.nth(class) {
+    ///     // show it
+    /// # let _ = name;
+    /// }
+    /// # Ok::<(), denselet::FormatError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`FormatError::Metadata`] if they are not as many as classes, or not UTF-8.
+    pub fn labels(&self) -> Result<impl Iterator<Item = &'b str> + Clone + use<'b>, FormatError> {
+        let labels = match self.blob.metadata().find(tag::LABELS) {
+            Some(bytes) => metadata::labels(bytes, self.classes())?,
+            None => "",
+        };
+        Ok(labels.split_terminator('\0'))
     }
 
     /// What the bytes 0 and 255 of each input channel stand for, in the unit of the measurement; none if the input is bytes
     /// from the start.
     ///
     /// A measurement `x` becomes the byte `(x - low) * 255 / (high - low)`, rounded half away from zero and clipped.
-    pub fn encoding(&self) -> impl Iterator<Item = (f32, f32)> + Clone + use<'b> {
-        metadata::encoding(self.blob.metadata().find(tag::ENCODING).unwrap_or(&[]))
+    ///
+    /// # Errors
+    /// [`FormatError::Metadata`] if there is not one pair for each channel, or an end is not a number.
+    pub fn encoding(&self) -> Result<Encoding<'b>, FormatError> {
+        match self.blob.metadata().find(tag::ENCODING) {
+            Some(bytes) => metadata::encoding(bytes, self.header().input.channels),
+            None => Ok(Encoding::default()),
+        }
     }
 
     /// The shapes of the stages behind the stem.

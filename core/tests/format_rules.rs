@@ -5,12 +5,12 @@
 mod support;
 
 use denselet::error::{Error, FormatError};
-use denselet::format::{self, Blob, HEADER_LEN, RECORD_LEN};
+use denselet::format::{self, Blob, HEADER_LEN, RECORD_LEN, Section, StageBytes};
 use denselet::layout::Order;
 use denselet::network::Network;
 use denselet::{Arena, Model};
 use proptest::prelude::*;
-use support::{Aligned, blob, small};
+use support::{Aligned, Recipe, blob, small};
 
 fn good() -> Vec<u8> {
     blob(&small()).bytes().to_vec()
@@ -51,7 +51,7 @@ fn the_good_blob_is_good() {
 #[test]
 fn every_flipped_bit_is_found() {
     for order in [Order::Plain, Order::Pairs, Order::Quads] {
-        let mut bytes = blob(&support::Recipe { order, ..small() });
+        let mut bytes = blob(&Recipe { order, ..small() });
         for bit in 0..bytes.bytes().len() * 8 {
             bytes.bytes_mut()[bit / 8] ^= 1 << (bit % 8);
             assert!(Model::read(bytes.bytes()).is_err(), "{order:?}: bit {bit}");
@@ -98,6 +98,36 @@ fn rule_4_length() {
 }
 
 #[test]
+fn arena_lengths_are_those_of_whole_blobs() {
+    let good = good();
+    assert_eq!(
+        denselet::try_arena_len(&good),
+        Ok(Model::read(Aligned::new(&good).bytes())
+            .unwrap()
+            .header()
+            .arena_len)
+    );
+    let broken = [
+        good[..39].to_vec(),
+        good[..good.len() - 4].to_vec(),
+        [good.as_slice(), &[0]].concat(),
+        changed(&[(0, b'd')]),
+        changed(&[(4, 3)]),
+        vec![0; good.len()],
+        Vec::new(),
+    ];
+    for bytes in broken {
+        assert_eq!(denselet::try_arena_len(&bytes).unwrap_err(), error(&bytes));
+    }
+}
+
+#[test]
+#[should_panic = "not a denselet blob"]
+fn an_arena_length_of_other_bytes_panics() {
+    denselet::arena_len(&[7; 100]);
+}
+
+#[test]
 fn rule_5_crc() {
     let mut bytes = good();
     let last = bytes.len() - 1;
@@ -129,6 +159,45 @@ fn rule_8_reserved_and_padding_are_zero() {
     assert_eq!(error(&changed(&[(at, 1)])), FormatError::NotZero { at });
 }
 
+/// Where an array starts in a blob, and the stage it is of.
+fn array(bytes: &[u8], stage: usize, section: Section) -> (usize, StageBytes<'_>) {
+    let stage = Blob::read(bytes).unwrap().stages().nth(stage).unwrap();
+    let at = stage.section(section).as_ptr().addr() - bytes.as_ptr().addr();
+    (at, stage)
+}
+
+#[test]
+fn rule_8_weights_that_meet_padding_are_zero() {
+    for order in [Order::Plain, Order::Pairs, Order::Quads] {
+        let recipe = Recipe { order, ..small() };
+        let good = blob(&recipe);
+        // Stem, bottleneck layer, transition, plain layer, head: none has a multiple of 4 of everything.
+        for stage in 0..5 {
+            for section in [Section::BottleneckWeights, Section::Weights] {
+                let (at, stage) = array(good.bytes(), stage, section);
+                let Some(filters) = format::filters(section, stage.kind, stage.input) else {
+                    continue;
+                };
+                let mut meets_a_value = vec![false; stage.section(section).len()];
+                for o in 0..filters.outputs {
+                    for k in (0..filters.length).filter(|k| k % filters.depth < filters.inputs) {
+                        meets_a_value[order.weight_offset(filters.length, filters.depth, o, k)] = true;
+                    }
+                }
+                for (offset, meets_a_value) in meets_a_value.into_iter().enumerate() {
+                    let at = at + offset;
+                    let mut bytes = good.bytes().to_vec();
+                    bytes[at] = bytes[at].wrapping_add(1);
+                    reseal(&mut bytes);
+                    let found = Model::read(Aligned::new(&bytes).bytes()).err();
+                    let expected = (!meets_a_value).then_some(FormatError::NotZero { at });
+                    assert_eq!(found, expected, "{order:?} {section:?} {offset}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn rule_9_input() {
     assert_eq!(
@@ -137,6 +206,10 @@ fn rule_9_input() {
     );
     let found = [6, 4, 0x1101];
     assert_eq!(error(&changed(&[(25, 0x11)])), FormatError::Input { found });
+    // Each side is in range, the product is not.
+    let found = [4096, 4096, 5];
+    let sides = [(20, 0), (21, 0x10), (22, 0), (23, 0x10), (24, 5)];
+    assert_eq!(error(&changed(&sides)), FormatError::Input { found });
 }
 
 #[test]
@@ -243,132 +316,65 @@ fn rule_17_arena_length() {
 }
 
 #[test]
-#[cfg(target_pointer_width = "32")]
-fn rule_18_sizes_fit_this_machine() {
-    let all = [
-        (21, 0x10),
-        (23, 0x10),
-        (25, 0x10),
-        (20, 0),
-        (22, 0),
-        (24, 0),
-        (39, 0xff),
-    ];
-    assert!(Model::read(Aligned::new(&changed(&all)).bytes()).is_err());
-}
-
-/// The good blob with metadata after it, as it comes.
-fn with_metadata(metadata: &[u8]) -> Vec<u8> {
-    let mut bytes = [&good(), metadata].concat();
+fn rule_18_maps_are_within_reach() {
+    // The input is, the stem's output is not.
+    let all = [(20, 0), (21, 0x10), (22, 0), (23, 0x10), (38, 5)];
+    let mut bytes = changed(&all);
+    bytes.resize(bytes.len() + 4096, 0);
     reseal(&mut bytes);
-    bytes
-}
-
-/// A field whose parts are right, whatever it holds.
-fn field(tag: u8, bytes: &[u8]) -> Vec<u8> {
-    let mut field = vec![tag, 0, 0, 0, bytes.len() as u8, 0, 0, 0];
-    field.extend(bytes);
-    field.resize(field.len().next_multiple_of(4), 0);
-    field
-}
-
-fn encoding(ends: &[f32]) -> Vec<u8> {
-    ends.iter().flat_map(|end| end.to_le_bytes()).collect()
+    assert_eq!(error(&bytes), FormatError::TooLarge);
+    assert_eq!(error(&changed(&[(27, 0x11)])), FormatError::TooLarge);
 }
 
 #[test]
-fn rule_8_padding_of_metadata_is_zero() {
-    let at = good().len();
-    let mut reserved = field(1, b"name");
-    reserved[2] = 1;
-    assert_eq!(
-        error(&with_metadata(&reserved)),
-        FormatError::NotZero { at: at + 2 }
-    );
-    let mut filled = field(1, b"n");
-    filled[10] = 1;
-    assert_eq!(
-        error(&with_metadata(&filled)),
-        FormatError::NotZero { at: at + 10 }
-    );
-}
-
-#[test]
-fn rule_15_fields_are_whole_and_in_order() {
-    let at = good().len();
-    let mut long = field(1, b"name");
-    long[4] += 1;
-    let mut longest = field(1, b"name");
-    longest[4..8].fill(0xff);
-    for broken in [long, longest, field(0, b""), vec![1, 0, 0, 0]] {
-        assert_eq!(
-            error(&with_metadata(&broken)),
-            FormatError::Trailing { at },
-            "{broken:?}"
-        );
-    }
-    let name = field(1, b"name");
-    let second = at + name.len();
-    for twice in [[name.clone(), name.clone()], [name, field(0, b"")]] {
-        assert_eq!(
-            error(&with_metadata(&twice.concat())),
-            FormatError::Trailing { at: second }
-        );
+fn rule_20_scales_are_positive_and_finite() {
+    let good = Aligned::new(&good());
+    let bad = [0x0000, 0x8000, 0x8001, 0xbc00, 0x7c00, 0xfc00, 0x7e00, 0xffff];
+    for (stage, section) in [
+        (0, Section::Scale),
+        (1, Section::BottleneckScale),
+        (1, Section::Scale),
+        (2, Section::Scale),
+        (4, Section::Scale),
+    ] {
+        let (at, _) = array(good.bytes(), stage, section);
+        for scale in bad.map(u16::to_le_bytes) {
+            assert_eq!(
+                error(&changed(&[(at, scale[0]), (at + 1, scale[1])])),
+                FormatError::Scale { at }
+            );
+        }
+        for scale in [1u16, 0x7bff].map(u16::to_le_bytes) {
+            let bytes = changed(&[(at, scale[0]), (at + 1, scale[1])]);
+            assert!(Model::read(Aligned::new(&bytes).bytes()).is_ok());
+        }
     }
 }
 
 #[test]
-fn rule_19_fields_hold_what_their_tags_say() {
-    let at = good().len();
-    let bad = [
-        field(1, b"\xff"),
-        field(1, b"na\xe2\x82"),
-        field(2, b"a\0b\0"),
-        field(2, b"a\0b\0c\0d\0"),
-        field(2, b"a\0b\0\0c"),
-        field(2, b"a\0b\0\xc0\x80\0"),
-        field(2, b""),
-        field(3, &encoding(&[0.0])),
-        field(3, &encoding(&[0.0, 1.0, 0.0, 1.0])),
-        field(3, &encoding(&[1.0, 1.0])),
-        field(3, &encoding(&[2.0, 1.0])),
-        field(3, &encoding(&[f32::NAN, 1.0])),
-        field(3, &encoding(&[0.0, f32::INFINITY])),
-        field(3, b""),
-    ];
-    for field in bad {
-        assert_eq!(
-            error(&with_metadata(&field)),
-            FormatError::Metadata { at },
-            "{field:?}"
-        );
+fn rule_21_masks_mirror_or_do_not() {
+    let good = Aligned::new(&good());
+    for stage in 1..5 {
+        let (at, _) = array(good.bytes(), stage, Section::Mask);
+        for mask in [1, 0x7f, 0x80, 0xfe] {
+            assert_eq!(error(&changed(&[(at + 1, mask)])), FormatError::Mask { at });
+        }
     }
 }
 
 #[test]
-fn metadata_is_read_without_a_heap_and_may_be_absent() {
-    let bytes = with_metadata(
-        &[
-            field(1, "Grüße".as_bytes()),
-            field(2, "hot dog\0\0ß\0".as_bytes()),
-            field(3, &encoding(&[-1.5, 2.5])),
-            // A tag of a later library.
-            field(200, b"\xff"),
-        ]
-        .concat(),
-    );
-    let aligned = Aligned::new(&bytes);
-    let mut arena = Arena::<4096>::new();
-    let network = Network::new(aligned.bytes(), &mut arena).unwrap();
-    let model = network.model();
-    assert_eq!(model.name(), Some("Grüße"));
-    assert_eq!(model.labels().collect::<Vec<_>>(), ["hot dog", "", "ß"]);
-    assert_eq!(model.encoding().collect::<Vec<_>>(), [(-1.5, 2.5)]);
-
-    let aligned = Aligned::new(&good());
-    let model = Model::read(aligned.bytes()).unwrap();
-    assert_eq!(model.name(), None);
-    assert_eq!(model.labels().count() + model.encoding().count(), 0);
+fn probabilities_are_numbers_whatever_the_scale() {
+    let len = good().len();
+    for scale in [1u16, 0x7bff].map(u16::to_le_bytes) {
+        let bytes = changed(&[(len - 4, scale[0]), (len - 3, scale[1])]);
+        let aligned = Aligned::new(&bytes);
+        let mut arena = Arena::<4096>::new();
+        let mut network = Network::new(aligned.bytes(), &mut arena).unwrap();
+        let mut probabilities = [0.0; 3];
+        network.run(&[77; 24]).unwrap().probabilities(&mut probabilities);
+        let sum: f32 = probabilities.iter().sum();
+        assert!((sum - 1.0).abs() < 1e-2, "{probabilities:?}");
+    }
 }
 
 #[test]

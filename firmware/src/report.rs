@@ -94,9 +94,7 @@ impl<O: Output> Report<O> {
     /// The first two lines: the protocol and the board.
     pub fn start(&mut self, board: &str) {
         self.fact("denselet", PROTOCOL);
-        self.text("board ");
-        self.text(board);
-        self.end();
+        self.word("board", board);
     }
 
     /// A name and a number.
@@ -104,6 +102,14 @@ impl<O: Output> Report<O> {
         self.text(name);
         self.text(" ");
         self.number(value);
+        self.end();
+    }
+
+    /// A name and a word.
+    pub fn word(&mut self, name: &str, word: &str) {
+        self.text(name);
+        self.text(" ");
+        self.text(word);
         self.end();
     }
 

@@ -2,6 +2,8 @@
 
 use crate::about::About;
 use crate::data::Encoding;
+use crate::input_file;
+use denselet::plan::Plan;
 use denselet::{FormatError, Model};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -32,6 +34,7 @@ pub enum BlobError {
 pub struct Blob {
     words: Vec<u64>,
     len: usize,
+    about: About,
 }
 
 impl Blob {
@@ -45,11 +48,14 @@ impl Blob {
             word[..chunk.len()].copy_from_slice(chunk);
             u64::from_ne_bytes(word)
         });
-        let blob = Self {
+        let mut blob = Self {
             words: words.collect(),
             len: bytes.len(),
+            about: About::default(),
         };
-        Model::read(blob.bytes())?;
+        let model = Model::read(blob.bytes())?;
+        check_arena_len(&model)?;
+        blob.about = about(&model)?;
         Ok(blob)
     }
 
@@ -58,7 +64,7 @@ impl Blob {
     /// # Errors
     /// Where the file cannot be read or is no blob.
     pub fn read(path: &Path) -> Result<Self, BlobError> {
-        let bytes = std::fs::read(path).map_err(|error| BlobError::Read {
+        let bytes = input_file::read(path, u32::MAX.into()).map_err(|error| BlobError::Read {
             path: path.into(),
             error,
         })?;
@@ -83,14 +89,27 @@ impl Blob {
 
     /// What its inputs and answers mean, as far as the blob holds it.
     pub fn about(&self) -> About {
-        let Ok(model) = self.model() else {
-            return About::default();
-        };
-        let (low, high): (Vec<_>, Vec<_>) = model.encoding().unzip();
-        About {
-            name: model.name().unwrap_or_default().to_owned(),
-            classes: model.labels().map(str::to_owned).collect(),
-            encoding: (!low.is_empty()).then_some(Encoding { low, high }),
-        }
+        self.about.clone()
     }
+}
+
+/// Rule 17, which a device checks with the arena in hand: memory is reserved by this number.
+fn check_arena_len(model: &Model<'_>) -> Result<(), FormatError> {
+    let header = model.header();
+    let plan = Plan::new(header.input, &header.stem, model.shapes()).ok_or(FormatError::TooLarge)?;
+    let (needed, found) = (plan.arena_len, header.arena_len);
+    if needed == found {
+        Ok(())
+    } else {
+        Err(FormatError::ArenaLen { needed, found })
+    }
+}
+
+fn about(model: &Model<'_>) -> Result<About, FormatError> {
+    let (low, high): (Vec<_>, Vec<_>) = model.encoding()?.unzip();
+    Ok(About {
+        name: model.name()?.unwrap_or_default().to_owned(),
+        classes: model.labels()?.map(str::to_owned).collect(),
+        encoding: (!low.is_empty()).then_some(Encoding { low, high }),
+    })
 }

@@ -4,13 +4,13 @@
 use crate::about::About;
 use crate::calibrate::calibrate;
 use crate::fold::fold;
+use crate::metadata::fields;
 use crate::net::Network;
 use crate::pack::{Taps, pack};
 use crate::quantise::{
     QuantiseError, Quantised, QuantisedConv, QuantisedGate, QuantisedStage, Scale, quantise,
 };
 use crate::spec::Spec;
-use denselet::format::metadata::tag;
 use denselet::format::{self, Field, Header, Kind, Section, StageBytes, WriteError};
 use denselet::layout::Order;
 use denselet::plan::Plan;
@@ -28,6 +28,17 @@ pub enum ExportError {
     /// A number does not fit the format.
     #[error("network does not fit the blob format: {0}")]
     Write(#[from] WriteError),
+    /// A scale passes what the blob can hold.
+    #[error(
+        "stage {stage}: a channel needs a scale of {scale}, the blob holds at most {}: its values are too large; was training stable?",
+        f16::MAX
+    )]
+    Scale {
+        /// The stage, 0 for the stem.
+        stage: usize,
+        /// What it would need.
+        scale: f32,
+    },
     /// What is known about the network does not belong to it.
     #[error("what the blob tells about its network, {field}: expected {expected}, found {found}")]
     About {
@@ -139,7 +150,8 @@ pub fn write(quantised: &Quantised, order: Order, about: &About) -> Result<Vec<u
     let geometry = Geometry::of(&quantised.spec);
     let walk = geometry.walk();
     let mut stages = Vec::new();
-    for (stage, (kind, input)) in quantised.stages.iter().zip(walk) {
+    for (index, (stage, (kind, input))) in quantised.stages.iter().zip(walk).enumerate() {
+        check_scales(index, stage)?;
         stages.push((kind, input, sections(stage, kind, input, order)));
     }
     let views = stages.iter().map(|(kind, input, arrays)| StageBytes {
@@ -155,7 +167,7 @@ pub fn write(quantised: &Quantised, order: Order, about: &About) -> Result<Vec<u
         stem: geometry.stem,
         stages: geometry.stages.len(),
     };
-    let metadata = metadata(about, &quantised.spec)?;
+    let metadata = fields(about, &quantised.spec)?;
     let fields: Vec<_> = metadata
         .iter()
         .map(|(&tag, bytes)| Field { tag, bytes })
@@ -168,57 +180,23 @@ pub fn write(quantised: &Quantised, order: Order, about: &About) -> Result<Vec<u
     Ok(blob)
 }
 
-/// The fields of the metadata by tag: what is known, and nothing for what is not.
-fn metadata(about: &About, spec: &Spec) -> Result<BTreeMap<u16, Vec<u8>>, ExportError> {
-    let mut fields = BTreeMap::new();
-    if !about.name.is_empty() {
-        fields.insert(tag::NAME, about.name.clone().into_bytes());
+/// Whether every scale of a stage can be written.
+fn check_scales(index: usize, stage: &QuantisedStage) -> Result<(), ExportError> {
+    let (first, conv) = match stage {
+        QuantisedStage::Layer { bottleneck, conv, .. } => (bottleneck.as_ref(), conv),
+        QuantisedStage::Stem { conv, .. }
+        | QuantisedStage::Transition { conv, .. }
+        | QuantisedStage::Head { conv, .. } => (None, conv),
+    };
+    let mut scales = first
+        .into_iter()
+        .chain([conv])
+        .flat_map(|conv| &conv.scales)
+        .map(|scale| scale.scale);
+    match scales.find(|scale| !f16::from_f32(*scale).is_finite()) {
+        Some(scale) => Err(ExportError::Scale { stage: index, scale }),
+        None => Ok(()),
     }
-    if !about.classes.is_empty() {
-        check_count("classes", "names", about.classes.len(), spec.classes)?;
-        let mut labels = Vec::new();
-        for class in &about.classes {
-            if class.contains('\0') {
-                return Err(ExportError::About {
-                    field: "classes",
-                    expected: "names without a zero byte, which ends a name in the blob".into(),
-                    found: format!("{class:?}"),
-                });
-            }
-            labels.extend_from_slice(class.as_bytes());
-            labels.push(0);
-        }
-        fields.insert(tag::LABELS, labels);
-    }
-    if let Some(encoding) = &about.encoding {
-        let channels = spec.input.channels;
-        check_count("encoding.low", "numbers", encoding.low.len(), channels)?;
-        check_count("encoding.high", "numbers", encoding.high.len(), channels)?;
-        let mut bytes = Vec::new();
-        for (channel, (low, high)) in encoding.low.iter().zip(&encoding.high).enumerate() {
-            if !(low.is_finite() && high.is_finite() && low < high) {
-                return Err(ExportError::About {
-                    field: "encoding",
-                    expected: "finite numbers, `low` below `high`".into(),
-                    found: format!("{low} and {high} for channel {channel}"),
-                });
-            }
-            bytes.extend([low.to_le_bytes(), high.to_le_bytes()].concat());
-        }
-        fields.insert(tag::ENCODING, bytes);
-    }
-    Ok(fields)
-}
-
-fn check_count(field: &'static str, what: &str, found: usize, expected: usize) -> Result<(), ExportError> {
-    if found == expected {
-        return Ok(());
-    }
-    Err(ExportError::About {
-        field,
-        expected: format!("{expected} {what}, as many as the network has"),
-        found: found.to_string(),
-    })
 }
 
 type Arrays = BTreeMap<u8, Vec<u8>>;
@@ -306,10 +284,15 @@ fn words(values: &[i32]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
+/// A channel that is always 0 has a step below the smallest of a half.
 fn halves(scales: &[Scale]) -> Vec<u8> {
     scales
         .iter()
-        .flat_map(|scale| f16::from_f32(scale.scale).to_le_bytes())
+        .flat_map(|scale| {
+            f16::from_f32(scale.scale)
+                .max(f16::MIN_POSITIVE_SUBNORMAL)
+                .to_le_bytes()
+        })
         .collect()
 }
 
@@ -325,13 +308,12 @@ pub(crate) fn pictures(count: usize, len: usize) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::blob::Blob;
-    use crate::data::Encoding;
     use crate::evaluate;
     use crate::net::Normalisation;
+    use denselet::limits::STEM_KERNEL;
 
     /// Largest difference of int8 from float logits, as a part of the float logits' range.
-    fn difference(name: &str, order: Order) -> f32 {
-        let mut spec = Spec::load(name).unwrap();
+    fn difference(mut spec: Spec, order: Order) -> f32 {
         spec.dropout = 0.0;
         let channels = spec.input.channels;
         let input = Normalisation {
@@ -371,99 +353,26 @@ mod tests {
     }
 
     #[test]
-    fn a_blob_holds_what_its_network_is_about() {
-        let spec = Spec::load("d4").unwrap();
-        let input = Normalisation {
-            mean: vec![120.0],
-            std: vec![70.0],
-        };
-        let network = Network::new(&spec, input, 3);
-        let images = pictures(4, 64);
-        let classes: Vec<_> = (0..10).map(|n| format!("class {n} ü")).collect();
-        let known = About {
-            name: "d4".into(),
-            classes,
-            encoding: Some(Encoding {
-                low: vec![-20.0],
-                high: vec![20.5],
-            }),
-        };
-        let export = |about: &About| export(&network, &images, Order::Plain, about);
-        let plain = export(&About::default()).unwrap();
-        let parts = [
-            known.clone(),
-            About {
-                classes: Vec::new(),
-                ..known.clone()
-            },
-            About {
-                encoding: None,
-                ..known.clone()
-            },
-            About {
-                name: String::new(),
-                ..known.clone()
-            },
-            About::default(),
-        ];
-        for about in parts {
-            let bytes = export(&about).unwrap();
-            let blob = Blob::new(&bytes).unwrap();
-            assert_eq!(blob.about(), about);
-            // The parameters stay where they are.
-            assert_eq!(bytes[40..plain.len()], plain[40..]);
-        }
-        let wrong = [
-            About {
-                classes: vec!["one".into()],
-                ..known.clone()
-            },
-            About {
-                classes: vec!["a\0b".into(); 10],
-                ..known.clone()
-            },
-            About {
-                encoding: Some(Encoding {
-                    low: vec![0.0; 2],
-                    high: vec![1.0; 2],
-                }),
-                ..known.clone()
-            },
-            About {
-                encoding: Some(Encoding {
-                    low: vec![1.0],
-                    high: vec![f32::NAN],
-                }),
-                ..known
-            },
-        ];
-        for about in wrong {
-            assert!(
-                matches!(export(&about), Err(ExportError::About { .. })),
-                "{about:?}"
-            );
-        }
-    }
-
-    #[test]
     fn integers_stay_close_to_floats_with_bottlenecks_and_without() {
-        for (name, order) in [
-            ("d4", Order::Plain),
-            ("d4", Order::Pairs),
-            ("d1", Order::Plain),
-            ("plain.toml", Order::Plain),
+        let text = "name = \"plain\"\nclasses = 5\nblocks = [3, 3]\ngrowth = 6\nbottleneck = false\ntheta = 1.0\n\
+                    [input]\nheight = 12\nwidth = 12\nchannels = 3\n[stem]\nfilters = 10\n";
+        let plain = Spec::parse(text, "plain").unwrap();
+        // The largest stem that the format holds.
+        let mut tall = plain.clone();
+        (tall.stem.kernel_height, tall.stem.kernel_width) = (STEM_KERNEL, STEM_KERNEL);
+        (tall.stem.pad_top, tall.stem.pad_left) = (7, 7);
+        (tall.stem.pad_bottom, tall.stem.pad_right) = (7, 7);
+        let preset = |name| Spec::load(name).unwrap();
+        for (spec, order) in [
+            (preset("d4"), Order::Plain),
+            (preset("d4"), Order::Pairs),
+            (preset("d1"), Order::Plain),
+            (plain, Order::Plain),
+            (tall.clone(), Order::Plain),
+            (tall, Order::Quads),
         ] {
-            let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join("plain.toml");
-            let text = "name = \"plain\"\nclasses = 5\nblocks = [3, 3]\ngrowth = 6\nbottleneck = false\ntheta = 1.0\n\
-                        [input]\nheight = 12\nwidth = 12\nchannels = 3\n[stem]\nfilters = 10\n";
-            std::fs::write(&path, text).unwrap();
-            let name = if name == "plain.toml" {
-                path.display().to_string()
-            } else {
-                name.to_owned()
-            };
-            let difference = difference(&name, order);
+            let name = spec.name.clone();
+            let difference = difference(spec, order);
             assert!(difference < 0.05, "{name} {order:?}: {difference}");
         }
     }

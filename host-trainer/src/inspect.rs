@@ -83,7 +83,7 @@ pub fn blob(name: &str, blob: &Blob) -> Option<Report> {
         .sum();
     let mut report = report(name, &geometry, order, params, Some(label))?;
     report.blob_bytes = model.blob_len();
-    report.labels = model.labels().map(str::to_owned).collect();
+    report.labels = blob.about().classes;
     Some(report)
 }
 

@@ -17,6 +17,7 @@ pub mod fold;
 pub mod import;
 pub mod input_file;
 pub mod inspect;
+mod metadata;
 pub mod net;
 pub mod onnx_export;
 pub mod pack;

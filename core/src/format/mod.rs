@@ -13,15 +13,16 @@
 
 mod crc32;
 pub mod metadata;
+mod parameters;
 mod read;
 mod write;
 
-use crate::layout::{BORDERS, Order, stride};
+use crate::layout::{BORDERS, Filters, Order, stride};
 use crate::shape::{Shape, StageShape, StemShape};
 use core::ops::Range;
 
 pub use metadata::{Field, Fields};
-pub use read::{Blob, Shapes, Stages};
+pub use read::{Blob, Shapes, Stages, arena_len};
 pub use write::{WriteError, len, set_arena_len, write};
 
 /// The first four bytes.
@@ -34,10 +35,6 @@ pub const ALIGN: usize = 4;
 pub const HEADER_LEN: usize = 40;
 /// Bytes of a stage record.
 pub const RECORD_LEN: usize = 8;
-/// Largest input height, width or number of channels.
-pub const MAX_INPUT: u16 = 4096;
-/// Most channels of a block.
-pub const MAX_CHANNELS: usize = 65_535;
 
 /// Where the header's fields lie.
 pub(crate) mod field {
@@ -157,6 +154,40 @@ impl Section {
     }
 }
 
+/// The filters in [`Section::BottleneckWeights`] of a stage, none without a bottleneck, or those of its main convolution (any
+/// other section); `None` if a number passes `usize`.
+#[inline(never)]
+pub fn filters(section: Section, kind: Kind, input: Shape) -> Option<Filters> {
+    let channels = input.channels;
+    let is_bottleneck = section == Section::BottleneckWeights;
+    let (outputs, inputs) = match kind {
+        Kind::Stage(StageShape::Layer { bottleneck, .. }) if is_bottleneck => {
+            (bottleneck.unwrap_or(0), channels)
+        }
+        _ if is_bottleneck => (0, channels),
+        // Its taps lie close together, as an input row does: one long tap.
+        Kind::Stem(stem) => {
+            let taps = stem.kernel_height.checked_mul(stem.kernel_width)?;
+            (stem.filters, taps.checked_mul(channels)?)
+        }
+        Kind::Stage(StageShape::Layer { bottleneck, growth }) => (growth, bottleneck.unwrap_or(channels)),
+        Kind::Stage(StageShape::Transition { filters }) => (filters, channels),
+        Kind::Stage(StageShape::Head { classes }) => (classes, channels),
+    };
+    let depth = stride(inputs);
+    let length = if is_bottleneck {
+        depth
+    } else {
+        filter_len(kind, input)?
+    };
+    Some(Filters {
+        outputs,
+        length,
+        depth,
+        inputs,
+    })
+}
+
 /// Number of weights in one filter of the stage's main convolution; a multiple of 4.
 pub fn filter_len(kind: Kind, input: Shape) -> Option<usize> {
     match kind {
@@ -187,9 +218,9 @@ pub fn section_len(section: Section, order: Order, kind: Kind, input: Shape) -> 
     match section {
         Section::Padding => Some(if is_stem { input.channels } else { 0 }),
         Section::Mask | Section::Threshold => Some(if is_stem { 0 } else { stride(input.channels) }),
-        Section::BottleneckWeights => order.weights_len(bottleneck, stride(input.channels)),
         Section::BottleneckBias | Section::BottleneckMultiplier => bottleneck.checked_mul(4),
         Section::BottleneckScale => Some(if bottleneck == 0 { 0 } else { 2 }),
+        Section::BottleneckWeights => order.weights_len(bottleneck, stride(input.channels)),
         Section::Weights => order.weights_len(outputs, filter_len(kind, input)?),
         Section::Bias => outputs
             .checked_mul(4)?

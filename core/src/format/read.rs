@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::error::FormatError;
+use crate::limits;
 
-/// Bytes that obey the rules of the format but 6, 17 and 18, which are the model's and the plan's.
+/// Bytes that obey the rules of the format but 6, 17 and 19: the model's, the plan's and those of who asks for metadata.
 ///
 /// Nothing is kept but the bytes: fields are read when they are asked for, so a view is two words.
 #[derive(Clone, Copy, Debug)]
@@ -24,8 +25,7 @@ impl<'b> Blob<'b> {
             let kind = check_record(bytes, index, &header, walk.shape)?;
             check_stage(bytes, &header, &mut walk, Kind::Stage(kind))?;
         }
-        // The last stage is the head: its outputs are what the walk ends with.
-        metadata::check(bytes, walk.at, header.input.channels, walk.shape.channels)?;
+        metadata::check(bytes, walk.at)?;
         Ok(Self { bytes })
     }
 
@@ -51,6 +51,15 @@ impl<'b> Blob<'b> {
             records: bytes,
             left: usize::from(u16_at(self.bytes, field::STAGES)),
         }
+    }
+
+    /// Number of logits.
+    pub fn classes(&self) -> usize {
+        let heads = self.shapes().filter_map(|stage| match stage {
+            StageShape::Head { classes } => Some(classes),
+            _ => None,
+        });
+        heads.last().unwrap_or(0)
     }
 
     /// The stem, then every stage in order.
@@ -208,7 +217,7 @@ fn check_record(
     let outputs = usize::from(u16_at(record, record::OUTPUTS));
     let channels = input.channels.saturating_add(if is_layer { outputs } else { 0 });
     let has_bottleneck = u16_at(record, record::BOTTLENECK) > 0;
-    if outputs == 0 || channels > MAX_CHANNELS || (!is_layer && has_bottleneck) {
+    if outputs == 0 || channels > limits::CHANNELS || (!is_layer && has_bottleneck) {
         return Err(FormatError::Width { index });
     }
     if kind == record::TRANSITION && input.width < 2 {
@@ -217,38 +226,60 @@ fn check_record(
     Ok(shape(record))
 }
 
-/// Rules 8, 14 and 16 for the parameters of one stage.
+/// Rules 8, 14, 16, 18, 20 and 21 for the parameters of one stage.
 fn check_stage(bytes: &[u8], header: &Header, walk: &mut Walk, kind: Kind) -> Result<(), FormatError> {
     let at = walk.at;
     let stage = walk.step(bytes, header.order, kind)?;
-    check_padding(bytes, at, &stage)?;
-    check_multipliers(at, &stage)
+    if !is_in_reach(walk.shape) {
+        return Err(FormatError::TooLarge);
+    }
+    parameters::check(bytes, at, header.order, &stage)
+}
+
+/// Whether a map of this shape is within [`limits::MAP`].
+fn is_in_reach(map: Shape) -> bool {
+    let pixels = map.height.checked_mul(map.width);
+    let bytes = pixels.and_then(|pixels| pixels.checked_mul(stride(map.channels)));
+    bytes.is_some_and(|bytes| bytes <= limits::MAP)
+}
+
+/// Rules 1 to 4: the bytes are a blob's, and all of them. The compiler can check these.
+const fn check_start(bytes: &[u8]) -> Result<(), FormatError> {
+    let had = bytes.len();
+    if had < HEADER_LEN {
+        let needed = HEADER_LEN;
+        return Err(FormatError::TooShort { needed, had });
+    }
+    let found = word_at(bytes, field::MAGIC).to_le_bytes();
+    if u32::from_le_bytes(found) != u32::from_le_bytes(MAGIC) {
+        return Err(FormatError::Magic { found });
+    }
+    let [low, high, ..] = word_at(bytes, field::VERSION).to_le_bytes();
+    let found = u16::from_le_bytes([low, high]);
+    if found != VERSION {
+        return Err(FormatError::Version { found });
+    }
+    let needed = len_at(bytes, field::LEN);
+    if needed != had {
+        return Err(FormatError::Length { needed, had });
+    }
+    Ok(())
+}
+
+/// The arena length in the header of bytes that obey rules 1 to 4.
+///
+/// # Errors
+/// The first of these rules that is broken.
+pub const fn arena_len(bytes: &[u8]) -> Result<usize, FormatError> {
+    match check_start(bytes) {
+        Ok(()) => Ok(len_at(bytes, field::ARENA_LEN)),
+        Err(error) => Err(error),
+    }
 }
 
 /// Rules 1 to 5 and 7 to 11 for the header.
 fn check_header(bytes: &[u8]) -> Result<Header, FormatError> {
-    if bytes.len() < HEADER_LEN {
-        return Err(FormatError::TooShort {
-            needed: HEADER_LEN,
-            had: bytes.len(),
-        });
-    }
-    let mut found = [0; 4];
-    found.copy_from_slice(bytes.get(field::MAGIC).unwrap_or(&[0; 4]));
-    if found != MAGIC {
-        return Err(FormatError::Magic { found });
-    }
-    let version = u16_at(bytes, field::VERSION);
-    if version != VERSION {
-        return Err(FormatError::Version { found: version });
-    }
-    let needed = usize_at(bytes, field::LEN);
-    if needed != bytes.len() {
-        return Err(FormatError::Length {
-            needed,
-            had: bytes.len(),
-        });
-    }
+    check_start(bytes)?;
     let expected = u32_at(bytes, field::CRC);
     let found = crc32::crc32(checked(bytes).unwrap_or_default());
     if expected != found {
@@ -264,16 +295,20 @@ fn check_header(bytes: &[u8]) -> Result<Header, FormatError> {
         }
     }
     let found = field::INPUT.map(|range| u16_at(bytes, range));
-    if found.iter().any(|&n| n == 0 || n > MAX_INPUT) {
+    let header = header(bytes);
+    let sides = 1..=limits::SIDE;
+    if !found.iter().all(|&n| sides.contains(&usize::from(n))) || !is_in_reach(header.input) {
         return Err(FormatError::Input { found });
     }
-    let header = header(bytes);
     if !stem_is_in_range(&header.stem, byte_at(bytes, field::POOL), header.input) {
         return Err(FormatError::Stem);
     }
     // A network ends in a head, so there is at least one stage.
     if header.stages == 0 {
         return Err(FormatError::Stage { index: 0, kind: 0 });
+    }
+    if header.stages > limits::STAGES {
+        return Err(FormatError::TooLarge);
     }
     Ok(header)
 }
@@ -317,8 +352,8 @@ fn order_of(byte: u8) -> Option<Order> {
 
 /// Rule 10.
 fn stem_is_in_range(stem: &StemShape, pool: u8, input: Shape) -> bool {
-    let kernel = 1..=15;
-    let stride = 1..=4;
+    let kernel = 1..=limits::STEM_KERNEL;
+    let stride = 1..=limits::STEM_STRIDE;
     kernel.contains(&stem.kernel_height)
         && kernel.contains(&stem.kernel_width)
         && stride.contains(&stem.stride_y)
@@ -330,38 +365,7 @@ fn stem_is_in_range(stem: &StemShape, pool: u8, input: Shape) -> bool {
         && stem.output(input).is_some()
 }
 
-/// Rule 8 for the parameters: what fills an array up to a multiple of four bytes is zero.
-fn check_padding(bytes: &[u8], mut at: usize, stage: &StageBytes<'_>) -> Result<(), FormatError> {
-    for section in stage.sections {
-        let end = at.saturating_add(section.len());
-        let padded = end.checked_next_multiple_of(ALIGN).ok_or(FormatError::TooLarge)?;
-        let filling = bytes.get(end..padded).unwrap_or(&[]);
-        if let Some(nth) = first_not_zero(filling) {
-            return Err(FormatError::NotZero {
-                at: end.saturating_add(nth),
-            });
-        }
-        at = padded;
-    }
-    Ok(())
-}
-
-/// Rule 16.
-fn check_multipliers(mut at: usize, stage: &StageBytes<'_>) -> Result<(), FormatError> {
-    for (name, section) in Section::ALL.iter().zip(stage.sections) {
-        let is_multiplier = matches!(name, Section::Multiplier | Section::BottleneckMultiplier);
-        if is_multiplier
-            && section
-                .chunks_exact(4)
-                .any(|m| m.last().is_some_and(|&top| top > 0x7f))
-        {
-            return Err(FormatError::Multiplier { at });
-        }
-        at = at.saturating_add(section.len()).next_multiple_of(ALIGN);
-    }
-    Ok(())
-}
-
+#[inline(never)]
 pub(super) fn first_not_zero(bytes: &[u8]) -> Option<usize> {
     bytes.iter().position(|&byte| byte != 0)
 }
@@ -383,6 +387,23 @@ pub(super) fn u32_at(bytes: &[u8], range: Range<usize>) -> u32 {
 /// Passes no `usize` that a slice on this machine can have: such a length or plan is refused as not equal.
 pub(super) fn usize_at(bytes: &[u8], range: Range<usize>) -> usize {
     usize::try_from(u32_at(bytes, range)).unwrap_or(usize::MAX)
+}
+
+/// [`u32_at`] for the compiler, which has no `get` of a range.
+const fn word_at(bytes: &[u8], range: Range<usize>) -> u32 {
+    match bytes.split_at_checked(range.start) {
+        Some((_, &[a, b, c, d, ..])) => u32::from_le_bytes([a, b, c, d]),
+        _ => 0,
+    }
+}
+
+#[expect(
+    clippy::as_conversions,
+    reason = "`usize` has 32 bits at least; `try_from` is not const"
+)]
+const fn len_at(bytes: &[u8], range: Range<usize>) -> usize {
+    const { assert!(usize::BITS >= 32) }
+    word_at(bytes, range) as usize
 }
 
 fn byte_at(bytes: &[u8], at: usize) -> u8 {

@@ -158,8 +158,22 @@ pub fn write<'s>(
         rest = rest.get_mut(end.next_multiple_of(ALIGN)..).unwrap_or(&mut []);
     }
     seal(out)?;
-    Blob::read(out).map_err(WriteError::Refused)?;
+    check(header, out).map_err(WriteError::Refused)?;
     Ok(needed)
+}
+
+/// Every rule that speaks of bytes alone.
+fn check(header: &Header, blob: &[u8]) -> Result<(), FormatError> {
+    let blob = Blob::read(blob)?;
+    for Field { tag, bytes } in blob.metadata() {
+        match tag {
+            metadata::tag::NAME => metadata::name(bytes).map(drop)?,
+            metadata::tag::LABELS => metadata::labels(bytes, blob.classes()).map(drop)?,
+            metadata::tag::ENCODING => metadata::encoding(bytes, header.input.channels).map(drop)?,
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Puts the arena length into a blob's header and its CRC right: the plan is made from the finished blob.

@@ -60,7 +60,7 @@ pub enum Work {
 pub enum Values {
     /// Bytes of any value, results in the middle of their range.
     Random,
-    /// Activations 255, weights at either end, any multiplier, biases of the largest size that cannot overflow.
+    /// Activations 255, weights at either end, any multiplier, any bias: accumulators wrap.
     Extreme,
 }
 
@@ -437,12 +437,12 @@ impl<'m> Numbers<'_, 'm> {
             Values::Extreme => 128,
         })?;
         let sum = 128 * largest;
-        let spread = match values {
-            Values::Random => sum * length.isqrt() as u32,
-            Values::Extreme => 2 * (i32::MAX as u32 - sum * length as u32),
-        };
-        let bias = self.words(biases * outputs, |random| {
-            random.below(spread).wrapping_sub(spread / 2) as i32
+        let spread = sum * length.isqrt() as u32;
+        let bias = self.words(biases * outputs, |random| match (values, random.below(4)) {
+            (Values::Random, _) => random.below(spread).wrapping_sub(spread / 2) as i32,
+            (Values::Extreme, 0) => i32::MAX,
+            (Values::Extreme, 1) => i32::MIN,
+            (Values::Extreme, _) => random.next() as i32,
         })?;
         let multiplier = self.words(outputs, |random| match (values, random.below(4)) {
             (Values::Random, _) => ((1u64 << 40) / u64::from(spread)).min(i32::MAX as u64) as i32,

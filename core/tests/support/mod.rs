@@ -6,7 +6,7 @@
 )]
 
 use denselet::format::{self, Header, Kind, Section, StageBytes};
-use denselet::layout::Order;
+use denselet::layout::{Filters, Order};
 use denselet::network::Network;
 use denselet::shape::{Shape, StageShape, StemShape};
 
@@ -202,51 +202,30 @@ fn fill(
             let b = (0..len / 4).map(|_| (random.below(spread as u64 * 2) as i64 - spread / 2) as i32);
             b.flat_map(i32::to_le_bytes).collect()
         }
-        Section::BottleneckWeights => weights(
-            len,
-            denselet::layout::stride(input.channels),
-            1,
-            input.channels,
-            order,
-            random,
-        ),
-        Section::Weights => match kind {
-            Kind::Stem(stem) => {
-                let close = stem.kernel_height * stem.kernel_width * input.channels;
-                weights(len, length, 1, close, order, random)
-            }
-            Kind::Stage(StageShape::Layer { bottleneck, .. }) => {
-                let taps = 3 * input.tap_rows();
-                weights(
-                    len,
-                    length,
-                    taps,
-                    bottleneck.unwrap_or(input.channels),
-                    order,
-                    random,
-                )
-            }
-            Kind::Stage(_) => weights(len, length, 1, input.channels, order, random),
-        },
+        Section::BottleneckWeights | Section::Weights => {
+            let filters = format::filters(section, kind, input).unwrap();
+            weights(len, &filters, order, random)
+        }
+        Section::BottleneckScale | Section::Scale => {
+            let scales = (0..len / 2).map(|_| 1 + random.below(0x7bff) as u16);
+            scales.flat_map(u16::to_le_bytes).collect()
+        }
         _ => random.bytes(len),
     }
 }
 
-/// Random filters of `taps` taps, of which only the first `inputs` values are not zero.
-fn weights(
-    len: usize,
-    length: usize,
-    taps: usize,
-    inputs: usize,
-    order: Order,
-    random: &mut Random,
-) -> Vec<u8> {
+/// Random filters; what meets padding is zero.
+fn weights(len: usize, filters: &Filters, order: Order, random: &mut Random) -> Vec<u8> {
+    let &Filters {
+        outputs,
+        length,
+        depth,
+        inputs,
+    } = filters;
     let mut bytes = vec![0; len];
-    // Filters that only fill up get weights too: nothing may depend on them.
-    let filter_len = order.weights_len(4, length).unwrap() / 4;
-    for o in 0..len / filter_len {
-        for k in (0..length).filter(|k| k % (length / taps) < inputs) {
-            bytes[order.weight_offset(length, length / taps, o, k)] = random.next() as u8;
+    for o in 0..outputs {
+        for k in (0..length).filter(|k| k % depth < inputs) {
+            bytes[order.weight_offset(length, depth, o, k)] = random.next() as u8;
         }
     }
     bytes

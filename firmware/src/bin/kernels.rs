@@ -12,6 +12,8 @@ mod suite;
 #[cfg(target_os = "none")]
 fn run() -> Result<(), denselet_firmware::report::Failure> {
     use denselet::Arena;
+    use denselet::kernel::Tile;
+    use denselet::kernel::arch::{Visitor, each};
     use denselet_firmware::board::{Console, NAME, RAM_BYTES, Singleton};
     use denselet_firmware::report::{Failure, Report};
     use suite::{Case, Random};
@@ -25,8 +27,20 @@ fn run() -> Result<(), denselet_firmware::report::Failure> {
     const CASES: usize = 1000;
     static ARENA: Singleton<Arena<MEMORY>> = Singleton::new(Arena::new());
 
+    /// Remembers the name of the last inner loop, which is the board's own.
+    struct Last(&'static str);
+
+    impl Visitor for Last {
+        fn visit<T: Tile>(&mut self, _: T) {
+            self.0 = T::NAME;
+        }
+    }
+
     let mut report = Report::new(Console);
     report.start(NAME);
+    let mut last = Last("");
+    each(&mut last);
+    report.word("kernels", last.0);
     let memory = ARENA.take().ok_or(Failure::Taken)?.as_bytes_mut();
     let mut random = Random::new(1);
     let mut left_out = 0;

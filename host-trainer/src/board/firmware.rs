@@ -2,7 +2,7 @@
 
 use super::{Board, Error, Sizes, Table};
 use crate::whole_file;
-use denselet::format::Blob;
+use denselet::format::{Blob, Header};
 use serde::Deserialize;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -187,8 +187,11 @@ struct Target {
 
 /// Refuses a model that is none or cannot fit, with numbers, before anything is compiled.
 fn check_fit(table: &Table, board: &Board, model: &[u8]) -> Result<(), Error> {
-    let input = Blob::read(model).map_err(Error::Model)?.header().input;
-    let arena = denselet::arena_len(model);
+    let Header {
+        input,
+        arena_len: arena,
+        ..
+    } = Blob::read(model).map_err(Error::Model)?.header();
     let image = input.pixels() * input.channels;
     let stack = table.stack_reserve;
     let needed = arena + image + stack;

@@ -6,13 +6,7 @@ use super::graph::{Affine, Graph, Node, Op, Pads, Window};
 use super::structure::{Ending, Gate, Joins, Stage};
 use crate::spec::Map;
 use core::cell::RefCell;
-
-/// Rows of a stem's kernel.
-const MOST_ROWS: usize = 8;
-/// Columns of a stem's kernel.
-const MOST_COLUMNS: usize = 15;
-/// Steps of a stem.
-const MOST_STRIDE: usize = 4;
+use denselet::limits::{STEM_KERNEL, STEM_STRIDE};
 
 /// A walk over a graph that remembers where it has been.
 pub(super) struct Chain<'g> {
@@ -152,9 +146,9 @@ impl<'g> Chain<'g> {
         let height = self.graph.nodes[0].map.height;
         let ([rows, columns], [down, across], pads) = (window.kernel, window.stride, window.pads);
         let rows = if height == 1 { 1 } else { rows };
-        let why = if rows > MOST_ROWS || columns > MOST_COLUMNS {
+        let why = if rows.max(columns) > STEM_KERNEL {
             format!("its kernel is {rows}x{columns}")
-        } else if across > MOST_STRIDE || (height > 1 && down != across) {
+        } else if across > STEM_STRIDE || (height > 1 && down != across) {
             format!("its strides are {down} and {across}")
         } else if pads.top.max(pads.bottom) >= window.kernel[0] || pads.left.max(pads.right) >= columns {
             "its padding is as large as its kernel".to_owned()
@@ -168,7 +162,7 @@ impl<'g> Chain<'g> {
             return Ok(());
         };
         let advice = format!(
-            "a stem has up to {MOST_ROWS}x{MOST_COLUMNS} taps, one stride up to {MOST_STRIDE}, and less padding than taps"
+            "a stem has up to {STEM_KERNEL}x{STEM_KERNEL} taps, one stride up to {STEM_STRIDE}, and less padding than taps"
         );
         Err(self.refuse(stem, &why, &advice))
     }

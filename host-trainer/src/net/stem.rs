@@ -6,10 +6,8 @@ use super::norm::{Active, Owed, Rows, deliver, settle};
 use super::product::{Multiply, Outer, Panels, multiply, outer};
 use super::{Conv, Normalisation};
 use crate::spec::{Input, Map, Stem};
+use denselet::limits::STEM_KERNEL;
 use pulp::{Simd, WithSimd};
-
-/// Largest number of kernel rows.
-const MOST_ROWS: usize = 8;
 
 /// The weights as the forward pass reads them: `[ky][kx][i][o]`.
 pub(super) fn forward_panels(conv: &Conv, lanes: usize) -> Panels {
@@ -104,7 +102,7 @@ impl WithSimd for Forward<'_> {
         for (image, to) in pictures {
             self.walk.frame(image, self.normal, frame);
             for (y, to) in to.chunks_exact_mut(columns * stride).enumerate() {
-                let mut rows = [&frame[..0]; MOST_ROWS];
+                let mut rows = [&frame[..0]; STEM_KERNEL];
                 for (ky, row) in rows.iter_mut().enumerate().take(stem.kernel_height) {
                     *row = &frame[(y * self.walk.vertical() + ky) * row_len..][..row_len];
                 }
@@ -320,6 +318,7 @@ pub(super) fn unpool(
 mod tests {
     use super::super::reference::{SMALL, check, check_spec};
     use crate::spec::Spec;
+    use denselet::limits::STEM_KERNEL;
 
     #[test]
     fn gradients_are_those_of_finite_differences() {
@@ -338,6 +337,18 @@ mod tests {
             .replace("height = 7", "height = 17")
             .replace("width = 9", "width = 14");
         check(&larger, "stem");
+    }
+
+    #[test]
+    fn the_largest_kernel_is_differentiated() {
+        for rows in [9, STEM_KERNEL] {
+            let mut spec = Spec::parse(SMALL, "checked").unwrap();
+            spec.stem.kernel_height = rows;
+            spec.stem.kernel_width = STEM_KERNEL;
+            (spec.stem.pad_top, spec.stem.pad_bottom) = (rows - 1, 1);
+            (spec.stem.pad_left, spec.stem.pad_right) = (7, 7);
+            check_spec(&spec, "stem");
+        }
     }
 
     #[test]

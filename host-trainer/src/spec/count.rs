@@ -62,6 +62,11 @@ impl Block {
     }
 }
 
+/// Counts pass 32 bits where `usize` has no more.
+fn wide(n: usize) -> u64 {
+    n as u64
+}
+
 impl Spec {
     /// The feature maps, in order.
     pub fn maps(&self) -> Maps {
@@ -108,22 +113,23 @@ impl Spec {
     /// Parameters as people count them: weights, biases, batch-norm scales and offsets.
     pub fn parameters(&self) -> usize {
         let stem = &self.stem;
-        let mut channels = stem.filters;
-        let mut sum = stem.taps() * self.input.channels * channels;
+        let mut channels = wide(stem.filters);
+        let mut sum = wide(stem.taps()) * wide(self.input.channels) * channels;
         if stem.norm {
             sum += 2 * channels;
         }
         for (block, map) in self.blocks.iter().zip(&self.maps().blocks) {
-            let taps = Layer::kernel_height(map.height) * 3;
+            let taps = wide(Layer::kernel_height(map.height) * 3);
             for layer in &block.layers {
+                let growth = wide(layer.growth);
                 sum += 2 * channels;
-                sum += match layer.bottleneck {
-                    Some(b) => channels * b + 2 * b + taps * b * layer.growth,
-                    None => taps * channels * layer.growth,
+                sum += match layer.bottleneck.map(wide) {
+                    Some(b) => channels * b + 2 * b + taps * b * growth,
+                    None => taps * channels * growth,
                 };
-                channels += layer.growth;
+                channels += growth;
             }
-            if let Some(outputs) = block.transition {
+            if let Some(outputs) = block.transition.map(wide) {
                 sum += 2 * channels + channels * outputs;
                 channels = outputs;
             }
@@ -131,31 +137,33 @@ impl Spec {
         if self.final_norm {
             sum += 2 * channels;
         }
-        sum + channels * self.classes + self.classes
+        let classes = wide(self.classes);
+        usize::try_from(sum + channels * classes + classes).unwrap_or(usize::MAX)
     }
 
     /// Multiply-accumulates of one picture as the paper writes the network: transitions convolve, then pool.
     pub fn macs(&self) -> u64 {
         let maps = self.maps();
         let stem = &self.stem;
-        let mut channels = stem.filters;
-        let mut sum = maps.stem.pixels() * stem.taps() * self.input.channels * channels;
+        let mut channels = wide(stem.filters);
+        let mut sum = wide(maps.stem.pixels()) * wide(stem.taps()) * wide(self.input.channels) * channels;
         for (block, map) in self.blocks.iter().zip(&maps.blocks) {
-            let taps = Layer::kernel_height(map.height) * 3;
+            let taps = wide(Layer::kernel_height(map.height) * 3);
             for layer in &block.layers {
-                sum += map.pixels()
-                    * match layer.bottleneck {
-                        Some(b) => channels * b + taps * b * layer.growth,
-                        None => taps * channels * layer.growth,
+                let growth = wide(layer.growth);
+                sum += wide(map.pixels())
+                    * match layer.bottleneck.map(wide) {
+                        Some(b) => channels * b + taps * b * growth,
+                        None => taps * channels * growth,
                     };
-                channels += layer.growth;
+                channels += growth;
             }
-            if let Some(outputs) = block.transition {
-                sum += map.pixels() * channels * outputs;
+            if let Some(outputs) = block.transition.map(wide) {
+                sum += wide(map.pixels()) * channels * outputs;
                 channels = outputs;
             }
         }
-        (sum + channels * self.classes) as u64
+        sum + channels * wide(self.classes)
     }
 }
 

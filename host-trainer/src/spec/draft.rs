@@ -2,7 +2,12 @@
 
 use super::form::{self, Form};
 use super::{Input, Spec, SpecError, preset, presets};
+use crate::input_file;
+use std::io;
 use std::path::{Path, PathBuf};
+
+/// Bytes of a network's TOML file: every width of the largest network is a tenth of it.
+const LARGEST_FILE: u64 = 1 << 20;
 
 /// A preset or a network's file, not resolved yet.
 #[derive(Debug)]
@@ -34,10 +39,12 @@ impl Draft {
                 known: presets().collect::<Vec<_>>().join(", "),
             });
         }
-        let text = std::fs::read_to_string(path).map_err(|source| SpecError::Read {
+        let read = |source| SpecError::Read {
             path: path.to_owned(),
             source,
-        })?;
+        };
+        let text = input_file::read(path, LARGEST_FILE).map_err(read)?;
+        let text = String::from_utf8(text).map_err(|error| read(io::Error::other(error)))?;
         let stem = path
             .file_stem()
             .map_or_else(|| "network".into(), |s| s.to_string_lossy());

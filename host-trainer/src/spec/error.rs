@@ -1,6 +1,8 @@
 //! What can be wrong with a network description; belongs to the first stage.
 
-use super::Spec;
+use super::{Maps, Spec};
+use denselet::layout::stride;
+use denselet::limits;
 use std::path::PathBuf;
 
 /// Why a network description is refused.
@@ -56,33 +58,63 @@ impl SpecError {
     }
 }
 
-/// Largest count of anything: sizes stay far from overflow in every later product.
-const LARGEST: usize = 1 << 16;
-
-fn count(field: impl Into<String>, value: usize) -> Result<(), SpecError> {
-    if (1..=LARGEST).contains(&value) {
+fn count(field: impl Into<String>, value: usize, most: usize) -> Result<(), SpecError> {
+    if (1..=most).contains(&value) {
         return Ok(());
     }
     Err(SpecError::field(
         field,
-        format!("a whole number from 1 to {LARGEST}"),
+        format!("a whole number from 1 to {most}"),
         value,
     ))
 }
 
+/// What blocks of so many layers have to offer: checked before anything is made of them.
+pub(super) fn check_stages(blocks: usize, layers: usize) -> Result<(), SpecError> {
+    // A transition for each block, and the head.
+    if blocks.saturating_add(layers) < limits::STAGES {
+        return Ok(());
+    }
+    Err(SpecError::field(
+        "blocks",
+        format!("fewer than {} layers and blocks in all", limits::STAGES),
+        format!("{layers} layers in {blocks} blocks"),
+    ))
+}
+
+/// A map of an image, channels as they lie in memory.
+fn check_map(field: impl Into<String>, pixels: usize, channels: usize) -> Result<(), SpecError> {
+    if pixels.saturating_mul(stride(channels)) <= limits::MAP {
+        return Ok(());
+    }
+    Err(SpecError::field(
+        field,
+        format!(
+            "a map of at most {} values, its channels rounded up to a multiple of 4",
+            limits::MAP
+        ),
+        format!("{pixels} pixels of {channels} channels"),
+    ))
+}
+
 pub(super) fn check(spec: &Spec) -> Result<(), SpecError> {
-    count("input.height", spec.input.height)?;
-    count("input.width", spec.input.width)?;
-    count("input.channels", spec.input.channels)?;
-    count("classes", spec.classes)?;
+    check_stages(
+        spec.blocks.len(),
+        spec.blocks.iter().map(|block| block.layers.len()).sum(),
+    )?;
+    count("input.height", spec.input.height, limits::SIDE)?;
+    count("input.width", spec.input.width, limits::SIDE)?;
+    count("input.channels", spec.input.channels, limits::SIDE)?;
+    check_map("input", spec.input.height * spec.input.width, spec.input.channels)?;
+    count("classes", spec.classes, limits::CHANNELS)?;
     if spec.classes < 2 {
         return Err(SpecError::field("classes", "at least 2", spec.classes));
     }
     let stem = &spec.stem;
-    count("stem.kernel_height", stem.kernel_height)?;
-    count("stem.kernel_width", stem.kernel_width)?;
-    count("stem.stride", stem.stride)?;
-    count("stem.filters", stem.filters)?;
+    count("stem.kernel_height", stem.kernel_height, limits::STEM_KERNEL)?;
+    count("stem.kernel_width", stem.kernel_width, limits::STEM_KERNEL)?;
+    count("stem.stride", stem.stride, limits::STEM_STRIDE)?;
+    count("stem.filters", stem.filters, limits::CHANNELS)?;
     for (name, pad, kernel) in [
         ("pad_top", stem.pad_top, stem.kernel_height),
         ("pad_bottom", stem.pad_bottom, stem.kernel_height),
@@ -110,15 +142,23 @@ pub(super) fn check(spec: &Spec) -> Result<(), SpecError> {
     let mut channels = stem.filters;
     for (b, block) in spec.blocks.iter().enumerate() {
         for (l, layer) in block.layers.iter().enumerate() {
-            count(format!("blocks[{b}].widths[{l}]"), layer.growth)?;
+            count(format!("blocks[{b}].widths[{l}]"), layer.growth, limits::CHANNELS)?;
             if let Some(bottleneck) = layer.bottleneck {
-                count(format!("blocks[{b}].bottlenecks[{l}]"), bottleneck)?;
+                count(
+                    format!("blocks[{b}].bottlenecks[{l}]"),
+                    bottleneck,
+                    limits::CHANNELS,
+                )?;
             }
             channels += layer.growth;
         }
-        count(format!("blocks[{b}] (channels at its end)"), channels)?;
+        count(
+            format!("blocks[{b}] (channels at its end)"),
+            channels,
+            limits::CHANNELS,
+        )?;
         if let Some(outputs) = block.transition {
-            count(format!("blocks[{b}].transition"), outputs)?;
+            count(format!("blocks[{b}].transition"), outputs, limits::CHANNELS)?;
             channels = outputs;
         }
     }
@@ -159,6 +199,34 @@ pub(super) fn check(spec: &Spec) -> Result<(), SpecError> {
             ));
         }
     }
+    check_products(spec, &maps)
+}
+
+/// Products of sides that are in range: what is reserved and computed for one image.
+fn check_products(spec: &Spec, maps: &Maps) -> Result<(), SpecError> {
+    check_map("stem", maps.stem.pixels(), maps.stem.channels)?;
+    for (b, (block, map)) in spec.blocks.iter().zip(&maps.blocks).enumerate() {
+        check_map(format!("blocks[{b}]"), map.pixels(), map.channels)?;
+        let widest = block.layers.iter().filter_map(|layer| layer.bottleneck).max();
+        check_map(
+            format!("blocks[{b}].bottlenecks"),
+            map.pixels(),
+            widest.unwrap_or(0),
+        )?;
+    }
+    let counts = [
+        ("multiply-accumulates", spec.macs(), limits::MACS),
+        ("parameters", spec.parameters() as u64, limits::PARAMETERS),
+    ];
+    for (what, found, most) in counts {
+        if found > most {
+            return Err(SpecError::field(
+                format!("blocks ({what} in all)"),
+                format!("at most {most}"),
+                found,
+            ));
+        }
+    }
     Ok(())
 }
 
@@ -185,6 +253,33 @@ mod tests {
         assert!(message(|s| s.input.height = usize::MAX).contains("`input.height`"));
         assert!(message(|s| s.input.width = 1).contains("`blocks[0].transition`"));
         assert!(message(|s| s.blocks.clear()).contains("`blocks`"));
+    }
+
+    #[test]
+    fn sides_and_their_products_are_bounded() {
+        assert!(
+            message(|s| s.input.height = 65_536)
+                .contains("`input.height`: expected a whole number from 1 to 4096")
+        );
+        assert!(message(|s| s.stem.kernel_height = 16).contains("`stem.kernel_height`"));
+        assert!(message(|s| s.stem.stride = 5).contains("`stem.stride`"));
+        assert!(message(|s| s.classes = 65_536).contains("`classes`"));
+        let large = |s: &mut Spec, channels| {
+            s.input.height = 4096;
+            s.input.width = 4096;
+            s.input.channels = channels;
+        };
+        assert!(message(|s| large(s, 5)).contains("`input`: expected a map of at most"));
+        assert!(message(|s| large(s, 1)).contains("`stem`: expected a map"));
+        let many = |s: &mut Spec| s.blocks = vec![s.blocks[1].clone(); 5000];
+        assert!(message(many).contains("`blocks`: expected fewer than 4096"));
+        let wide = |s: &mut Spec| {
+            for layer in s.blocks.iter_mut().flat_map(|block| &mut block.layers) {
+                layer.bottleneck = Some(65_535);
+                layer.growth = 500;
+            }
+        };
+        assert!(message(wide).contains("`blocks (parameters in all)`"));
     }
 
     #[test]

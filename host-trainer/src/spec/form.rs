@@ -1,5 +1,6 @@
 //! The short TOML form people write, resolved to a [`Spec`]; belongs to the first stage.
 
+use super::error::check_stages;
 use super::{Block, Input, Layer, Spec, SpecError, Stem};
 use serde::Deserialize;
 use serde::de::{self, MapAccess, Visitor};
@@ -83,9 +84,6 @@ impl<'de> Deserialize<'de> for BlockForm {
     }
 }
 
-/// Layers of one block that a count may stand for; the paper's largest block has 64.
-const MOST_LAYERS: usize = 1024;
-
 /// Reads the text.
 pub(super) fn read(text: &str) -> Result<Form, SpecError> {
     Ok(toml::from_str(text)?)
@@ -106,6 +104,11 @@ pub(super) fn resolve(form: &Form, name: &str, input: Input, classes: usize) -> 
     }
     let stem = stem(form, input)?;
 
+    let written = form.blocks.iter().map(|block| match block {
+        BlockForm::Layers(count) => *count,
+        BlockForm::Widths(widths) => widths.widths.len(),
+    });
+    check_stages(form.blocks.len(), written.fold(0, usize::saturating_add))?;
     let mut channels = stem.filters;
     let mut blocks = Vec::with_capacity(form.blocks.len());
     for (b, written) in form.blocks.iter().enumerate() {
@@ -188,9 +191,12 @@ fn layers(form: &Form, b: usize, written: &BlockForm) -> Result<Vec<Layer>, Spec
     let bottleneck = |growth: usize| form.bottleneck.then(|| growth.saturating_mul(multiple));
     match written {
         BlockForm::Layers(count) => {
-            if !(1..=MOST_LAYERS).contains(count) {
-                let expected = format!("from 1 to {MOST_LAYERS} layers");
-                return Err(SpecError::field(format!("blocks[{b}]"), expected, count));
+            if *count == 0 {
+                return Err(SpecError::field(
+                    format!("blocks[{b}]"),
+                    "at least 1 layer",
+                    count,
+                ));
             }
             let growth = form
                 .growth
@@ -295,7 +301,10 @@ mod tests {
         assert!(message("growth = 4", "").contains("`growth`"));
         assert!(message("growth = 4", "grwoth = 4").contains("grwoth"));
         assert!(message("[2,", "[-2,").contains("-2"));
-        assert!(message("[2,", "[9999999,").contains("`blocks[0]`"));
+        assert!(message("[2,", "[9999999,").contains("`blocks`: expected fewer than"));
+        assert!(message("[2,", &format!("[{}", "9223372036854775807, ".repeat(9))).contains("`blocks`"));
+        let many = message("[2,", &format!("[{}", "1024, ".repeat(150_000)));
+        assert!(many.contains("153600002 layers in 150001 blocks"), "{many}");
         assert!(message("[0, 7]", "[7]").contains("`blocks[1].bottlenecks`"));
         assert!(message("[input]", "stem = { kernel = 5 }\n[input]").contains("`stem.kernel`"));
         assert!(message("[input]", "stem = { stride = 3 }\n[input]").contains("`stem.stride`"));

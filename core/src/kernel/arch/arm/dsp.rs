@@ -184,7 +184,8 @@ fn clamped<'c>(source: &'c [u8], clamp: Clamp<'c>) -> impl Iterator<Item = u32> 
             // SAFETY: works on registers alone.
             unsafe {
                 asm!(
-                    "uqsub8 {}, {}, {}",
+                    // A feature of this crate is unknown to the compiler, and so to its assembler.
+                    concat!(env!("DENSELET_DSP"), "uqsub8 {}, {}, {}"),
                     out(reg) clamped,
                     in(reg) mirrored,
                     in(reg) u32::from_le_bytes(*threshold),

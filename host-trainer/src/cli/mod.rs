@@ -4,6 +4,7 @@ pub mod bench;
 pub mod bench_train;
 pub mod boards;
 pub mod build;
+pub mod completions;
 pub mod data_flags;
 pub mod demo;
 pub mod eval;
@@ -14,11 +15,15 @@ pub mod flags;
 pub mod import;
 pub mod import_data;
 pub mod inspect;
+pub mod man;
 pub mod model;
 pub mod profile;
 pub mod report;
 pub mod run;
 pub mod train;
+mod verbosity;
+
+pub use verbosity::{Verbosity, detail, is_quiet, note};
 
 use crate::board::{Board, order_name};
 use denselet::layout::Order;
@@ -27,6 +32,9 @@ use denselet::layout::Order;
 #[derive(Debug, clap::Parser)]
 #[command(name = "denselet", version, about)]
 pub struct Cli {
+    /// How much is printed.
+    #[command(flatten)]
+    pub verbosity: Verbosity,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -65,11 +73,26 @@ pub enum Command {
     Boards(boards::Args),
     /// How fast this machine trains a network.
     BenchTrain(bench_train::Args),
+    /// Print a script that completes commands and options in a shell.
+    Completions(completions::Args),
+    /// Print the manual, or write its pages into a folder.
+    Man(man::Args),
 }
 
 impl Cli {
     /// Runs the chosen subcommand.
     pub fn run(&self) -> anyhow::Result<()> {
+        self.verbosity.set();
+        let start = std::time::Instant::now();
+        let outcome = self.dispatch();
+        detail(format_args!(
+            "the command took {:.2} s",
+            start.elapsed().as_secs_f64()
+        ));
+        outcome
+    }
+
+    fn dispatch(&self) -> anyhow::Result<()> {
         match &self.command {
             Command::Demo(args) => demo::run(args),
             Command::Train(args) => train::run(args),
@@ -86,6 +109,8 @@ impl Cli {
             Command::Bench(args) => bench::run(args),
             Command::Boards(args) => boards::run(args),
             Command::BenchTrain(args) => bench_train::run(args),
+            Command::Completions(args) => completions::run(args),
+            Command::Man(args) => man::run(args),
         }
     }
 }
@@ -136,9 +161,9 @@ pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> co
     table
 }
 
-/// A progress bar over `count` things on standard error; none where nobody looks (`--json`, or no terminal).
+/// A progress bar over `count` things on standard error; none if `quiet`, under `--quiet`, or without a terminal.
 pub fn progress(count: usize, what: &str, quiet: bool) -> indicatif::ProgressBar {
-    if quiet {
+    if quiet || is_quiet() {
         return indicatif::ProgressBar::hidden();
     }
     let template = format!("{{bar:32}} {{pos}}/{{len}} {what} {{per_sec}} {{eta}} left");
@@ -147,8 +172,11 @@ pub fn progress(count: usize, what: &str, quiet: bool) -> indicatif::ProgressBar
     indicatif::ProgressBar::new(count as u64).with_style(style)
 }
 
-/// A line that moves on standard error while something takes its time; nothing where nobody looks.
+/// A line that moves on standard error while something takes its time; none under `--quiet` or without a terminal.
 pub fn spinner(message: impl Into<std::borrow::Cow<'static, str>>) -> indicatif::ProgressBar {
+    if is_quiet() {
+        return indicatif::ProgressBar::hidden();
+    }
     let spinner = indicatif::ProgressBar::new_spinner().with_message(message);
     spinner.enable_steady_tick(core::time::Duration::from_millis(120));
     spinner

@@ -420,7 +420,7 @@ pub struct Watch {
 impl Watch {
     /// Shows nothing when `quiet`.
     pub fn new(quiet: bool) -> Self {
-        let bar = if quiet {
+        let bar = if quiet || super::is_quiet() {
             ProgressBar::hidden()
         } else {
             ProgressBar::new(1)

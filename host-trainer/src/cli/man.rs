@@ -1,0 +1,73 @@
+//! `denselet man`: the manual, a page for the program and one for each command.
+
+use super::{Cli, say};
+use crate::whole_file;
+use anyhow::Context;
+use clap::CommandFactory;
+use clap_mangen::Man;
+use std::path::PathBuf;
+
+/// Options of `denselet man`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  denselet man | man -l -                                (all pages, one after the other)
+  denselet man --out ~/.local/share/man/man1             (then: man denselet-train)")]
+pub struct Args {
+    /// Write a file for each page into this folder instead of all pages to standard output
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// If a file cannot be written.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let pages = pages()?;
+    let Some(folder) = &args.out else {
+        for (_, text) in &pages {
+            say(text.trim_end());
+        }
+        return Ok(());
+    };
+    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    for (name, text) in &pages {
+        let path = folder.join(name);
+        whole_file::write(&path, text.as_bytes()).with_context(|| path.display().to_string())?;
+    }
+    say(format_args!("{} pages in {}", pages.len(), folder.display()));
+    Ok(())
+}
+
+/// File name and text of every page, the program's first.
+fn pages() -> anyhow::Result<Vec<(String, String)>> {
+    let mut program = Cli::command();
+    program.build();
+    let commands = program
+        .get_subcommands()
+        .filter(|command| command.get_name() != "help")
+        .cloned();
+    let all = [program.clone()].into_iter().chain(commands);
+    let render = |command: clap::Command| {
+        let page = Man::new(command);
+        let mut text = Vec::new();
+        page.render(&mut text)?;
+        Ok((page.get_filename(), String::from_utf8(text)?))
+    };
+    all.map(render).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_command_has_a_page() {
+        let pages = super::pages().unwrap();
+        let text = |name: &str| {
+            let page = pages.iter().find(|(file, _)| file == name);
+            page.map_or_else(|| panic!("{name}"), |(_, text)| text)
+        };
+        assert!(text("denselet.1").contains("bench\\-train"));
+        assert!(text("denselet-train.1").contains("held"));
+        assert!(text("denselet-man.1").contains(".TH"));
+    }
+}

@@ -1,0 +1,62 @@
+//! How much a command prints on standard error: `--quiet` and `--verbose`, the same for every command.
+//!
+//! Results go to standard output, warnings and errors to standard error, and no flag hides them. `--quiet` hides notes and
+//! progress. `--verbose` adds details.
+
+use core::fmt::Display;
+use core::sync::atomic::{AtomicU8, Ordering};
+use std::io::Write;
+
+/// Options of every command.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Verbosity {
+    /// Print results, warnings and errors only: no notes, no progress
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Print details too: sizes of what was read, how long each part took
+    #[arg(short, long, global = true)]
+    verbose: bool,
+}
+
+const QUIET: u8 = 0;
+const NORMAL: u8 = 1;
+const VERBOSE: u8 = 2;
+
+/// Set once, before a command runs.
+static LEVEL: AtomicU8 = AtomicU8::new(NORMAL);
+
+impl Verbosity {
+    /// Makes the flags those of this process.
+    pub fn set(self) {
+        let level = match (self.quiet, self.verbose) {
+            (true, _) => QUIET,
+            (_, true) => VERBOSE,
+            _ => NORMAL,
+        };
+        LEVEL.store(level, Ordering::Relaxed);
+    }
+}
+
+/// Whether notes and progress are hidden.
+pub fn is_quiet() -> bool {
+    LEVEL.load(Ordering::Relaxed) == QUIET
+}
+
+/// Prints what was inferred or assumed, on standard error.
+pub fn note(text: impl Display) {
+    if !is_quiet() {
+        line("note", text);
+    }
+}
+
+/// Prints what only `--verbose` shows, on standard error.
+pub fn detail(text: impl Display) {
+    if LEVEL.load(Ordering::Relaxed) == VERBOSE {
+        line("detail", text);
+    }
+}
+
+fn line(kind: &str, text: impl Display) {
+    // A standard error that is closed does not change what a command does.
+    let _ = writeln!(std::io::stderr().lock(), "{kind}: {text}");
+}

@@ -10,11 +10,11 @@ use crate::pack::{Taps, pack};
 use crate::quantise::{
     QuantiseError, Quantised, QuantisedConv, QuantisedGate, QuantisedStage, Scale, quantise,
 };
+pub use crate::spec::Geometry;
 use crate::spec::Spec;
 use denselet::format::{self, Field, Header, Kind, Section, StageBytes, WriteError};
 use denselet::layout::Order;
-use denselet::plan::Plan;
-use denselet::shape::{Shape, StageShape, StemShape};
+use denselet::shape::Shape;
 use half::f16;
 use std::collections::BTreeMap;
 use thiserror::Error;
@@ -52,84 +52,6 @@ pub enum ExportError {
     /// The blob that was written is refused by its reader.
     #[error("network cannot run on a device: {0}")]
     Refused(#[from] denselet::FormatError),
-}
-
-/// A network's shapes as the device knows them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Geometry {
-    /// Input picture.
-    pub input: Shape,
-    /// First convolution.
-    pub stem: StemShape,
-    /// Everything behind it.
-    pub stages: Vec<StageShape>,
-}
-
-impl Geometry {
-    /// The shapes of a spec.
-    pub fn of(spec: &Spec) -> Self {
-        let is_line = spec.input.height == 1;
-        let stem = &spec.stem;
-        let mut stages = Vec::new();
-        for block in &spec.blocks {
-            let layers = block.layers.iter();
-            stages.extend(layers.map(|layer| StageShape::Layer {
-                bottleneck: layer.bottleneck,
-                growth: layer.growth,
-            }));
-            stages.extend(block.transition.map(|filters| StageShape::Transition { filters }));
-        }
-        stages.push(StageShape::Head {
-            classes: spec.classes,
-        });
-        Self {
-            input: Shape {
-                height: spec.input.height,
-                width: spec.input.width,
-                channels: spec.input.channels,
-            },
-            stem: StemShape {
-                kernel_height: stem.kernel_height,
-                kernel_width: stem.kernel_width,
-                stride_y: if is_line { 1 } else { stem.stride },
-                stride_x: stem.stride,
-                pad_top: stem.pad_top,
-                pad_left: stem.pad_left,
-                pad_bottom: stem.pad_bottom,
-                pad_right: stem.pad_right,
-                pool: stem.pool,
-                filters: stem.filters,
-            },
-            stages,
-        }
-    }
-
-    /// Where everything lies in the arena; `None` where the network is too large for this machine.
-    pub fn plan(&self) -> Option<Plan> {
-        Plan::new(self.input, &self.stem, self.stages.iter().copied())
-    }
-
-    /// Every stage with the shape of the map it reads.
-    pub fn walk(&self) -> Vec<(Kind, Shape)> {
-        let mut shape = self.input;
-        let kinds = [Kind::Stem(self.stem)]
-            .into_iter()
-            .chain(self.stages.iter().copied().map(Kind::Stage));
-        let walk = kinds.map(|kind| {
-            let input = shape;
-            shape = match kind {
-                Kind::Stem(stem) => stem.output(shape).unwrap_or(shape),
-                Kind::Stage(StageShape::Layer { growth, .. }) => Shape {
-                    channels: shape.channels + growth,
-                    ..shape
-                },
-                Kind::Stage(StageShape::Transition { filters }) => shape.pooled(filters),
-                Kind::Stage(StageShape::Head { .. }) => shape,
-            };
-            (kind, input)
-        });
-        walk.collect()
-    }
 }
 
 /// Folds, calibrates on `images` (NHWC bytes of the training split, whole pictures), quantises, packs and writes.

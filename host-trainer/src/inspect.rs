@@ -1,9 +1,8 @@
 //! Sizes, stage by stage, of a network or of the blob it became. Beside the main path: reads, changes nothing.
 
 use crate::blob::Blob;
-use crate::board::order_name;
-use crate::export::Geometry;
-use crate::spec::Spec;
+use crate::board::{Ram, Table, order_name};
+use crate::spec::{Geometry, Macs, Spec};
 use denselet::format::{self, Kind, Section};
 use denselet::layout::{Order, TILE};
 use denselet::plan::Step;
@@ -15,13 +14,17 @@ use serde::Serialize;
 pub struct Report {
     /// Preset, file or blob.
     pub name: String,
-    /// Parameters: of a network as people count them (weights, biases, batch-norm scales and offsets); of a blob, whose
-    /// batch norms are folded, its weights and biases.
-    pub params: u64,
-    /// Multiply-accumulates of one image as the paper writes the network: transitions convolve, then pool.
+    /// Trained parameters: weights, biases, batch-norm scales and offsets. Absent of a blob, which has no batch norms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub params: Option<u64>,
+    /// Weights and biases of the blob, whose batch norms are folded.
+    pub folded_params: u64,
+    /// Multiply-accumulates of one image as trained: [`Macs::as_trained`].
     pub macs: u64,
-    /// Multiply-accumulates as they are executed: transitions pool first.
+    /// Multiply-accumulates of one image as executed: [`Macs::as_executed`].
     pub macs_executed: u64,
+    /// Bytes of RAM of a program that runs whole images, part by part.
+    pub ram: Ram,
     /// Bytes of RAM an inference needs, input rows and all activations included.
     pub arena_bytes: usize,
     /// Bytes of flash of the blob.
@@ -48,8 +51,8 @@ pub struct Row {
     pub input: [usize; 3],
     /// Height, width, channels of the map behind it.
     pub output: [usize; 3],
-    /// Multiply-accumulates executed.
-    pub macs: u64,
+    /// Multiply-accumulates as executed.
+    pub macs_executed: u64,
     /// Bytes of its parameters in a blob.
     pub bytes: usize,
     /// Bytes of parameters that an inference reads from flash here: filters, biases and multipliers once for each tile
@@ -59,14 +62,14 @@ pub struct Row {
     pub arena_bytes: usize,
 }
 
-/// A network as it would be exported in `order`; `None` where it is too large for this machine.
+/// A network as it would be exported in `order`; `None` if it is too large for this machine.
 pub fn network(spec: &Spec, order: Order) -> Option<Report> {
     let geometry = Geometry::of(spec);
     let params = u64::try_from(spec.parameters()).ok()?;
-    report(&spec.name, &geometry, order, params, None)
+    report(&spec.name, &geometry, order, Some(params), None)
 }
 
-/// A blob; `None` where it is too large for this machine.
+/// A blob; `None` if it is too large for this machine.
 pub fn blob(name: &str, blob: &Blob) -> Option<Report> {
     let model = blob.model().ok()?;
     let header = model.header();
@@ -76,12 +79,7 @@ pub fn blob(name: &str, blob: &Blob) -> Option<Report> {
         stages: model.shapes().collect(),
     };
     let (order, label) = (header.order, order_name(header.order));
-    let params = geometry
-        .walk()
-        .into_iter()
-        .map(|(kind, input)| weights_and_biases(kind, input))
-        .sum();
-    let mut report = report(name, &geometry, order, params, Some(label))?;
+    let mut report = report(name, &geometry, order, None, Some(label))?;
     report.blob_bytes = model.blob_len();
     report.labels = blob.about().classes;
     Some(report)
@@ -91,16 +89,23 @@ fn report(
     name: &str,
     geometry: &Geometry,
     order: Order,
-    params: u64,
+    params: Option<u64>,
     label: Option<&'static str>,
 ) -> Option<Report> {
     let plan = geometry.plan()?;
     let steps = plan.steps(geometry.input, &geometry.stem, geometry.stages.iter().copied())?;
+    let stack = Table::load().ok()?.stack_reserve;
     let mut report = Report {
         name: name.to_owned(),
         params,
+        folded_params: 0,
         macs: 0,
         macs_executed: 0,
+        ram: Ram::new(
+            plan.arena_len,
+            geometry.input.pixels() * geometry.input.channels,
+            stack,
+        ),
         arena_bytes: plan.arena_len,
         blob_bytes: format::HEADER_LEN + geometry.stages.len() * format::RECORD_LEN,
         order: label,
@@ -115,9 +120,10 @@ fn report(
         for section in Section::ALL {
             bytes += format::section_len(section, order, kind, input)?.next_multiple_of(format::ALIGN);
         }
-        let (executed, written) = macs(kind, input);
-        report.macs += written;
-        report.macs_executed += executed;
+        let macs = Macs::of(kind, input);
+        report.macs += macs.as_trained;
+        report.macs_executed += macs.as_executed;
+        report.folded_params += weights_and_biases(kind, input);
         report.blob_bytes += bytes;
         report.layers.push(Row {
             name: match kind {
@@ -129,7 +135,7 @@ fn report(
             what: what(kind, input),
             input: sides(input),
             output: sides(behind(kind, input)),
-            macs: executed,
+            macs_executed: macs.as_executed,
             bytes,
             flash_bytes_read: flash_bytes_read(order, kind, input)?,
             arena_bytes: step.end() - start(&step),
@@ -231,34 +237,6 @@ fn flash_bytes_read(order: Order, kind: Kind, input: Shape) -> Option<u64> {
     })
 }
 
-/// Multiply-accumulates executed, and as the paper writes them.
-fn macs(kind: Kind, input: Shape) -> (u64, u64) {
-    let product = |factors: &[usize]| factors.iter().map(|&factor| factor as u64).product::<u64>();
-    let (pixels, channels) = (input.pixels(), input.channels);
-    match kind {
-        Kind::Stem(stem) => {
-            let out = stem.convolved(input).map_or(0, |map| map.pixels());
-            let macs = product(&[out, stem.kernel_height, stem.kernel_width, channels, stem.filters]);
-            (macs, macs)
-        }
-        Kind::Stage(StageShape::Layer { bottleneck, growth }) => {
-            let first = bottleneck.map_or(0, |width| product(&[pixels, channels, width]));
-            let taps = 3 * input.tap_rows();
-            let macs = first + product(&[pixels, taps, bottleneck.unwrap_or(channels), growth]);
-            // In a map of one row the paper's 3x3 would multiply its padding too; nobody counts that.
-            (macs, macs)
-        }
-        Kind::Stage(StageShape::Transition { filters }) => (
-            product(&[input.pooled(filters).pixels(), channels, filters]),
-            product(&[pixels, channels, filters]),
-        ),
-        Kind::Stage(StageShape::Head { classes }) => {
-            let macs = product(&[channels, classes]);
-            (macs, macs)
-        }
-    }
-}
-
 fn weights_and_biases(kind: Kind, input: Shape) -> u64 {
     let product = |factors: &[usize]| factors.iter().map(|&factor| factor as u64).product::<u64>();
     let channels = input.channels;
@@ -283,11 +261,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn macs_of_the_five_networks_are_as_published() {
-        let published = [14_771_160, 72_365_352, 82_273_632, 203_484, 44_855_548];
-        for (name, macs) in ["d1", "d2", "d3", "d4", "d5"].iter().zip(published) {
+    fn every_count_is_the_same_on_every_road() {
+        for name in crate::spec::presets() {
             let spec = Spec::load(name).unwrap();
-            assert_eq!(network(&spec, Order::Plain).unwrap().macs, macs, "{name}");
+            let report = network(&spec, Order::Plain).unwrap();
+            assert_eq!(report.params, Some(spec.parameters() as u64), "{name}");
+            assert_eq!(report.macs, spec.macs(), "{name}");
+            let rows = report.layers.iter().map(|row| row.macs_executed).sum::<u64>();
+            assert_eq!(report.macs_executed, rows, "{name}");
+            assert!(report.macs_executed <= report.macs, "{name}");
         }
+    }
+
+    #[test]
+    fn a_preset_named_after_a_size_fits_it() {
+        let mut count = 0;
+        for name in crate::spec::presets() {
+            let size = name.rsplit('-').next().and_then(|last| last.strip_suffix('k'));
+            let Some(kib) = size.and_then(|size| size.parse::<usize>().ok()) else {
+                continue;
+            };
+            count += 1;
+            let ram = network(&Spec::load(name).unwrap(), Order::Plain).unwrap().ram;
+            assert!(ram.total_bytes <= kib * 1024, "{name}: {ram:?}");
+        }
+        assert!(count >= 4);
     }
 }

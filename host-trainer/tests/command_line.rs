@@ -64,10 +64,10 @@ fn inspect_counts_parameters_as_people_do() {
     for (net, params) in counts {
         let report = json(&["inspect", "--net", net, "--json"]);
         assert_eq!(report["params"], params, "{net}");
-        for field in ["macs", "arena_bytes", "blob_bytes"] {
+        for field in ["macs", "macs_executed", "arena_bytes", "blob_bytes"] {
             assert!(report[field].as_u64().unwrap() > 0, "{net}: {field}");
         }
-        for field in ["input", "output", "macs", "bytes"] {
+        for field in ["input", "output", "macs_executed", "bytes"] {
             assert!(
                 !report["layers"][0][field].is_null(),
                 "{net}: layers have {field}"

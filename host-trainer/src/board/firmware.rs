@@ -1,6 +1,6 @@
 //! Builds a program of the firmware for a board, a model embedded.
 
-use super::{Board, Error, Sizes, Table};
+use super::{Board, Error, Ram, Sizes, Table};
 use crate::whole_file;
 use denselet::format::{Blob, Header};
 use serde::Deserialize;
@@ -187,22 +187,16 @@ struct Target {
 
 /// Refuses a model that is none or cannot fit, with numbers, before anything is compiled.
 fn check_fit(table: &Table, board: &Board, model: &[u8]) -> Result<(), Error> {
-    let Header {
-        input,
-        arena_len: arena,
-        ..
-    } = Blob::read(model).map_err(Error::Model)?.header();
-    let image = input.pixels() * input.channels;
-    let stack = table.stack_reserve;
-    let needed = arena + image + stack;
-    if needed > board.ram_bytes {
+    let Header { input, arena_len, .. } = Blob::read(model).map_err(Error::Model)?.header();
+    let ram = Ram::new(arena_len, input.pixels() * input.channels, table.stack_reserve);
+    if ram.total_bytes > board.ram_bytes {
         return Err(Error::Ram {
             board: board.name.clone(),
             had: board.ram_bytes,
-            needed,
-            arena,
-            image,
-            stack,
+            needed: ram.total_bytes,
+            arena: ram.arena_bytes,
+            image: ram.image_bytes,
+            stack: ram.stack_bytes,
         });
     }
     if model.len() > board.flash_bytes {

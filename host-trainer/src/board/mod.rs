@@ -11,6 +11,7 @@ mod emulator;
 mod firmware;
 mod profile;
 mod protocol;
+mod ram;
 mod run;
 mod table;
 
@@ -20,6 +21,7 @@ pub use emulator::emulate;
 pub use firmware::{Built, Program, Workspace};
 pub use profile::{Taken, profile};
 pub use protocol::Facts;
+pub use ram::Ram;
 pub use run::{Instructions, Outcome, Progress, Request, run};
 pub use table::{Board, Table, order_name};
 

@@ -63,8 +63,7 @@ struct Report {
 #[derive(Debug, Serialize)]
 struct Row {
     name: String,
-    /// As executed.
-    macs: u64,
+    macs_executed: u64,
     instructions: u64,
     instructions_min: u64,
     /// Modelled.
@@ -162,7 +161,7 @@ fn measure(
         .context("the board counted no instructions")?;
     Ok(Row {
         name: net.to_owned(),
-        macs: sizes.macs_executed,
+        macs_executed: sizes.macs_executed,
         instructions: instructions.max,
         instructions_min: instructions.min,
         cycles: outcome.cycles,
@@ -178,7 +177,13 @@ fn measure(
 
 fn print(report: &Report, peer: &Peer) {
     let has_cycles = report.networks.iter().any(|row| row.cycles.is_some());
-    let mut header = vec!["network", "MACs", "instructions", "per MAC", "of peer"];
+    let mut header = vec![
+        "network",
+        "MACs as executed",
+        "instructions",
+        "per MAC",
+        "of peer",
+    ];
     if has_cycles {
         header.extend(["cycles", "per MAC", "of peer"]);
     }
@@ -206,12 +211,16 @@ fn print(report: &Report, peer: &Peer) {
         };
         let arena = peer.arena_bytes.get(&row.name);
         let model = peer.model_bytes.get(&row.name);
-        let mut cells = vec![row.name.clone(), grouped(row.macs)];
-        cells.extend(counted(row.instructions, row.macs, of(&peer.instructions)));
+        let mut cells = vec![row.name.clone(), grouped(row.macs_executed)];
+        cells.extend(counted(
+            row.instructions,
+            row.macs_executed,
+            of(&peer.instructions),
+        ));
         if has_cycles {
             cells.extend(counted(
                 row.cycles.unwrap_or_default(),
-                row.macs,
+                row.macs_executed,
                 of(&peer.cycles),
             ));
         }

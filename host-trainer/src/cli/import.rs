@@ -269,14 +269,17 @@ fn print_found(report: &Report) {
             grouped(part.macs),
         ]
     });
-    say(table(&["part", "made of", "leaves", "parameters", "MACs"], rows));
+    say(table(
+        &["part", "made of", "leaves", "parameters", "MACs as trained"],
+        rows,
+    ));
     let (parameters, macs) = (grouped(report.parameters as u64), grouped(report.macs));
     say(format_args!(
         "  input       {height}x{width}x{channels}, {}",
         preprocess_text(report)
     ));
-    say(format_args!("  parameters  {parameters}"));
-    say(format_args!("  MACs        {macs}"));
+    say(format_args!("  parameters       {parameters}"));
+    say(format_args!("  MACs as trained  {macs}"));
     if report.ending != Ending::Logits {
         say("  the file's softmax is left out: blobs answer logits");
     }

@@ -2,7 +2,7 @@
 
 use super::{print_json, say, table};
 use crate::blob::Blob;
-use crate::board::{Table, order_name};
+use crate::board::{Ram, Table, order_name};
 use crate::finetune::checkpoint as finetuned;
 use crate::inspect::{self, Report, grouped};
 use crate::spec::Spec;
@@ -81,7 +81,7 @@ fn print(report: &Report) -> anyhow::Result<()> {
             row.what.clone(),
             sides(row.input),
             sides(row.output),
-            grouped(row.macs),
+            grouped(row.macs_executed),
             grouped(row.bytes as u64),
             format!("{}{mark}", grouped(row.arena_bytes as u64)),
         ]
@@ -91,30 +91,53 @@ fn print(report: &Report) -> anyhow::Result<()> {
             "stage",
             "computes",
             "reads",
-            "leaves",
-            "MACs",
+            "writes",
+            "MACs as executed",
             "blob bytes",
             "arena bytes",
         ],
         rows,
     ));
     say(format_args!("{}", report.name));
-    say(format_args!("  parameters  {}", grouped(report.params)));
-    say(format_args!(
-        "  MACs        {} ({} executed: transitions pool first)",
-        grouped(report.macs),
-        grouped(report.macs_executed)
-    ));
-    say(format_args!(
-        "  arena       {} bytes",
-        grouped(report.arena_bytes as u64)
-    ));
-    say(format_args!(
-        "  blob        {} bytes",
-        grouped(report.blob_bytes as u64)
-    ));
+    let fact = |name: &str, value: String| say(format_args!("  {name:<19}{value}"));
+    if let Some(params) = report.params {
+        fact("parameters", grouped(params));
+    }
+    fact(
+        "weights and biases",
+        format!("{} in a blob, batch norms folded", grouped(report.folded_params)),
+    );
+    fact(
+        "MACs as trained",
+        format!(
+            "{} (the paper's count: transitions convolve, then pool)",
+            grouped(report.macs)
+        ),
+    );
+    fact(
+        "MACs as executed",
+        format!("{} (transitions pool first)", grouped(report.macs_executed)),
+    );
+    let bytes = |count: usize| grouped(count as u64);
+    let Ram {
+        arena_bytes,
+        image_bytes,
+        stack_bytes,
+        total_bytes,
+    } = report.ram;
+    fact(
+        "RAM",
+        format!(
+            "{} bytes: arena {}, one image {}, reserved for the stack {}",
+            bytes(total_bytes),
+            bytes(arena_bytes),
+            bytes(image_bytes),
+            bytes(stack_bytes)
+        ),
+    );
+    fact("blob", format!("{} bytes of flash", bytes(report.blob_bytes)));
     if let Some(order) = report.order {
-        say(format_args!("  weights     {order} order, {}", boards_of(order)?));
+        fact("weights", format!("{order} order, {}", boards_of(order)?));
     }
     Ok(())
 }

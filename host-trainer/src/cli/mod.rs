@@ -166,7 +166,7 @@ pub fn progress(count: usize, what: &str, quiet: bool) -> indicatif::ProgressBar
     if quiet || is_quiet() {
         return indicatif::ProgressBar::hidden();
     }
-    let template = format!("{{bar:32}} {{pos}}/{{len}} {what} {{per_sec}} {{eta}} left");
+    let template = format!("{{bar:32}} {{pos}}/{{len}} {what}, {{elapsed}} so far, {{eta}} left");
     let style = indicatif::ProgressStyle::with_template(&template)
         .unwrap_or_else(|_| indicatif::ProgressStyle::default_bar());
     indicatif::ProgressBar::new(count as u64).with_style(style)

@@ -2,7 +2,7 @@
 
 use super::{print_json, say, spinner, table, warn_of_order};
 use crate::blob::Blob;
-use crate::board::{self, Table, Workspace};
+use crate::board::{self, Program, Request, Table, Workspace};
 use crate::inspect::grouped;
 use crate::{chart, inspect, whole_file};
 use anyhow::Context;
@@ -51,10 +51,13 @@ pub struct Args {
 struct Report {
     model: PathBuf,
     board: String,
+    /// Sum of the stages, each counted apart.
     instructions: u64,
+    /// One inference counted as a whole, as `denselet run` does.
+    instructions_whole: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     cycles: Option<u64>,
-    macs: u64,
+    macs_executed: u64,
     flash_bytes_read: u64,
     layers: Vec<Row>,
     chart: PathBuf,
@@ -65,7 +68,7 @@ struct Report {
 struct Row {
     name: String,
     what: String,
-    macs: u64,
+    macs_executed: u64,
     instructions: u64,
     instructions_per_mac: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,16 +101,39 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         args.cycles,
         Duration::from_secs(args.timeout),
     )?;
+    // The same image as the stages ran, without a lap after each.
+    let shape = blob.model()?.header().input;
+    let image: Vec<u8> = (0..shape.pixels() * shape.channels).map(|at| at as u8).collect();
+    let whole = board::run(
+        &Request {
+            workspace: &workspace,
+            table: &boards,
+            board,
+            program: Program::Logits,
+            model: &blob,
+            images: &image,
+            labels: &[],
+            cycles: false,
+            limit: Duration::from_secs(args.timeout),
+        },
+        &mut |_| (),
+    )?;
+    let whole = whole
+        .instructions
+        .context("the board counted no instructions")?
+        .max;
     wait.finish_and_clear();
     let total: u64 = taken.iter().map(|stage| stage.instructions).sum();
     let layers = sizes.layers.iter().zip(&taken).map(|(size, taken)| Row {
         name: size.name.clone(),
         what: size.what.clone(),
-        macs: size.macs,
+        macs_executed: size.macs_executed,
         instructions: taken.instructions,
-        instructions_per_mac: taken.instructions as f64 / size.macs.max(1) as f64,
+        instructions_per_mac: taken.instructions as f64 / size.macs_executed.max(1) as f64,
         cycles: taken.cycles,
-        cycles_per_mac: taken.cycles.map(|cycles| cycles as f64 / size.macs.max(1) as f64),
+        cycles_per_mac: taken
+            .cycles
+            .map(|cycles| cycles as f64 / size.macs_executed.max(1) as f64),
         flash_bytes_read: size.flash_bytes_read,
         share: taken.instructions as f64 / total.max(1) as f64,
     });
@@ -120,8 +146,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         model: args.model.clone(),
         board: board.name.clone(),
         instructions: total,
+        instructions_whole: whole,
         cycles: layers.iter().map(|row| row.cycles).sum(),
-        macs: layers.iter().map(|row| row.macs).sum(),
+        macs_executed: layers.iter().map(|row| row.macs_executed).sum(),
         flash_bytes_read: layers.iter().map(|row| row.flash_bytes_read).sum(),
         layers,
         chart: path.clone(),
@@ -156,15 +183,27 @@ fn print(report: &Report) {
         cells
     };
     let rows = report.layers.iter().map(|row| {
-        let mut cells = cells(&row.name, &row.what, row.macs, row.instructions, row.cycles);
+        let mut cells = cells(
+            &row.name,
+            &row.what,
+            row.macs_executed,
+            row.instructions,
+            row.cycles,
+        );
         cells.push(grouped(row.flash_bytes_read));
         cells.push(format!("{:.1} %", 100.0 * row.share));
         cells
     });
-    let mut total = cells("total", "", report.macs, report.instructions, report.cycles);
+    let mut total = cells(
+        "total",
+        "",
+        report.macs_executed,
+        report.instructions,
+        report.cycles,
+    );
     total.push(grouped(report.flash_bytes_read));
     total.push("100.0 %".to_owned());
-    let mut header = vec!["stage", "computes", "MACs", "instructions", "per MAC"];
+    let mut header = vec!["stage", "computes", "MACs as executed", "instructions", "per MAC"];
     if report.cycles.is_some() {
         header.extend(["cycles", "per MAC"]);
     }
@@ -173,5 +212,14 @@ fn print(report: &Report) {
     if report.cycles.is_some() {
         say("Cycles are modelled: a Cortex-M4 with memory that never waits.");
     }
+    let (sum, whole) = (report.instructions, report.instructions_whole);
+    say(format_args!(
+        "One inference as a whole: {} instructions, as `denselet run` counts them. The stages add up to {} ({} {}): here each stage \
+         is run and counted apart.",
+        grouped(whole),
+        grouped(sum),
+        grouped(sum.abs_diff(whole)),
+        if sum >= whole { "more" } else { "fewer" }
+    ));
     say(format_args!("bar chart in {}", report.chart.display()));
 }

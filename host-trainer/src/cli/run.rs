@@ -2,13 +2,12 @@
 
 use super::data_flags::{DataFlags, print_notes};
 use super::model::takes_of_blob;
-use super::{print_json, say, spinner, warn_of_order};
+use super::{detail, print_json, progress, say, spinner, warn_of_order};
 use crate::blob::Blob;
 use crate::board::{self, Outcome, Program, Progress, Request, Table, Workspace};
 use crate::data::{SAMPLE_SEED, Sample};
 use crate::suit;
 use core::time::Duration;
-use indicatif::{ProgressBar, ProgressStyle};
 use rand::{Rng as _, SeedableRng as _};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -114,20 +113,28 @@ pub fn run_with_progress(request: &Request<'_>) -> Result<Outcome, board::Error>
     let name = &request.board.name;
     let mut bar = spinner(format!("builds the firmware for {name}"));
     let mut is_running = false;
-    let outcome = board::run(request, &mut |progress| {
-        if let Progress::Running { done, of } = progress {
+    let start = std::time::Instant::now();
+    let outcome = board::run(request, &mut |state| {
+        if let Progress::Running { done, of } = state {
             if !is_running {
                 is_running = true;
                 bar.finish_and_clear();
-                let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} images, {eta} left");
-                bar = ProgressBar::new(of as u64)
-                    .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-                    .with_message(format!("runs on {name}"));
+                detail(format_args!(
+                    "building for {name} took {:.1} s",
+                    start.elapsed().as_secs_f64()
+                ));
+                bar = progress(of, &format!("images on {name}"), false);
+                // An image can take seconds: the time that has passed still moves.
+                bar.enable_steady_tick(Duration::from_millis(250));
             }
             bar.set_position(done as u64);
         }
     });
     bar.finish_and_clear();
+    detail(format_args!(
+        "building and running on {name} took {:.1} s",
+        start.elapsed().as_secs_f64()
+    ));
     outcome
 }
 

@@ -1,7 +1,7 @@
 //! What was found in a file, part by part, for people; belongs to `import`.
 
 use crate::net::{Network, Role};
-use crate::spec::{Block, Map};
+use crate::spec::{Block, Geometry, Macs, Map};
 use serde::Serialize;
 
 /// One part of a network.
@@ -15,7 +15,7 @@ pub struct Part {
     pub leaves: [usize; 3],
     /// Weights, biases, batch-norm scales and offsets.
     pub params: usize,
-    /// Multiply-accumulates of one picture, transitions convolving before they pool.
+    /// Multiply-accumulates of one image, as trained.
     pub macs: u64,
 }
 
@@ -30,7 +30,11 @@ pub fn summary(network: &Network) -> Vec<Part> {
     };
     let leaves = |map: Map| [map.height, map.width, map.channels];
     let stem = &spec.stem;
-    let taps = stem.kernel_height * stem.kernel_width * spec.input.channels;
+    let mut stages = Geometry::of(spec).walk().into_iter();
+    let mut macs = |count: usize| -> u64 {
+        let next = stages.by_ref().take(count);
+        next.map(|(kind, input)| Macs::of(kind, input).as_trained).sum()
+    };
     let mut first = maps.stem;
     if let Some(block) = maps.blocks.first().zip(spec.blocks.first()) {
         first = Map {
@@ -43,25 +47,15 @@ pub fn summary(network: &Network) -> Vec<Part> {
         what: stem_text(network),
         leaves: leaves(first),
         params: named("stem."),
-        macs: product(&[maps.stem.pixels(), taps, stem.filters]),
+        macs: macs(1),
     }];
-    let mut channels = stem.filters;
     for (b, (block, map)) in spec.blocks.iter().zip(&maps.blocks).enumerate() {
-        let kernel = if map.height == 1 { 3 } else { 9 };
-        let mut macs = 0;
-        for layer in &block.layers {
-            macs += match layer.bottleneck {
-                Some(width) => product(&[map.pixels(), channels * width + kernel * width * layer.growth]),
-                None => product(&[map.pixels(), kernel * channels, layer.growth]),
-            };
-            channels += layer.growth;
-        }
         parts.push(Part {
             name: format!("block {}", b + 1),
             what: block_text(block),
             leaves: leaves(*map),
             params: named(&format!("blocks.{b}.layers.")),
-            macs,
+            macs: macs(block.layers.len()),
         });
         if let Some(outputs) = block.transition {
             parts.push(Part {
@@ -69,9 +63,8 @@ pub fn summary(network: &Network) -> Vec<Part> {
                 what: format!("conv 1x1 to {outputs} channels, average 2x2"),
                 leaves: leaves(map.halved(outputs)),
                 params: named(&format!("blocks.{b}.transition.")),
-                macs: product(&[map.pixels(), channels, outputs]),
+                macs: macs(1),
             });
-            channels = outputs;
         }
     }
     let norm = if spec.final_norm { "norm, ReLU, " } else { "" };
@@ -80,13 +73,9 @@ pub fn summary(network: &Network) -> Vec<Part> {
         what: format!("{norm}global average, {} classes", spec.classes),
         leaves: [1, 1, spec.classes],
         params: named("final_norm.") + named("head."),
-        macs: product(&[channels, spec.classes]),
+        macs: macs(1),
     });
     parts
-}
-
-fn product(factors: &[usize]) -> u64 {
-    factors.iter().map(|&factor| factor as u64).product()
 }
 
 /// Trained numbers by tensor.

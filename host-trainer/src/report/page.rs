@@ -160,7 +160,7 @@ fn summary(facts: &Facts<'_>) -> Markup {
     let shown = [
         ("test accuracy, float", accuracy(&facts.float)),
         ("test accuracy, int8", accuracy(&facts.int8)),
-        ("parameters", grouped(sizes.params)),
+        ("parameters", sizes.params.map_or_else(String::new, grouped)),
         ("MACs as trained", grouped(sizes.macs)),
         ("MACs as executed", grouped(sizes.macs_executed)),
         ("arena, bytes of RAM", grouped(sizes.arena_bytes as u64)),
@@ -271,7 +271,7 @@ fn stages(facts: &Facts<'_>) -> Markup {
             @for row in &facts.sizes.layers {
                 tr {
                     td { (row.name) } td { (row.what) } td { (shape(row.input)) } td { (shape(row.output)) }
-                    td { (grouped(row.macs)) } td { (grouped(row.bytes as u64)) } td { (grouped(row.arena_bytes as u64)) }
+                    td { (grouped(row.macs_executed)) } td { (grouped(row.bytes as u64)) } td { (grouped(row.arena_bytes as u64)) }
                 }
             }
         } }

@@ -1,6 +1,8 @@
 //! Shapes and counts of a [`Spec`]: feature maps, parameters, multiply-accumulates; belongs to the first stage.
 
-use super::{Block, Layer, Spec, Stem};
+use super::{Block, Geometry, Layer, Spec, Stem};
+use denselet::format::Kind;
+use denselet::shape::{Shape, StageShape};
 
 /// One feature map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,29 +143,57 @@ impl Spec {
         usize::try_from(sum + channels * classes + classes).unwrap_or(usize::MAX)
     }
 
-    /// Multiply-accumulates of one picture as the paper writes the network: transitions convolve, then pool.
+    /// Multiply-accumulates of one image as the network is trained: see [`Macs::as_trained`].
     pub fn macs(&self) -> u64 {
-        let maps = self.maps();
-        let stem = &self.stem;
-        let mut channels = wide(stem.filters);
-        let mut sum = wide(maps.stem.pixels()) * wide(stem.taps()) * wide(self.input.channels) * channels;
-        for (block, map) in self.blocks.iter().zip(&maps.blocks) {
-            let taps = wide(Layer::kernel_height(map.height) * 3);
-            for layer in &block.layers {
-                let growth = wide(layer.growth);
-                sum += wide(map.pixels())
-                    * match layer.bottleneck.map(wide) {
-                        Some(b) => channels * b + taps * b * growth,
-                        None => taps * channels * growth,
-                    };
-                channels += growth;
+        let walk = Geometry::of(self).walk();
+        walk.into_iter()
+            .map(|(kind, input)| Macs::of(kind, input).as_trained)
+            .sum()
+    }
+}
+
+/// Multiply-accumulates of one stage for one image. Two counts: they differ in transitions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Macs {
+    /// As the paper writes the network and as it is trained: a transition convolves every pixel, then pools. The count that
+    /// papers and other tools publish.
+    pub as_trained: u64,
+    /// As the device executes them: a transition pools first and convolves a quarter of the pixels, for the same result.
+    pub as_executed: u64,
+}
+
+impl Macs {
+    /// Counts a stage that reads a map of shape `input`.
+    pub fn of(kind: Kind, input: Shape) -> Self {
+        let product = |factors: &[usize]| factors.iter().map(|&factor| factor as u64).product::<u64>();
+        let both = |macs| Self {
+            as_trained: macs,
+            as_executed: macs,
+        };
+        let (pixels, channels) = (input.pixels(), input.channels);
+        match kind {
+            Kind::Stem(stem) => {
+                let out = stem.convolved(input).map_or(0, |map| map.pixels());
+                both(product(&[
+                    out,
+                    stem.kernel_height,
+                    stem.kernel_width,
+                    channels,
+                    stem.filters,
+                ]))
             }
-            if let Some(outputs) = block.transition.map(wide) {
-                sum += wide(map.pixels()) * channels * outputs;
-                channels = outputs;
+            Kind::Stage(StageShape::Layer { bottleneck, growth }) => {
+                let first = bottleneck.map_or(0, |width| product(&[pixels, channels, width]));
+                // A map of one row has one row of taps: the others would only multiply padding.
+                let taps = 3 * input.tap_rows();
+                both(first + product(&[pixels, taps, bottleneck.unwrap_or(channels), growth]))
             }
+            Kind::Stage(StageShape::Transition { filters }) => Self {
+                as_trained: product(&[pixels, channels, filters]),
+                as_executed: product(&[input.pooled(filters).pixels(), channels, filters]),
+            },
+            Kind::Stage(StageShape::Head { classes }) => both(product(&[channels, classes])),
         }
-        sum + channels * wide(self.classes)
     }
 }
 

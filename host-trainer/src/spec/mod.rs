@@ -7,11 +7,13 @@ mod count;
 mod draft;
 mod error;
 mod form;
+mod geometry;
 mod preset;
 
-pub use count::{Map, Maps};
+pub use count::{Macs, Map, Maps};
 pub use draft::Draft;
 pub use error::SpecError;
+pub use geometry::Geometry;
 pub use preset::{presets, text as preset_text};
 
 use serde::{Deserialize, Serialize};

@@ -1,0 +1,93 @@
+//! Every `denselet` command that the documentation and `--help` show is one that the command line accepts.
+#![allow(clippy::unwrap_used, clippy::tests_outside_test_module, missing_docs)]
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
+use denselet_train::cli::Cli;
+
+const DOCUMENTS: [(&str, &str); 6] = [
+    ("README.md", include_str!("../../README.md")),
+    ("TRAINING.md", include_str!("../TRAINING.md")),
+    ("FINETUNING.md", include_str!("../FINETUNING.md")),
+    ("IMPORT.md", include_str!("../IMPORT.md")),
+    ("models/README.md", include_str!("../models/README.md")),
+    ("FORMAT.md", include_str!("../../core/src/format/FORMAT.md")),
+];
+
+/// The words of a line that runs the program, without the shell's part of it.
+fn words(line: &str) -> Option<Vec<&str>> {
+    let line = line.trim().trim_start_matches("$ ");
+    // A remark stands after `#` or, in help, after spaces and an opening parenthesis.
+    let line = ["  #", " # ", "  (", " | ", " > ", " && "]
+        .iter()
+        .fold(line, |line, end| line.split(end).next().unwrap_or(line));
+    let all: Vec<&str> = line.split_whitespace().collect();
+    // Before the program: `cargo`, `mpirun` with its options, variables.
+    let at = all.iter().position(|word| word.rsplit('/').next() == Some("denselet"))?;
+    let starts = all[..at].iter().all(|word| word.contains('='));
+    (at == 0 || starts || matches!(all[0], "cargo" | "mpirun")).then(|| all[at..].to_vec())
+}
+
+/// Why the command line refuses the words, but for placeholders.
+fn refusal(words: &[&str], is_whole: bool) -> Option<String> {
+    let words = words.iter().map(|word| word.trim_matches(['\'', '"']));
+    let error = Cli::try_parse_from(words).err()?;
+    let is_part = matches!(
+        error.kind(),
+        ErrorKind::MissingRequiredArgument | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    );
+    let is_shown = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    (!is_shown && (is_whole || !is_part)).then(|| error.to_string())
+}
+
+#[test]
+fn documents_show_commands_that_exist() {
+    let (mut seen, mut wrong) = (0, Vec::new());
+    let mut check = |place: &str, line: &str, is_whole: bool| {
+        if let Some(words) = words(line) {
+            seen += 1;
+            if let Some(error) = refusal(&words, is_whole) {
+                wrong.push(format!("{place}: {line}\n{error}"));
+            }
+        }
+    };
+    for (name, text) in DOCUMENTS {
+        for (number, part) in text.split("```").enumerate() {
+            if number % 2 == 1 {
+                part.lines().for_each(|line| check(name, line, true));
+            } else {
+                let spans = part.split('`').skip(1).step_by(2);
+                spans
+                    .map(|span| span.replace('\n', " "))
+                    .for_each(|span| check(name, &span, false));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(seen > 40, "{seen} commands found");
+}
+
+#[test]
+fn help_shows_commands_that_exist() {
+    for command in Cli::command().get_subcommands() {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let lines: Vec<Vec<&str>> = help.lines().filter_map(words).collect();
+        assert!(!lines.is_empty(), "{}: no example", command.get_name());
+        for line in lines {
+            assert_eq!(line[1], command.get_name(), "an example of another command: {line:?}");
+            assert_eq!(refusal(&line, true), None, "{line:?}");
+        }
+    }
+}
+
+#[test]
+fn help_has_no_debug_text() {
+    let mut cli = Cli::command();
+    cli.build();
+    for command in cli.get_subcommands_mut() {
+        let help = command.render_long_help().to_string();
+        for part in ["Some(", "None]", "{ ", "::"] {
+            assert!(!help.contains(part), "{}: `{part}` in\n{help}", command.get_name());
+        }
+    }
+}

@@ -23,7 +23,9 @@ fn words(line: &str) -> Option<Vec<&str>> {
         .fold(line, |line, end| line.split(end).next().unwrap_or(line));
     let all: Vec<&str> = line.split_whitespace().collect();
     // Before the program: `cargo`, `mpirun` with its options, variables.
-    let at = all.iter().position(|word| word.rsplit('/').next() == Some("denselet"))?;
+    let at = all
+        .iter()
+        .position(|word| word.rsplit('/').next() == Some("denselet"))?;
     let starts = all[..at].iter().all(|word| word.contains('='));
     (at == 0 || starts || matches!(all[0], "cargo" | "mpirun")).then(|| all[at..].to_vec())
 }
@@ -70,11 +72,18 @@ fn documents_show_commands_that_exist() {
 #[test]
 fn help_shows_commands_that_exist() {
     for command in Cli::command().get_subcommands() {
-        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let help = command
+            .get_after_help()
+            .map(ToString::to_string)
+            .unwrap_or_default();
         let lines: Vec<Vec<&str>> = help.lines().filter_map(words).collect();
         assert!(!lines.is_empty(), "{}: no example", command.get_name());
         for line in lines {
-            assert_eq!(line[1], command.get_name(), "an example of another command: {line:?}");
+            assert_eq!(
+                line[1],
+                command.get_name(),
+                "an example of another command: {line:?}"
+            );
             assert_eq!(refusal(&line, true), None, "{line:?}");
         }
     }
@@ -87,7 +96,11 @@ fn help_has_no_debug_text() {
     for command in cli.get_subcommands_mut() {
         let help = command.render_long_help().to_string();
         for part in ["Some(", "None]", "{ ", "::"] {
-            assert!(!help.contains(part), "{}: `{part}` in\n{help}", command.get_name());
+            assert!(
+                !help.contains(part),
+                "{}: `{part}` in\n{help}",
+                command.get_name()
+            );
         }
     }
 }

@@ -1,17 +1,23 @@
 //! The `denselet` command: parses the options, runs, prints an error chain, sets the exit code.
 
 use clap::Parser;
-use denselet_train::cli::Cli;
+use denselet_train::cli::{Cli, Closed, tell};
 use denselet_train::train::TrainError;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match Cli::parse().run() {
+    let outcome = std::panic::catch_unwind(|| Cli::parse().run()).unwrap_or_else(|payload| {
+        if payload.is::<Closed>() {
+            std::process::exit(Closed::EXIT_CODE.into());
+        }
+        std::panic::resume_unwind(payload)
+    });
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         // The rank that failed says why.
         Err(error) if matches!(error.downcast_ref(), Some(TrainError::Elsewhere { .. })) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("error: {}", words(&error));
+            tell(format_args!("error: {}", words(&error)));
             ExitCode::FAILURE
         }
     }

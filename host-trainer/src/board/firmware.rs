@@ -9,9 +9,15 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+/// Tells the firmware's scripts whether they may install anything: `install` or `never`.
+const SETUP: &str = "DENSELET_SETUP";
+
 /// The folder with the sources of the firmware.
 #[derive(Clone, Debug)]
-pub struct Workspace(PathBuf);
+pub struct Workspace {
+    root: PathBuf,
+    installs: bool,
+}
 
 /// A program of the firmware.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,19 +68,29 @@ impl Workspace {
     pub fn find(path: Option<&Path>) -> Result<Self, Error> {
         let path = path.unwrap_or(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")));
         match path.canonicalize() {
-            Ok(root) if root.join("firmware/cargo").exists() => Ok(Self(root)),
+            Ok(root) if root.join("firmware/cargo").exists() => Ok(Self {
+                root,
+                installs: false,
+            }),
             _ => Err(Error::Workspace {
                 path: path.to_owned(),
             }),
         }
     }
 
-    /// Its folder.
-    pub fn root(&self) -> &Path {
-        &self.0
+    /// With what is missing for a build installed, if `installs`; otherwise a build that lacks something fails, and names it
+    /// and the command that installs it.
+    #[must_use]
+    pub fn installing(self, installs: bool) -> Self {
+        Self { installs, ..self }
     }
 
-    /// Builds `program` for `board` around `model`, and gets what is missing for it.
+    /// Its folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Builds `program` for `board` around `model`.
     ///
     /// # Errors
     ///
@@ -93,7 +109,7 @@ impl Workspace {
         fs::write(&file, model).map_err(Error::io("the model's file"))?;
 
         // Programs for boards of one target have one place: nobody may build another between cargo's end and our copy.
-        let target = self.0.join("target");
+        let target = self.root.join("target");
         fs::create_dir_all(&target).map_err(Error::io(target.display().to_string()))?;
         let lock = File::create(target.join("firmware.lock")).map_err(Error::io("target/firmware.lock"))?;
         lock.lock().map_err(Error::io("target/firmware.lock"))?;
@@ -111,7 +127,7 @@ impl Workspace {
         model_len: usize,
         model: &Path,
     ) -> Result<PathBuf, Error> {
-        let script = self.0.join("firmware/cargo");
+        let script = self.root.join("firmware/cargo");
         let mut cargo = Command::new(&script)
             .args([
                 &board.name,
@@ -123,6 +139,7 @@ impl Workspace {
             ])
             .arg("--message-format=json-render-diagnostics")
             .env("DENSELET_MODEL", model)
+            .envs((self.installs && std::env::var_os(SETUP).is_none()).then_some((SETUP, "install")))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -223,6 +240,12 @@ fn build_error(board: &Board, model_len: usize, log: &str) -> Error {
     if let Some(overflow) = overflow.and_then(|bytes| bytes.parse::<usize>().ok()) {
         return flash_error(board, board.flash_bytes + overflow, model_len);
     }
+    if let Some(missing) = log.lines().find_map(|line| line.strip_prefix("setup: needs ")) {
+        return Error::Missing {
+            board: board.name.clone(),
+            missing: missing.to_owned(),
+        };
+    }
     let lines: Vec<&str> = log.lines().collect();
     let end = lines[lines.len().saturating_sub(30)..].join("\n");
     Error::Build {
@@ -245,6 +268,19 @@ mod tests {
         assert_eq!(
             error,
             "microbit has 262144 bytes of flash; model (260000) and code need 263378"
+        );
+    }
+
+    #[test]
+    fn what_is_missing_is_named_with_the_command_that_installs_it() {
+        let table = Table::load().expect("a table");
+        let board = table.find("microbit").expect("a board");
+        let log = "setup: needs qemu-system-arm (Debian packages): run `firmware/setup microbit`, which installs it\n";
+        let error = build_error(board, 1, log).to_string();
+        assert_eq!(
+            error,
+            "microbit: needs qemu-system-arm (Debian packages): run `firmware/setup microbit`, which installs it; or give \
+             this command --install"
         );
     }
 

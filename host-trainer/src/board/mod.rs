@@ -97,6 +97,14 @@ pub enum Error {
         /// The end of what cargo and the set-up script said.
         log: String,
     },
+    /// A target or an emulator is not installed, and nothing may be.
+    #[error("{board}: needs {missing}; or give this command --install")]
+    Missing {
+        /// The board.
+        board: String,
+        /// What, and the command that installs it.
+        missing: String,
+    },
     /// The firmware's file cannot be understood.
     #[error("cannot read the firmware's sizes: {0}")]
     Elf(#[from] object::Error),

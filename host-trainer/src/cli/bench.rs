@@ -47,6 +47,9 @@ pub struct Args {
     /// Denselet's sources [default: those that this program was built from]
     #[arg(long, value_name = "DIR")]
     workspace: Option<PathBuf>,
+    /// Install what is missing: a Rust target, QEMU
+    #[arg(long)]
+    install: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -97,7 +100,7 @@ struct Peer {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let boards = Table::load()?;
     let board = boards.find(&args.board)?;
-    let workspace = Workspace::find(args.workspace.as_deref())?;
+    let workspace = Workspace::find(args.workspace.as_deref())?.installing(args.install);
     let mut networks = Vec::new();
     for net in &args.net {
         networks.push(measure(net, &boards, board, &workspace, args)?);

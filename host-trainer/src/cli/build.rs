@@ -1,6 +1,6 @@
 //! `denselet build`: builds the firmware with a model embedded.
 
-use super::{print_json, say, spinner, warn_of_order};
+use super::{Kind, Output, print_json, say, spinner, warn_of_order};
 use crate::blob::Blob;
 use crate::board::{Program, Table, Workspace};
 use std::path::PathBuf;
@@ -23,6 +23,12 @@ pub struct Args {
     /// Denselet's sources, by default those that this program was built from.
     #[arg(long, value_name = "DIR")]
     workspace: Option<PathBuf>,
+    /// Install what is missing: a Rust target, QEMU
+    #[arg(long)]
+    install: bool,
+    /// Replace a file of another kind
+    #[arg(long)]
+    force: bool,
     /// Print one JSON object: board, file, sizes.
     #[arg(long)]
     json: bool,
@@ -34,15 +40,16 @@ pub struct Args {
 ///
 /// Where the model is none or does not fit, the firmware does not build, or its file cannot be written.
 pub fn run(args: &Args) -> anyhow::Result<()> {
+    let out = Output::new(&args.out, Kind::Elf, args.force)?;
     let table = Table::load()?;
     let board = table.find(&args.board)?;
-    let workspace = Workspace::find(args.workspace.as_deref())?;
+    let workspace = Workspace::find(args.workspace.as_deref())?.installing(args.install);
     let model = Blob::read(&args.model)?;
     let arena = denselet::arena_len(model.bytes());
     warn_of_order(model.model()?.header().order, board);
     let busy = spinner(format!("builds the firmware for {}", board.name));
     let built = workspace.build(&table, board, Program::Logits, model.bytes())?;
-    built.write(&args.out)?;
+    out.write(&built.elf)?;
     busy.finish_and_clear();
 
     let sizes = built.sizes;

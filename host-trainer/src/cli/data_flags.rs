@@ -1,5 +1,6 @@
 //! Flags of every command that reads data, and how what was inferred is printed.
 
+use super::tell;
 use crate::data::{Dataset, Reading};
 
 /// What the user allows a reader of data to do.
@@ -31,13 +32,13 @@ impl DataFlags {
 /// Prints warnings, a line each, on standard error.
 pub fn warn(warnings: &[String]) {
     for warning in warnings {
-        eprintln!("warning: {warning}");
+        tell(format_args!("warning: {warning}"));
     }
 }
 
 /// Prints what was inferred while reading, a line each, on standard error.
 pub fn print_notes(data: &Dataset) {
     for note in &data.notes {
-        eprintln!("note: {note}");
+        tell(format_args!("note: {note}"));
     }
 }

@@ -69,7 +69,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     };
     let boards = Table::load()?;
     let board = boards.find(&args.board)?;
-    let workspace = Workspace::find(args.workspace.as_deref())?;
+    let workspace = Workspace::find(args.workspace.as_deref())?.installing(true);
     let out = std::path::absolute(&args.out)?;
 
     let spec = Spec::load("digits")?;

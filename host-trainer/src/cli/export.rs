@@ -2,19 +2,19 @@
 
 use super::data_flags::{DataFlags, print_notes, warn};
 use super::model::load_for;
-use super::{print_json, say};
+use super::{Kind, Output, print_json, say};
 use crate::about::About;
 use crate::blob::Blob;
 use crate::board::Table;
 use crate::calibrate::{self, Calibration};
 use crate::data::Sample;
+use crate::export;
 use crate::fidelity::{Fidelity, calibration_warning};
 use crate::finetune::checkpoint as finetuned;
 use crate::inspect::grouped;
 use crate::net::{Network, Normalisation};
 use crate::spec::Spec;
 use crate::train::checkpoint;
-use crate::{export, whole_file};
 use anyhow::bail;
 use denselet::layout::Order;
 use serde::Serialize;
@@ -32,7 +32,7 @@ pub struct Args {
     /// A run's folder, a checkpoint file, or what `finetune` made of one
     #[arg(value_name = "DIR", required_unless_present = "untrained")]
     run: Option<PathBuf>,
-    /// Where the blob goes
+    /// Where the blob goes; an older blob there is replaced
     #[arg(long, value_name = "FILE", default_value = "model.dlt")]
     out: PathBuf,
     /// Data set to calibrate on, its training images only [default: the one it was trained on]
@@ -61,6 +61,9 @@ pub struct Args {
     /// Of a run's folder take the last network, not the one with the highest held-out accuracy
     #[arg(long)]
     last: bool,
+    /// Replace a file of another kind
+    #[arg(long)]
+    force: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -106,6 +109,7 @@ struct Report {
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
+    let out = Output::new(&args.out, Kind::Blob, args.force)?;
     let order = match args.order {
         Some(order) => order.into(),
         None => Table::load()?.find(&args.board)?.order(),
@@ -126,7 +130,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         (None, None) => bail!("give a run's folder, or --untrained and --net"),
     };
     let blob = &exported.blob;
-    whole_file::write(&args.out, blob)?;
+    out.write(blob)?;
     let report = Report {
         out: args.out.clone(),
         blob_bytes: blob.len(),

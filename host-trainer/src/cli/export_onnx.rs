@@ -1,9 +1,9 @@
 //! `denselet export-onnx`: a trained network for viewers and other runtimes.
 
-use super::{print_json, say};
+use super::{Kind, Output, print_json, say};
 use crate::inspect::grouped;
+use crate::onnx_export;
 use crate::train::checkpoint;
-use crate::{onnx_export, whole_file};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -26,6 +26,9 @@ pub struct Args {
     /// Of a run's folder take the last network, not the one with the highest held-out accuracy
     #[arg(long)]
     last: bool,
+    /// Replace a file of another kind
+    #[arg(long)]
+    force: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -43,20 +46,29 @@ struct Report {
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let network = checkpoint::load(&checkpoint::choose(&args.run, args.last))?.network;
     let onnx = match (&args.out, &args.state_dict) {
         (Some(path), _) => Some(path.clone()),
         (None, None) => Some(PathBuf::from("model.onnx")),
         (None, Some(_)) => None,
     };
+    let checked = |path: &Option<PathBuf>, kind| {
+        let output = path.as_ref().map(|path| Output::new(path, kind, args.force));
+        output.transpose()
+    };
+    let outputs = [
+        checked(&onnx, Kind::Onnx)?,
+        checked(&args.state_dict, Kind::Safetensors)?,
+    ];
+    let network = checkpoint::load(&checkpoint::choose(&args.run, args.last))?.network;
     let mut onnx_bytes = 0;
-    if let Some(path) = &onnx {
+    let [to_onnx, to_state_dict] = outputs;
+    if let Some(output) = to_onnx {
         let bytes = onnx_export::to_onnx(&network);
         onnx_bytes = bytes.len();
-        whole_file::write(path, &bytes)?;
+        output.write(&bytes)?;
     }
-    if let Some(path) = &args.state_dict {
-        whole_file::write(path, &onnx_export::to_state_dict(&network)?)?;
+    if let Some(output) = to_state_dict {
+        output.write(&onnx_export::to_state_dict(&network)?)?;
     }
     let listed = |values: &[f32]| {
         let texts: Vec<String> = values.iter().map(ToString::to_string).collect();

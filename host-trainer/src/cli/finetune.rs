@@ -2,13 +2,13 @@
 
 use super::data_flags::{DataFlags, print_notes, warn};
 use super::model::load_for;
-use super::train::Watch;
+use super::train::{Watch, command_line};
 use super::{print_json, say};
 use crate::calibrate::Calibration;
 use crate::data::{Augment, Sample};
 use crate::fidelity::{Fidelity, calibration_warning};
 use crate::finetune::{self, Parameters, Recipe, checkpoint as finetuned};
-use crate::train::{self, checkpoint};
+use crate::train::{self, RunFolder, checkpoint};
 use crate::whole_file;
 use anyhow::Context;
 use core::time::Duration;
@@ -60,7 +60,7 @@ pub struct Args {
     /// Where the fine-tuned network goes [default: DIR-int8]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Go on from the folder's fine-tuned network if there is one
+    /// Go on with the run in the folder, or start it if there is none; its recipe is kept, and --epochs may be more
     #[arg(long)]
     resume: bool,
     /// Of a run's folder take the last network, not the one with the highest held-out accuracy
@@ -164,6 +164,7 @@ fn tune(args: &Args) -> anyhow::Result<Report> {
     let aside = float.meta.recipe_for(&data).cloned();
     let (network, meta) = (float.network, float.meta);
     let folder = args.out.clone().unwrap_or_else(|| default_folder(&args.run));
+    RunFolder::check(&folder)?;
     let is_there = finetuned::is_here(&folder);
     anyhow::ensure!(
         args.resume || !is_there,
@@ -172,6 +173,9 @@ fn tune(args: &Args) -> anyhow::Result<Report> {
     );
     let mut recipe = if is_there {
         finetuned::load(&folder)?.meta.recipe
+    } else if let (true, Some(recipe)) = (args.resume, finetune::recorded(&folder)?) {
+        // Killed before the first epoch was done.
+        recipe
     } else {
         // Of a network that was trained elsewhere nothing is known but the data; shifting or mirroring pictures might be new
         // to it.
@@ -190,6 +194,7 @@ fn tune(args: &Args) -> anyhow::Result<Report> {
     how.distillation = args.distillation.unwrap_or(how.distillation);
     how.calibration = args.calibration.unwrap_or(how.calibration);
     finetune::check(&network, &data, &recipe)?;
+    let claim = RunFolder::claim(&folder)?;
     keep_float(&chosen, &folder, is_there)?;
 
     if !args.json {
@@ -202,7 +207,13 @@ fn tune(args: &Args) -> anyhow::Result<Report> {
         ));
     }
     let mut watch = Watch::new(args.json);
-    let done = finetune::finetune_in(&folder, args.resume, &network, &data, &recipe, &mut watch)?;
+    let command = command_line(1);
+    let place = finetune::Place {
+        folder: &claim,
+        resume: args.resume,
+        command: Some(&command),
+    };
+    let done = finetune::finetune_at(place, &network, &data, &recipe, &mut watch)?;
     watch.finish();
     let before = Parameters::calibrated(&network, &data, &recipe);
     let accuracy = |parameters: &Parameters| {

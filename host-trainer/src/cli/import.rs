@@ -8,8 +8,8 @@ use crate::import::check::{BAR, Comparison};
 use crate::import::{Ending, ImportError, Imported, Options, Part, Preprocess, Problem, import, summary};
 use crate::inspect::grouped;
 use crate::spec::Input;
-use crate::train::Recipe;
 use crate::train::checkpoint::{self, Checkpoint, Meta};
+use crate::train::{Recipe, RunFolder};
 use anyhow::{Context, bail, ensure};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -104,6 +104,7 @@ struct Check {
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
+    RunFolder::check(&args.out)?;
     ensure!(
         !checkpoint::is_here(&args.out),
         "{} holds a checkpoint already: choose another --out",
@@ -249,7 +250,8 @@ fn save(args: &Args, imported: Imported, data: Option<&Dataset>) -> anyhow::Resu
         raw: None,
         optimiser: None,
     };
-    Ok(checkpoint.save(&args.out)?)
+    let claim = RunFolder::claim(&args.out)?;
+    Ok(checkpoint.save(claim.path())?)
 }
 
 fn print_found(report: &Report) {

@@ -17,6 +17,7 @@ pub mod import_data;
 pub mod inspect;
 pub mod man;
 pub mod model;
+mod output;
 pub mod profile;
 pub mod report;
 pub mod run;
@@ -24,6 +25,8 @@ pub mod train;
 mod verbosity;
 
 pub use verbosity::{Verbosity, detail, is_quiet, note};
+
+pub use output::{Closed, Kind, Output, print_json, say, tell};
 
 use crate::board::{Board, order_name};
 use denselet::layout::Order;
@@ -115,29 +118,16 @@ impl Cli {
     }
 }
 
-/// Prints `value` as one JSON object on standard output, the only thing a `--json` run prints there.
-#[expect(clippy::print_stdout, reason = "this is the command line's output")]
-pub fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string_pretty(value)?);
-    Ok(())
-}
-
-/// Prints one line for people on standard output.
-#[expect(clippy::print_stdout, reason = "this is the command line's output")]
-pub fn say(line: impl core::fmt::Display) {
-    println!("{line}");
-}
-
 /// Says in one line on standard error that a blob's weights are in another order than a board's inner loops read, and which
 /// command mends it.
 pub fn warn_of_order(order: Order, board: &Board) {
     let (found, suits) = (order_name(order), order_name(board.order()));
     if found != suits {
-        eprintln!(
+        tell(format_args!(
             "warning: the weights are in {found} order, and {name} reads {suits} best: much slower than a blob of \
              `denselet export RUN --board {name}`",
             name = board.name
-        );
+        ));
     }
 }
 

@@ -1,10 +1,10 @@
 //! `denselet profile`: where an inference's instructions go, stage by stage.
 
-use super::{print_json, say, spinner, table, warn_of_order};
+use super::{Kind, Output, print_json, say, spinner, table, warn_of_order};
 use crate::blob::Blob;
 use crate::board::{self, Program, Request, Table, Workspace};
 use crate::inspect::grouped;
-use crate::{chart, inspect, whole_file};
+use crate::{chart, inspect};
 use anyhow::Context;
 use core::time::Duration;
 use serde::Serialize;
@@ -41,6 +41,12 @@ pub struct Args {
     /// Denselet's sources [default: those that this program was built from]
     #[arg(long, value_name = "DIR")]
     workspace: Option<PathBuf>,
+    /// Install what is missing: a Rust target, QEMU
+    #[arg(long)]
+    install: bool,
+    /// Replace a file of another kind
+    #[arg(long)]
+    force: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -82,9 +88,14 @@ struct Row {
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
+    let path = args
+        .chart
+        .clone()
+        .unwrap_or_else(|| args.model.with_extension("profile.svg"));
+    let out = Output::new(&path, Kind::Chart, args.force)?;
     let boards = Table::load()?;
     let board = boards.find(&args.board)?;
-    let workspace = Workspace::find(args.workspace.as_deref())?;
+    let workspace = Workspace::find(args.workspace.as_deref())?.installing(args.install);
     let blob = Blob::read(&args.model)?;
     warn_of_order(blob.model()?.header().order, board);
     let sizes = inspect::blob(&args.model.display().to_string(), &blob).context("network is too large")?;
@@ -138,10 +149,6 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         share: taken.instructions as f64 / total.max(1) as f64,
     });
     let layers: Vec<Row> = layers.collect();
-    let path = args
-        .chart
-        .clone()
-        .unwrap_or_else(|| args.model.with_extension("profile.svg"));
     let report = Report {
         model: args.model.clone(),
         board: board.name.clone(),
@@ -159,7 +166,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         .map(|row| (row.name.clone(), row.instructions as f64))
         .collect();
     let title = format!("{} instructions an inference on {}", grouped(total), board.name);
-    whole_file::write(&path, chart::bars(&title, &bars)?.as_bytes())?;
+    out.write(chart::bars(&title, &bars)?.as_bytes())?;
     if args.json {
         return print_json(&report);
     }

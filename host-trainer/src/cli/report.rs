@@ -2,10 +2,10 @@
 
 use super::data_flags::{DataFlags, print_notes, warn};
 use super::model::load_for;
-use super::{print_json, progress, say};
+use super::{Kind, Output, print_json, progress, say};
 use crate::report::Facts;
+use crate::train::RunFolder;
 use crate::train::checkpoint::{self, Checkpoint};
-use crate::whole_file;
 use anyhow::Context;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -33,6 +33,9 @@ pub struct Args {
     /// Of a run's folder take the last network, not the one with the highest held-out accuracy
     #[arg(long)]
     last: bool,
+    /// Replace a file of another kind
+    #[arg(long)]
+    force: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -57,17 +60,23 @@ pub struct Report {
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let run = checkpoint::load_chosen(&args.run, args.last)?;
-    let chosen = checkpoint::choose(&args.run, args.last);
-    let data = load_for(&chosen, &run, args.data.as_deref(), &args.data_flags)?;
-    print_notes(&data);
     let folder = if args.run.is_dir() {
         &args.run
     } else {
         args.run.parent().unwrap_or(Path::new("."))
     };
     let out = args.out.clone().unwrap_or_else(|| folder.join(FILE_NAME));
-    let report = write(&run, &data, &out, args.json)?;
+    let output = Output::new(&out, Kind::Page, args.force)?;
+    // A page in a run's folder is written by one process at a time, as everything there.
+    let _claim = match out.parent() {
+        Some(folder) if RunFolder::is_ours(folder) => Some(RunFolder::claim(folder)?),
+        _ => None,
+    };
+    let run = checkpoint::load_chosen(&args.run, args.last)?;
+    let chosen = checkpoint::choose(&args.run, args.last);
+    let data = load_for(&chosen, &run, args.data.as_deref(), &args.data_flags)?;
+    print_notes(&data);
+    let report = write(&run, &data, &output, args.json)?;
     if args.json {
         return print_json(&report);
     }
@@ -88,16 +97,16 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 pub fn write(
     run: &Checkpoint,
     data: &crate::data::Dataset,
-    out: &Path,
+    out: &Output,
     quiet: bool,
 ) -> anyhow::Result<Report> {
     let bar = progress(data.test.len(), "images", quiet);
     let facts = Facts::gather(run, data, &|n| bar.inc(n as u64))?;
     bar.finish_and_clear();
-    whole_file::write(out, facts.page()?.as_bytes()).with_context(|| format!("report {}", out.display()))?;
+    out.write(facts.page()?.as_bytes()).context("report")?;
     warn(&facts.warnings);
     Ok(Report {
-        out: out.to_owned(),
+        out: out.path().to_owned(),
         test_images: data.test.len(),
         float_accuracy: facts.float.accuracy(),
         int8_accuracy: facts.int8.accuracy(),

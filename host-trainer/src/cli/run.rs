@@ -42,6 +42,9 @@ pub struct Args {
     /// Denselet's sources, by default those that this program was built from.
     #[arg(long, value_name = "DIR")]
     workspace: Option<PathBuf>,
+    /// Install what is missing: a Rust target, QEMU.
+    #[arg(long)]
+    install: bool,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -64,7 +67,7 @@ struct Report<'r> {
 /// Where the model does not run on the board, and where its logits are not the host's.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let table = Table::load()?;
-    let workspace = Workspace::find(args.workspace.as_deref())?;
+    let workspace = Workspace::find(args.workspace.as_deref())?.installing(args.install);
     let blob = Blob::read(&args.model)?;
     let model = blob.model()?;
     let Images {

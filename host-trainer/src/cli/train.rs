@@ -3,24 +3,22 @@
 use super::data_flags::{DataFlags, print_notes, warn};
 use super::flags::Flags;
 use super::model::takes_of_checkpoint;
-use super::{finetune, print_json, say};
+use super::{Kind, Output, finetune, print_json, say, tell};
 use crate::data::{Dataset, Reading};
 use crate::finetune::checkpoint as finetuned;
 use crate::net::Ranks;
 use crate::spec::{Draft, Spec};
 use crate::suit::{self, Takes};
 use crate::train::checkpoint;
-use crate::train::{self, Epoch, Method, Place, Position, Progress, Recipe, Schedule, agree, from_first};
-use crate::whole_file;
+use crate::train::{
+    self, Epoch, Method, Place, Position, Progress, Recipe, RunFolder, Schedule, agree, from_first,
+};
 use anyhow::Context;
 use core::time::Duration;
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-
-/// Name of the resolved recipe in a run's folder.
-const RECIPE_NAME: &str = "recipe.toml";
 
 /// Options of `denselet train`.
 #[derive(Debug, clap::Args)]
@@ -30,6 +28,7 @@ const RECIPE_NAME: &str = "recipe.toml";
   denselet train --net mine.toml --data pictures/ --resize --epochs 50 --lr 0.05
   denselet train --net d1 --data fashion-mnist --recipe mine.toml --lr 0.05    (the flag wins)
   denselet train --net d2 --data cifar10 --out runs/cifar --resume    (goes on where it was stopped)
+  denselet train --net d2 --data cifar10 --out runs/cifar --resume --epochs 60    (goes on for longer than it was meant to)
   mpirun -n 4 denselet train --net d2 --data cifar10    (on four processes, where it was built with the feature `mpi`)
 
 A run's folder holds checkpoint.safetensors (the last epoch), best.safetensors (the highest held-out accuracy), recipe.toml,
@@ -95,7 +94,7 @@ pub struct Args {
     /// The run's folder [default: runs/NET-DATA]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Go on from the folder's checkpoint if there is one
+    /// Go on with the run in the folder, or start it if there is none; its recipe is kept, and --epochs may be more
     #[arg(long)]
     resume: bool,
     /// Print one JSON object
@@ -114,6 +113,11 @@ struct Report {
     loss: f64,
     train_accuracy: f64,
     held_out_accuracy: Option<f64>,
+    held_out_loss: Option<f64>,
+    /// The epoch whose network the checkpoint holds, if any was held out.
+    best_epoch: Option<usize>,
+    /// Whether the recipe's patience ended the run before its last epoch.
+    stopped_early: bool,
     test_images: usize,
     test_accuracy: f64,
     int8_accuracy: Option<f64>,
@@ -160,7 +164,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         ));
     }
     if let (true, Some(decided)) = (is_first, &decided) {
-        eprintln!("note: {decided}");
+        tell(format_args!("note: {decided}"));
     }
     let mut watch = Watch::new(quiet);
     let command = command_line(ranks.count());
@@ -181,8 +185,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let run = checkpoint::load_chosen(&folder, false)?;
     let last = run.meta.history.last().context("a run of no epochs")?;
     let page = folder.join(super::report::FILE_NAME);
-    let page = super::report::write(&run, &data, &page, args.json)
-        .inspect_err(|error| eprintln!("no report: {error:#}"))
+    let page = report(&folder, &page, &run, &data, args.json)
+        .inspect_err(|error| tell(format_args!("warning: no report: {error:#}")))
         .ok();
     let mut warnings = page.as_ref().map_or_else(Vec::new, |page| page.warnings.clone());
     if let Some(text) = fallen(&run.meta.history) {
@@ -198,6 +202,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         loss: last.loss,
         train_accuracy: last.accuracy,
         held_out_accuracy: last.held_out_accuracy,
+        held_out_loss: last.held_out_loss,
+        best_epoch: train::best(&run.meta.history),
+        stopped_early: run.meta.stopped_early(),
         test_images: data.test.len(),
         // The page has it already, where there is one.
         test_accuracy: page.as_ref().map_or_else(
@@ -213,6 +220,13 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         finetuned: None,
         notes: data.notes.iter().cloned().chain(decided).collect(),
     };
+    if let (true, Some(best), false) = (report.stopped_early, report.best_epoch, args.json) {
+        say(format_args!(
+            "stopped early after epoch {}: no better held-out accuracy, nor an equal one with a lower loss, for {} epochs; the \
+             best is epoch {best}",
+            run.meta.epoch, run.meta.recipe.patience
+        ));
+    }
     let tune = || finetune::behind(&folder, &args.data, args.data_flags.clone(), args.json);
     if args.json {
         report.finetuned = recipe.finetune.map(|_| tune()).transpose()?;
@@ -256,6 +270,18 @@ fn fallen(history: &[Epoch]) -> Option<String> {
             best.number
         )
     })
+}
+
+/// Writes the run's page; no other process may write in its folder meanwhile.
+fn report(
+    folder: &Path,
+    page: &Path,
+    run: &checkpoint::Checkpoint,
+    data: &Dataset,
+    quiet: bool,
+) -> anyhow::Result<super::report::Report> {
+    let _claim = RunFolder::claim(folder)?;
+    super::report::write(run, data, &Output::new(page, Kind::Page, true)?, quiet)
 }
 
 /// Loads what a run needs. Rank 0 alone looks at the run's folder, and its recipe is everybody's.
@@ -321,8 +347,9 @@ fn plan(args: &Args, ranks: &dyn Ranks) -> anyhow::Result<Plan> {
     })
 }
 
-/// The recipe of a run in this folder, once it is certain that nothing there is lost; a new run's is written there.
+/// The recipe of a run in this folder, once it is certain that nothing there is lost.
 fn ready(args: &Args, folder: &Path, data: &Dataset, ranks: usize) -> anyhow::Result<Recipe> {
+    RunFolder::check(folder)?;
     anyhow::ensure!(
         args.resume || !checkpoint::is_here(folder),
         "{} holds a run already: go on with --resume or choose another --out",
@@ -336,15 +363,14 @@ fn ready(args: &Args, folder: &Path, data: &Dataset, ranks: usize) -> anyhow::Re
         "{} holds a fine-tuned network already: choose another --out",
         tuned.display()
     );
-    if !checkpoint::is_here(folder) {
-        whole_file::write(&folder.join(RECIPE_NAME), toml::to_string(&recipe)?.as_bytes())?;
-    }
     Ok(recipe)
 }
 
 /// This command as it could be given again: the program by its name, words that a shell would take apart in quotes.
-fn command_line(ranks: usize) -> String {
-    let words = std::env::args().skip(1).map(|word| {
+pub(super) fn command_line(ranks: usize) -> String {
+    // Without --resume: a run that was stopped and went on is the run that was never stopped.
+    let given = std::env::args().skip(1).filter(|word| word != "--resume");
+    let words = given.map(|word| {
         let is_plain = !word.is_empty()
             && word
                 .chars()
@@ -366,6 +392,9 @@ fn command_line(ranks: usize) -> String {
 fn recipe(args: &Args, folder: &Path, data: &Dataset) -> anyhow::Result<Recipe> {
     let mut recipe = if checkpoint::is_here(folder) {
         checkpoint::load(&checkpoint::choose(folder, true))?.meta.recipe
+    } else if args.resume {
+        // Killed before the first checkpoint, or not begun yet.
+        train::recorded(folder)?.unwrap_or_else(|| Recipe::for_data(data))
     } else {
         Recipe::for_data(data)
     };
@@ -468,7 +497,10 @@ impl Progress for Watch {
             return;
         }
         let held_out = done.held_out_accuracy.map_or_else(String::new, |share| {
-            format!(", held-out accuracy {:.2} %", 100.0 * share)
+            let loss = done
+                .held_out_loss
+                .map_or_else(String::new, |loss| format!(", loss {loss:.4}"));
+            format!(", held-out accuracy {:.2} %{loss}", 100.0 * share)
         });
         let line = format!(
             "epoch {}: loss {:.4}, accuracy {:.2} %{held_out}, {:.0} images/s",

@@ -117,7 +117,7 @@ impl Finetuned {
     ///
     /// When the folder or the file cannot be written.
     pub fn save(&self, folder: &Path) -> Result<(), CheckpointError> {
-        tensor_file::save(folder.join(FILE_NAME), self.to_bytes())
+        tensor_file::save(folder.join(FILE_NAME), self.to_bytes(), read)
     }
 
     fn to_bytes(&self) -> Result<Vec<u8>, SafeTensorError> {

@@ -33,9 +33,9 @@ use crate::net::{self, Loss, Network, Score, Teacher, Tensor};
 use crate::quantise::QuantiseError;
 use crate::train::checkpoint::CheckpointError;
 use crate::train::{
-    self, AUGMENT_STREAM, Epoch, Optimiser, Position, Progress, Rule, TrainError, generator, shuffle,
+    self, AUGMENT_STREAM, Epoch, Optimiser, Position, Progress, Rule, RunFolder, TrainError, finite,
+    generator, recipe_file, resume, shuffle,
 };
-use crate::whole_file;
 use checkpoint::{Finetuned, Meta};
 use denselet::layout::Order;
 use pass::Pass;
@@ -84,12 +84,66 @@ pub fn finetune_in(
     recipe: &Recipe,
     progress: &mut dyn Progress,
 ) -> Result<Finetuned, FinetuneError> {
-    whole_file::clear(folder).map_err(TrainError::Folder)?;
-    let mut run = if resume && checkpoint::is_here(folder) {
+    let claim = RunFolder::claim(folder).map_err(TrainError::from)?;
+    let place = Place {
+        folder: &claim,
+        resume,
+        command: None,
+    };
+    finetune_at(place, network, data, recipe, progress)
+}
+
+/// Where a run of fine-tuning keeps what it makes.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'p> {
+    /// Its folder.
+    pub folder: &'p RunFolder,
+    /// Whether to go on from a fine-tuned network that is there already, instead of from the beginning.
+    pub resume: bool,
+    /// The command line, if one started the run.
+    pub command: Option<&'p str>,
+}
+
+/// The recipe of the run in a folder, from before its first checkpoint; nothing if no run was begun there.
+///
+/// # Errors
+///
+/// When it cannot be read.
+pub fn recorded(folder: &Path) -> Result<Option<Recipe>, TrainError> {
+    Ok(recipe_file::read(folder)?.map(|(recipe, _)| recipe))
+}
+
+/// As [`finetune_in`], in a folder that is claimed already.
+///
+/// # Errors
+///
+/// As [`finetune_in`].
+pub fn finetune_at(
+    place: Place<'_>,
+    network: &Network,
+    data: &Dataset,
+    recipe: &Recipe,
+    progress: &mut dyn Progress,
+) -> Result<Finetuned, FinetuneError> {
+    let folder = place.folder.path();
+    let begun = match place.resume {
+        true => recipe_file::read::<Recipe>(folder)?,
+        false => None,
+    };
+    let first_command = begun.as_ref().and_then(|(_, command)| command.clone());
+    let mut run = if place.resume && checkpoint::is_here(folder) {
         Run::resume(checkpoint::load(folder)?, network, data, recipe)?
     } else {
+        if let Some((before, _)) = &begun {
+            recipe.check_resume(before)?;
+        }
         Run::new(network, data, recipe)?
     };
+    // A run that goes on for longer is one that was meant to be so long, should it be killed: the checkpoint decides.
+    if run.state.meta.epoch > 0 {
+        run.state.save(folder)?;
+    }
+    recipe_file::write(folder, recipe, first_command.as_deref().or(place.command))?;
     train::record(folder, &run.state.meta.history)?;
     while let Some(done) = run.epoch(data, progress)? {
         run.state.save(folder)?;
@@ -211,24 +265,16 @@ impl<'n> Run<'n> {
     }
 
     fn resume(
-        state: Finetuned,
+        mut state: Finetuned,
         network: &'n Network,
         data: &Dataset,
         recipe: &Recipe,
     ) -> Result<Self, FinetuneError> {
         check(network, data, recipe)?;
-        let differs = |what, expected: String, found: String| {
-            (expected == found).then_some(()).ok_or(TrainError::Resume {
-                what,
-                expected,
-                found,
-            })
-        };
-        let spec = &state.parameters.folded.spec;
-        differs("network", format!("{spec:?}"), format!("{:?}", network.spec))?;
-        differs("data set", state.meta.data.clone(), data.name.clone())?;
-        let before = &state.meta.recipe;
-        differs("recipe", format!("{before:?}"), format!("{recipe:?}"))?;
+        resume::same("network", &state.parameters.folded.spec, &network.spec)?;
+        resume::same("data set", &state.meta.data, &data.name)?;
+        recipe.check_resume(&state.meta.recipe)?;
+        state.meta.recipe = recipe.clone();
         Self::with(state, network)
     }
 
@@ -277,18 +323,24 @@ impl<'n> Run<'n> {
                 *label = data.train.labels[at];
             }
             rate = recipe.rate_at(epoch * steps + step, recipe.finetune.epochs * steps);
-            let score = self.step(&images, &labels, rate)?;
+            let diverged = |what: String| {
+                FinetuneError::from(TrainError::Diverged {
+                    epoch: epoch + 1,
+                    step: step + 1,
+                    what,
+                    rate: recipe.finetune.rate,
+                    advice: "a smaller --lr, in another --out",
+                })
+            };
+            let (score, broken) = self.step(&images, &labels, rate)?;
+            if let Some(what) = broken {
+                return Err(diverged(what));
+            }
             sum.loss += score.loss;
             sum.correct += score.correct;
             let seen = (step + 1) * recipe.batch;
             if !sum.loss.is_finite() {
-                return Err(TrainError::Diverged {
-                    epoch: epoch + 1,
-                    step: step + 1,
-                    loss: score.loss,
-                    rate: recipe.finetune.rate,
-                }
-                .into());
+                return Err(diverged("the loss".into()));
             }
             progress.step(&Position {
                 epoch: epoch + 1,
@@ -318,9 +370,14 @@ impl<'n> Run<'n> {
         Ok(Some(done))
     }
 
-    /// One batch: the integers of the parameters as they are, forward and back, and a step of the optimiser. The score is
-    /// the sum over the batch.
-    fn step(&mut self, images: &[u8], labels: &[u16], rate: f32) -> Result<Score, FinetuneError> {
+    /// One batch: the integers of the parameters as they are, forward and back, and a step of the optimiser. Returns the sum
+    /// of the batch's scores, and what is not finite any more, if anything.
+    fn step(
+        &mut self,
+        images: &[u8],
+        labels: &[u16],
+        rate: f32,
+    ) -> Result<(Score, Option<String>), FinetuneError> {
         let Finetuned {
             parameters,
             units,
@@ -385,8 +442,10 @@ impl<'n> Run<'n> {
                 *value *= unit;
             }
         }
+        // Before ranges are put in order, which would make a number of NaN.
+        let broken = first_broken(&mut gradient, parameters, optimiser);
         parameters.order();
-        Ok(score)
+        Ok((score, broken))
     }
 }
 
@@ -397,6 +456,35 @@ const RULE: Rule = Rule::AdamW {
     epsilon: 1e-8,
     decay: 0.0,
 };
+
+/// The first tensor of a step that holds a number that is not finite, in the order in which one ruins the next.
+fn first_broken(
+    gradient: &mut Parameters,
+    parameters: &mut Parameters,
+    optimiser: &Optimiser,
+) -> Option<String> {
+    let broken = |parameters: &mut Parameters| {
+        let mut tensors = trained(parameters);
+        tensors
+            .find(|tensor| !finite::is_finite(tensor.values))
+            .map(|tensor| tensor.name)
+    };
+    if let Some(name) = broken(gradient) {
+        return Some(format!("the gradient of `{name}`"));
+    }
+    if let Some(name) = broken(parameters) {
+        return Some(format!("`{name}`"));
+    }
+    for (memory, slices) in optimiser.memory() {
+        let pair = trained(parameters)
+            .zip(slices)
+            .find(|(_, slice)| !finite::is_finite(slice));
+        if let Some((tensor, _)) = pair {
+            return Some(format!("the optimiser's {memory} of `{}`", tensor.name));
+        }
+    }
+    None
+}
 
 /// The tensors that are trained, in their order.
 fn trained(parameters: &mut Parameters) -> impl Iterator<Item = Tensor<'_>> {

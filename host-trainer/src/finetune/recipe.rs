@@ -1,7 +1,7 @@
 //! How a network is fine-tuned, as data; belongs to `finetune`.
 
 use crate::data::Augment;
-use crate::train::{self, Finetuning, TrainError};
+use crate::train::{self, Finetuning, TrainError, resume};
 use serde::{Deserialize, Serialize};
 
 /// Everything that decides a run besides the float network and the data set.
@@ -38,6 +38,20 @@ impl Recipe {
     pub(super) fn rate_at(&self, at: usize, total: usize) -> f32 {
         let done = at as f32 / total.max(1) as f32;
         self.finetune.rate * 0.5 * (1.0 + (core::f32::consts::PI * done).cos())
+    }
+
+    /// Checks that a run that was started with `before` can go on as this one: it may last for more epochs.
+    pub(super) fn check_resume(&self, before: &Self) -> Result<(), TrainError> {
+        let epochs = self.finetune.epochs;
+        resume::longer("finetune.epochs", before.finetune.epochs, epochs)?;
+        let allowed = Self {
+            finetune: Finetuning {
+                epochs,
+                ..before.finetune
+            },
+            ..before.clone()
+        };
+        resume::same("recipe", &allowed, self)
     }
 
     /// Checks every number against a training split of `count` pictures.

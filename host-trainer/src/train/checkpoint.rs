@@ -202,6 +202,14 @@ pub fn load(path: &Path) -> Result<Checkpoint, CheckpointError> {
     read(&path, &bytes)
 }
 
+impl Meta {
+    /// Whether the run has ended before its last epoch, because no epoch had a better held-out accuracy for as long as the
+    /// recipe's patience. [`best`](super::best()) of the history is the epoch that it kept.
+    pub fn stopped_early(&self) -> bool {
+        self.epoch < self.recipe.epochs && self.recipe.is_enough(&self.history)
+    }
+}
+
 impl Checkpoint {
     /// What the network's inputs and answers mean.
     pub fn about(&self) -> About {
@@ -232,8 +240,9 @@ impl Checkpoint {
         alone.save_as(folder.join(BEST_NAME))
     }
 
+    /// Writes what [`load`] will read: the reader looks at the bytes first.
     fn save_as(&self, path: PathBuf) -> Result<(), CheckpointError> {
-        tensor_file::save(path, self.to_bytes())
+        tensor_file::save(path, self.to_bytes(), read)
     }
 
     fn to_bytes(&self) -> Result<Vec<u8>, SafeTensorError> {
@@ -300,7 +309,12 @@ pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointEr
         return Err(field(
             "normalisation.std",
             "numbers above 0",
-            format!("{:?}", normalisation.std),
+            normalisation
+                .std
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(", "),
         ));
     }
     let mut network = Network::new(&spec, normalisation, 0);

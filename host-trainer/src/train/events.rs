@@ -129,6 +129,7 @@ fn of(done: &Epoch, now: f64) -> Event {
         done.held_out_accuracy
             .map(|share| scalar("accuracy/held_out", share)),
     );
+    value.extend(done.held_out_loss.map(|loss| scalar("loss/held_out", loss)));
     value.push(scalar("rate", f64::from(done.rate)));
     // 0 means that nobody knows any more.
     value.extend((done.images_per_second > 0.0).then(|| scalar(SPEED, done.images_per_second)));

@@ -1,6 +1,7 @@
 //! What a recipe says of the fine-tuning behind a run; belongs to `train`, beside `recipe`. `finetune` does it.
 
 use super::TrainError;
+use super::recipe::{MOST_EPOCHS, TEMPERATURES};
 use serde::{Deserialize, Serialize};
 
 /// How the device's integers are trained on from the run's network.
@@ -18,6 +19,11 @@ pub struct Finetuning {
     /// Training pictures that calibrate before the first step.
     pub calibration: usize,
 }
+
+/// The highest learning rate, in steps of quantisation.
+const MOST_RATE: f32 = 1000.0;
+/// Most images that calibrate.
+const MOST_CALIBRATION: usize = 1_000_000;
 
 impl Default for Finetuning {
     fn default() -> Self {
@@ -46,11 +52,16 @@ impl Finetuning {
                 found,
             })
         };
-        ensure(self.epochs > 0, "finetune.epochs", "at least 1", &self.epochs)?;
         ensure(
-            self.rate > 0.0 && self.rate.is_finite(),
+            (1..=MOST_EPOCHS).contains(&self.epochs),
+            "finetune.epochs",
+            "from 1 to 1,000,000",
+            &self.epochs,
+        )?;
+        ensure(
+            self.rate > 0.0 && self.rate <= MOST_RATE,
             "finetune.rate",
-            "above 0",
+            "above 0, at most 1,000",
             &self.rate,
         )?;
         ensure(
@@ -60,15 +71,15 @@ impl Finetuning {
             &self.distillation,
         )?;
         ensure(
-            self.temperature > 0.0 && self.temperature.is_finite(),
+            TEMPERATURES.contains(&self.temperature),
             "finetune.temperature",
-            "above 0",
+            "from 0.01 to 1,000",
             &self.temperature,
         )?;
         ensure(
-            self.calibration > 0,
+            (1..=MOST_CALIBRATION).contains(&self.calibration),
             "finetune.calibration",
-            "at least 1",
+            "from 1 to 1,000,000",
             &self.calibration,
         )
     }

@@ -15,25 +15,52 @@ pub(super) fn write(folder: &Path, history: &[Epoch]) -> Result<(), TrainError> 
     whole_file::write(&path, table(history, &before).as_bytes()).map_err(TrainError::Log)
 }
 
+/// Columns of the table.
+const HEADER: &str = "epoch,loss,accuracy,held_out_accuracy,held_out_loss,rate,images_per_second,seconds";
+/// The last two: how long the epoch took.
+const TIMES: [&str; 2] = ["images_per_second", "seconds"];
+
 fn table(history: &[Epoch], before: &str) -> String {
-    let mut text = String::from("epoch,loss,accuracy,held_out_accuracy,rate,images_per_second,seconds\n");
+    let mut text = format!("{HEADER}\n");
     for epoch in history {
-        let held_out = epoch
-            .held_out_accuracy
-            .map_or_else(String::new, |share| share.to_string());
-        let known = format!(
-            "{},{},{},{held_out},{},",
-            epoch.number, epoch.loss, epoch.accuracy, epoch.rate
-        );
-        let timed = match before.lines().find(|line| line.starts_with(&known)) {
-            Some(row) if epoch.seconds == 0.0 => row.to_owned(),
-            _ if epoch.seconds == 0.0 => format!("{known},"),
-            _ => format!("{known}{:.1},{:.2}", epoch.images_per_second, epoch.seconds),
+        let known = [
+            epoch.number.to_string(),
+            epoch.loss.to_string(),
+            epoch.accuracy.to_string(),
+            epoch
+                .held_out_accuracy
+                .map_or_else(String::new, |share| share.to_string()),
+            epoch
+                .held_out_loss
+                .map_or_else(String::new, |loss| loss.to_string()),
+            epoch.rate.to_string(),
+        ];
+        let times = match epoch.seconds {
+            0.0 => times(before, &known).unwrap_or_default(),
+            seconds => [format!("{:.1}", epoch.images_per_second), format!("{seconds:.2}")],
         };
-        text.push_str(&timed);
+        text.push_str(&[&known[..], &times[..]].concat().join(","));
         text.push('\n');
     }
     text
+}
+
+/// How long an epoch took, from a table that may lack columns of today's.
+fn times(before: &str, known: &[String]) -> Option<[String; 2]> {
+    let mut lines = before.lines();
+    let header: Vec<&str> = lines.next()?.split(',').collect();
+    let column = |row: &[&str], name: &str| {
+        let at = header.iter().position(|column| *column == name)?;
+        row.get(at).map(|text| (*text).to_owned())
+    };
+    let row = lines
+        .map(|line| line.split(',').collect::<Vec<_>>())
+        .find(|row| {
+            let mut pairs = HEADER.split(',').zip(known);
+            pairs.all(|(name, value)| column(row, name).is_none_or(|found| found == *value))
+        })?;
+    let [speed, seconds] = TIMES.map(|name| column(&row, name));
+    Some([speed?, seconds?])
 }
 
 #[cfg(test)]
@@ -55,15 +82,18 @@ mod tests {
         let second = Epoch {
             number: 2,
             held_out_accuracy: Some(0.25),
-            held_out_loss: None,
+            held_out_loss: Some(1.5),
             ..epoch
         };
         let lines: Vec<String> = table(&[epoch, second], "").lines().map(String::from).collect();
         assert_eq!(
             lines[1..],
-            ["1,0.5,0.75,,0.1,1000.0,2.00", "2,0.5,0.75,0.25,0.1,1000.0,2.00"]
+            [
+                "1,0.5,0.75,,,0.1,1000.0,2.00",
+                "2,0.5,0.75,0.25,1.5,0.1,1000.0,2.00"
+            ]
         );
-        assert_eq!(lines[0].split(',').count(), 7);
+        assert_eq!(lines[0].split(',').count(), 8);
         // After a stop the first epoch's time is known from the table alone.
         let loaded = Epoch {
             images_per_second: 0.0,
@@ -74,6 +104,11 @@ mod tests {
             table(&[loaded, second], &lines.join("\n")),
             lines.join("\n") + "\n"
         );
-        assert!(table(&[loaded], "").ends_with("1,0.5,0.75,,0.1,,\n"));
+        assert!(table(&[loaded], "").ends_with("1,0.5,0.75,,,0.1,,\n"));
+        // A table from before held-out losses were kept knows the times too.
+        let old = "epoch,loss,accuracy,held_out_accuracy,rate,images_per_second,seconds\n1,0.5,0.75,,0.1,900.0,3.00\n";
+        assert!(table(&[loaded], old).ends_with("1,0.5,0.75,,,0.1,900.0,3.00\n"));
+        let other = Epoch { loss: 0.25, ..loaded };
+        assert!(table(&[other], old).ends_with("1,0.25,0.75,,,0.1,,\n"));
     }
 }

@@ -8,13 +8,17 @@ mod batch;
 pub mod checkpoint;
 mod events;
 mod finetuning;
+pub(crate) mod finite;
 mod log;
 #[cfg(feature = "mpi")]
 mod mpi;
 mod optimiser;
 mod place;
 mod recipe;
+pub(crate) mod recipe_file;
+pub(crate) mod resume;
 mod run;
+mod run_folder;
 mod share;
 mod step;
 mod target;
@@ -23,8 +27,9 @@ pub(crate) mod tensor_file;
 pub use finetuning::Finetuning;
 pub use optimiser::{Optimiser, Parameters, Rule, norm};
 pub(crate) use place::record;
-pub use place::{Place, ranks, train_among, train_in};
+pub use place::{Place, ranks, recorded, train_among, train_in};
 pub use recipe::{Method, Recipe, Schedule};
+pub use run_folder::{FolderError, RunFolder};
 pub use share::{agree, from_first};
 pub use target::{Balance, ClassWeights, Distil};
 
@@ -43,9 +48,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
-    /// What an earlier run left half-written cannot be removed.
-    #[error("run folder: {0}")]
-    Folder(std::io::Error),
+    /// The run's folder is another's, or another process writes there.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
     /// The data set's pictures are not what the network takes.
     #[error(
         "network `{network}` takes {}x{}x{} pictures, data set `{data}` has {}x{}x{}",
@@ -83,23 +88,32 @@ pub enum TrainError {
         /// What it is.
         found: String,
     },
-    /// The loss is no number any more.
-    #[error("the loss became {loss} in epoch {epoch}, step {step}: try a smaller learning rate than {rate}")]
+    /// A number of a step is not finite any more.
+    #[error(
+        "epoch {epoch}, step {step}: expected finite numbers, found {what} infinite or NaN at a learning rate of {rate}; \
+         {}; try {advice}",
+        kept(*epoch)
+    )]
     Diverged {
         /// Epoch, from 1.
         epoch: usize,
         /// Step of the epoch, from 1.
         step: usize,
-        /// What the loss was.
-        loss: f64,
-        /// Learning rate of the recipe.
+        /// What was not finite.
+        what: String,
+        /// Learning rate of the recipe, at its highest.
         rate: f32,
+        /// What to try.
+        advice: &'static str,
     },
     /// The run to go on with was started differently.
-    #[error("cannot go on with {what} `{found}`: the run was started with `{expected}`")]
+    #[error(
+        "cannot resume: {what}: expected {expected}, as the run was started, found {found}; leave out what differs, or start \
+         another run in another --out"
+    )]
     Resume {
         /// What differs.
-        what: &'static str,
+        what: String,
         /// What the run was started with.
         expected: String,
         /// What was asked for.
@@ -127,9 +141,25 @@ pub enum TrainError {
         /// Which one.
         rank: usize,
     },
+    /// The recipe in the run's folder cannot be written or read.
+    #[error("recipe {}: {problem}", path.display())]
+    RecipeFile {
+        /// Which file.
+        path: std::path::PathBuf,
+        /// Why.
+        problem: String,
+    },
     /// The log cannot be written.
     #[error("log: {0}")]
     Log(std::io::Error),
+}
+
+/// What is left of a run that stops in an epoch, for a message.
+fn kept(epoch: usize) -> String {
+    match epoch.saturating_sub(1) {
+        0 => "no epoch was finished".into(),
+        last => format!("what was saved after epoch {last} is kept"),
+    }
 }
 
 /// What one epoch brought.
@@ -232,17 +262,22 @@ pub(crate) fn fits(name: &str, spec: &Spec, data: &Dataset) -> Result<(), TrainE
     Ok(())
 }
 
-/// Number of the first epoch with the highest held-out accuracy; none where nothing is held out.
+/// Number of the epoch with the highest held-out accuracy; of equal ones the one with the lowest held-out loss, of those the
+/// first. None if nothing is held out.
 pub fn best(history: &[Epoch]) -> Option<usize> {
-    let mut best: Option<(usize, f64)> = None;
+    let mut best: Option<(usize, f64, f64)> = None;
     for epoch in history {
-        if let Some(accuracy) = epoch.held_out_accuracy
-            && best.is_none_or(|(_, highest)| accuracy > highest)
-        {
-            best = Some((epoch.number, accuracy));
+        let Some(accuracy) = epoch.held_out_accuracy else {
+            continue;
+        };
+        let loss = epoch.held_out_loss.unwrap_or(f64::INFINITY);
+        let is_better = best
+            .is_none_or(|(_, highest, lowest)| accuracy > highest || (accuracy == highest && loss < lowest));
+        if is_better {
+            best = Some((epoch.number, accuracy, loss));
         }
     }
-    best.map(|(number, _)| number)
+    best.map(|(number, ..)| number)
 }
 
 /// Share of a split's pictures that `network` classifies correctly, 0 to 1.
@@ -432,10 +467,10 @@ mod tests {
         let message = |r: Result<Network, TrainError>| r.unwrap_err().to_string();
         assert!(message(train(&spec, &data, &bad, &mut Silent)).contains("`batch`"));
         let bad = Recipe {
-            rate: 1e30,
+            rate: 1e6,
             ..recipe.clone()
         };
-        assert!(message(train(&spec, &data, &bad, &mut Silent)).contains("smaller learning rate"));
+        assert!(message(train(&spec, &data, &bad, &mut Silent)).contains("a smaller --lr"));
         data.classes.pop();
         assert!(message(train(&spec, &data, &recipe, &mut Silent)).contains("classes"));
         let spec = Spec::load("d1").unwrap();

@@ -27,7 +27,11 @@ impl Mpi {
             .ok_or_else(|| TrainError::Ranks("MPI was started twice".into()))?;
         if threading < Threading::Serialized {
             return Err(TrainError::Ranks(format!(
-                "MPI lets threads call as {threading:?}; expected Serialized or Multiple"
+                "expected an MPI that lets any thread call (Serialized or Multiple), found {}",
+                match threading {
+                    Threading::Single => "Single",
+                    _ => "Funneled",
+                }
             )));
         }
         let world = universe.world();

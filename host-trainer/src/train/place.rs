@@ -3,11 +3,13 @@
 use super::checkpoint::{self, Checkpoint};
 use super::run::Run;
 use super::share::{self, agree, from_first};
-use super::{Epoch, Progress, Recipe, Silent, TrainError, best, events, log, tensor_file};
+use super::{
+    Epoch, Progress, Recipe, RunFolder, Silent, TrainError, best, events, log, recipe_file, resume,
+    tensor_file,
+};
 use crate::data::Dataset;
 use crate::net::{Alone, Ranks};
 use crate::spec::Spec;
-use crate::whole_file;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -59,18 +61,33 @@ pub fn train_among(
     let on_first =
         |write: &dyn Fn() -> Result<(), TrainError>| agree(&**ranks, if is_first { write() } else { Ok(()) });
     agree(&**ranks, share::check_same(&**ranks, spec, data))?;
-    let kept = agree(&**ranks, if is_first { open(place) } else { Ok(None) })?;
+    let opened = if is_first {
+        open(place, recipe).map(Some)
+    } else {
+        Ok(None)
+    };
+    // Held until the run ends.
+    let (_claim, begun) = agree(&**ranks, opened)?.unzip();
+    let Begun { kept, command } = begun.unwrap_or_default();
     let run = match from_first(&**ranks, kept) {
         Some(bytes) => checkpoint::read(&place.folder.join(checkpoint::FILE_NAME), &bytes)
             .map_err(TrainError::from)
             .and_then(|state| Run::resume(state, spec, data, recipe, ranks)),
         None => Run::new(spec, data, recipe, ranks).map(|mut run| {
-            run.state.meta.command = place.command.map(str::to_owned);
+            run.state.meta.command = command;
             run
         }),
     };
     let mut run = agree(&**ranks, run)?;
-    on_first(&|| record(place.folder, &run.state.meta.history))?;
+    on_first(&|| {
+        let meta = &run.state.meta;
+        // A run that goes on for longer is one that was meant to be so long, should it be killed: the checkpoint decides.
+        if meta.epoch > 0 {
+            run.state.save(place.folder)?;
+        }
+        recipe_file::write(place.folder, &meta.recipe, meta.command.as_deref())?;
+        record(place.folder, &meta.history)
+    })?;
     while let Some(done) = agree(&**ranks, run.epoch(data, progress))? {
         on_first(&|| save(place.folder, &run.state))?;
         progress.epoch(&done);
@@ -78,14 +95,43 @@ pub fn train_among(
     Ok(run.state)
 }
 
-/// Makes a run's folder ready: the checkpoint to go on from, if that is what is asked for.
-fn open(place: Place<'_>) -> Result<Option<Vec<u8>>, TrainError> {
-    whole_file::clear(place.folder).map_err(TrainError::Folder)?;
-    if !(place.resume && checkpoint::is_here(place.folder)) {
-        checkpoint::remove_best(place.folder)?;
-        return Ok(None);
+/// The recipe of the run in a folder, from before its first checkpoint; nothing if no run was begun there.
+///
+/// # Errors
+///
+/// When it cannot be read.
+pub fn recorded(folder: &Path) -> Result<Option<Recipe>, TrainError> {
+    Ok(recipe_file::read(folder)?.map(|(recipe, _)| recipe))
+}
+
+/// What a run's folder holds before the run.
+#[derive(Default)]
+struct Begun {
+    /// The checkpoint to go on from.
+    kept: Option<Vec<u8>>,
+    /// The command that started the run.
+    command: Option<String>,
+}
+
+/// Makes a folder this run's, and finds what an earlier process has done of it, if that is asked for.
+fn open(place: Place<'_>, recipe: &Recipe) -> Result<(RunFolder, Begun), TrainError> {
+    let claim = RunFolder::claim(place.folder)?;
+    let mut begun = Begun {
+        kept: None,
+        command: place.command.map(str::to_owned),
+    };
+    if place.resume && checkpoint::is_here(place.folder) {
+        begun.kept = Some(tensor_file::load(place.folder, checkpoint::FILE_NAME)?.1);
+        return Ok((claim, begun));
     }
-    Ok(Some(tensor_file::load(place.folder, checkpoint::FILE_NAME)?.1))
+    checkpoint::remove_best(place.folder)?;
+    if place.resume
+        && let Some((before, command)) = recipe_file::read(place.folder)?
+    {
+        resume::check(&before, recipe)?;
+        begun.command = command.or(begun.command);
+    }
+    Ok((claim, begun))
 }
 
 /// Writes what an epoch brought into a run's folder.

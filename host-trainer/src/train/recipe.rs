@@ -55,7 +55,8 @@ pub struct Recipe {
     pub smoothing: f32,
     /// Longest gradient, as one vector; longer ones are shortened to it; 0: any length.
     pub clip: f32,
-    /// Epochs without a better held-out accuracy after which the run ends early; 0: it never does.
+    /// Epochs without a better held-out accuracy, or an equal one with a lower held-out loss, after which the run ends early;
+    /// 0: it never does.
     pub patience: usize,
     /// Share that a moving average of the weights keeps at a step; the average is what is measured and exported. None: the
     /// weights themselves are.
@@ -104,6 +105,13 @@ impl Default for Recipe {
         }
     }
 }
+
+/// Most epochs, and the largest patience.
+pub(super) const MOST_EPOCHS: usize = 1_000_000;
+/// The highest learning rate, and the longest gradient to clip to.
+const MOST_RATE: f32 = 1e6;
+/// What logits may be divided by.
+pub(super) const TEMPERATURES: core::ops::RangeInclusive<f32> = 0.01..=1000.0;
 
 impl Recipe {
     /// A sensible recipe for a data set: by its name for those that are known, by its size for others.
@@ -223,37 +231,49 @@ impl Recipe {
                 })
             }
         };
-        ensure(self.epochs > 0, "epochs", "at least 1", &self.epochs)?;
         let share = 0.0..1.0;
+        let below_1 = "from 0 to below 1";
+        ensure(
+            (1..=MOST_EPOCHS).contains(&self.epochs),
+            "epochs",
+            "from 1 to 1,000,000",
+            &self.epochs,
+        )?;
         ensure(
             share.contains(&self.held_out),
             "held_out",
-            "from 0 to below 1",
+            below_1,
             &self.held_out,
         )?;
         let trained = count - self.held_out(count).min(count);
         ensure(
             self.batch > 0 && self.batch <= trained,
             "batch",
-            "from 1 to the number of training pictures",
+            "from 1 to the number of training images",
             &self.batch,
         )?;
         ensure(
-            self.clip >= 0.0 && self.clip.is_finite(),
+            (0.0..=MOST_RATE).contains(&self.clip),
             "clip",
-            "0 or above",
+            "from 0 to 1,000,000",
             &self.clip,
         )?;
         ensure(
             self.patience == 0 || self.held_out > 0.0,
             "patience",
-            "0 where nothing is held out",
+            "0 if nothing is held out",
             &self.patience,
         )?;
         ensure(
-            self.rate > 0.0 && self.rate.is_finite(),
+            self.patience <= MOST_EPOCHS,
+            "patience",
+            "from 0 to 1,000,000",
+            &self.patience,
+        )?;
+        ensure(
+            self.rate > 0.0 && self.rate <= MOST_RATE,
             "rate",
-            "above 0",
+            "above 0, at most 1,000,000",
             &self.rate,
         )?;
         ensure(
@@ -262,35 +282,28 @@ impl Recipe {
             "from 0 to the epochs",
             &self.warm_up,
         )?;
-        ensure(
-            share.contains(&self.momentum),
-            "momentum",
-            "from 0 to below 1",
-            &self.momentum,
-        )?;
-        ensure(
-            share.contains(&self.decay),
-            "decay",
-            "from 0 to below 1",
-            &self.decay,
-        )?;
-        ensure(
-            share.contains(&self.smoothing),
-            "smoothing",
-            "from 0 to below 1",
-            &self.smoothing,
-        )?;
-        for (field, value) in [("average", self.average), ("dropout", self.dropout)] {
-            let value = value.unwrap_or(0.0);
-            ensure(share.contains(&value), field, "from 0 to below 1", &value)?;
+        for (field, value) in [
+            ("momentum", self.momentum),
+            ("decay", self.decay),
+            ("smoothing", self.smoothing),
+            ("average", self.average.unwrap_or(0.0)),
+            ("dropout", self.dropout.unwrap_or(0.0)),
+        ] {
+            ensure(share.contains(&value), field, below_1, &value)?;
         }
+        ensure(
+            i64::try_from(self.seed).is_ok(),
+            "seed",
+            "from 0 to 9223372036854775807",
+            &self.seed,
+        )?;
         let Distil {
             temperature, weight, ..
         } = self.distil;
         ensure(
-            temperature > 0.0 && temperature.is_finite(),
+            TEMPERATURES.contains(&temperature),
             "distil.temperature",
-            "above 0",
+            "from 0.01 to 1,000",
             &temperature,
         )?;
         ensure(
@@ -384,6 +397,21 @@ mod tests {
             ("[finetune]\ntemperature = -1.0", "finetune.temperature"),
             ("[finetune]\ncalibration = 0", "finetune.calibration"),
             ("[augment]\nmagnitude = 2.0", "augment.magnitude"),
+            ("[augment]\noperations = 17", "augment.operations"),
+            ("[augment]\nshift = 5000", "augment.shift"),
+            ("[augment]\nshift_y = 5000", "augment.shift_y"),
+            ("[augment]\nmask_rows = 5000", "augment.mask_rows"),
+            ("[augment]\ncutout = 5000", "augment.cutout"),
+            ("[augment]\ncutmix = 1e30", "augment.cutmix"),
+            ("[augment]\njitter = nan", "augment.jitter"),
+            ("epochs = 1000001", "epochs"),
+            ("rate = 1e38", "rate"),
+            ("rate = nan", "rate"),
+            ("clip = inf", "clip"),
+            ("momentum = 1.0", "momentum"),
+            ("[finetune]\nepochs = 9000000000", "finetune.epochs"),
+            ("[finetune]\ncalibration = 9000000000", "finetune.calibration"),
+            ("[finetune]\nrate = 1e30", "finetune.rate"),
         ] {
             let error = Recipe::default().with(text).unwrap().check(1000).unwrap_err();
             assert!(error.to_string().contains(&format!("`{field}`")), "{error}");
@@ -425,6 +453,35 @@ mod tests {
             (cycle[0] - 0.04).abs() < 1e-6 && cycle[1] > 0.999 && cycle[2] < 0.01,
             "{cycle:?}"
         );
+    }
+
+    #[test]
+    fn of_equal_accuracies_the_lower_loss_is_better() {
+        let epoch = |number, accuracy, loss| Epoch {
+            number,
+            loss: 1.0,
+            accuracy: 0.5,
+            held_out_accuracy: Some(accuracy),
+            held_out_loss: loss,
+            rate: 0.1,
+            images_per_second: 1.0,
+            seconds: 1.0,
+        };
+        let history = [
+            epoch(1, 0.5, Some(0.1)),
+            epoch(2, 0.7, Some(0.9)),
+            epoch(3, 0.7, Some(0.8)),
+            epoch(4, 0.7, Some(0.8)),
+        ];
+        assert_eq!(best(&history), Some(3));
+        // An epoch from before losses were kept is worse than an equal one with a loss, and better than nothing.
+        assert_eq!(best(&[epoch(1, 0.7, None), epoch(2, 0.7, None)]), Some(1));
+        assert_eq!(best(&[epoch(1, 0.7, None), epoch(2, 0.7, Some(9.0))]), Some(2));
+        let patient = Recipe {
+            patience: 2,
+            ..Recipe::default()
+        };
+        assert!(!patient.is_enough(&history));
     }
 
     #[test]

@@ -2,8 +2,10 @@
 
 use super::batch;
 use super::checkpoint::{Checkpoint, Meta};
-use super::step::Steps;
-use super::{Epoch, Optimiser, Position, Progress, Recipe, TrainError, fits, share, target, trained_lengths};
+use super::step::{ADVICE, Steps};
+use super::{
+    Epoch, Optimiser, Position, Progress, Recipe, TrainError, fits, resume, share, target, trained_lengths,
+};
 use crate::data::{Dataset, Ground, Split};
 use crate::net::{Network, Pass, Ranks, Score};
 use crate::spec::Spec;
@@ -53,34 +55,16 @@ impl Run {
     }
 
     pub(super) fn resume(
-        state: Checkpoint,
+        mut state: Checkpoint,
         spec: &Spec,
         data: &Dataset,
         recipe: &Recipe,
         ranks: &Arc<dyn Ranks>,
     ) -> Result<Self, TrainError> {
-        let differs = |what, expected: String, found: String| {
-            if expected == found {
-                Ok(())
-            } else {
-                Err(TrainError::Resume {
-                    what,
-                    expected,
-                    found,
-                })
-            }
-        };
-        differs(
-            "network",
-            format!("{:?}", state.network.spec),
-            format!("{:?}", with_dropout(spec, recipe)),
-        )?;
-        differs("data set", state.meta.data.clone(), data.name.clone())?;
-        differs(
-            "recipe",
-            format!("{:?}", state.meta.recipe),
-            format!("{recipe:?}"),
-        )?;
+        resume::same("network", &state.network.spec, &with_dropout(spec, recipe))?;
+        resume::same("data set", &state.meta.data, &data.name)?;
+        resume::check(&state.meta.recipe, recipe)?;
+        state.meta.recipe = recipe.clone();
         Self::from(state, data, ranks)
     }
 
@@ -179,21 +163,30 @@ impl Run {
         // The average, where there is one, is what is measured.
         let kept = match networks.last() {
             Some(network) if recipe.held_out > 0.0 && !data.validation.is_empty() => {
-                Some(share::accuracy(ranks, network, &data.validation))
+                Some(share::measure(ranks, network, &data.validation))
             }
             Some(network) if !aside.is_empty() => {
                 let aside = pick(&data.train, &aside, data.image_len());
-                Some(share::accuracy(ranks, network, &aside))
+                Some(share::measure(ranks, network, &aside))
             }
             _ => None,
         };
+        if kept.is_some_and(|(_, loss)| !loss.is_finite()) {
+            return Err(TrainError::Diverged {
+                epoch: meta.epoch + 1,
+                step: count,
+                what: "the held-out loss".into(),
+                rate: recipe.rate,
+                advice: ADVICE,
+            });
+        }
         meta.epoch += 1;
         let done = Epoch {
             number: meta.epoch,
             loss: sum.loss / count as f64,
             accuracy: sum.correct as f64 / (count * recipe.batch) as f64,
-            held_out_accuracy: kept,
-            held_out_loss: None,
+            held_out_accuracy: kept.map(|(accuracy, _)| accuracy),
+            held_out_loss: kept.map(|(_, loss)| loss),
             rate: last_rate,
             images_per_second,
             seconds: start.elapsed().as_secs_f64(),

@@ -5,7 +5,7 @@
 use super::{Optimiser, TrainError};
 use crate::data::{Dataset, Split};
 use crate::evaluate::Confusion;
-use crate::net::{Network, Ranks, Role, Score, Tensor};
+use crate::net::{Loss, Network, Ranks, Role, Score, Tensor};
 use crate::spec::Spec;
 use core::hash::{Hash, Hasher};
 use std::hash::DefaultHasher;
@@ -120,15 +120,25 @@ pub(super) fn level(
     }
 }
 
-/// Share of a split's pictures that `network` classifies correctly, 0 to 1; each rank looks at some of them.
-pub(super) fn accuracy(ranks: &dyn Ranks, network: &Network, split: &Split) -> f64 {
+/// Share of a split's images that `network` classifies correctly, 0 to 1, and their mean loss; each rank looks at some of
+/// them, and all have the same bits afterwards.
+pub(super) fn measure(ranks: &dyn Ranks, network: &Network, split: &Split) -> (f64, f64) {
     let start = |rank: usize| rank * split.len() / ranks.count();
     let own = start(ranks.rank())..start(ranks.rank() + 1);
     let size = network.image_len();
-    let logits = network.logits(&split.images[own.start * size..own.end * size], own.len());
-    let mut right = [Confusion::new(&logits, &split.labels[own], network.spec.classes).right() as f64];
-    ranks.sum(&mut right);
-    right[0] / split.len().max(1) as f64
+    let mut logits = network.logits(&split.images[own.start * size..own.end * size], own.len());
+    let labels = &split.labels[own.clone()];
+    let right = Confusion::new(&logits, labels, network.spec.classes).right();
+    let loss = match labels.len() {
+        0 => 0.0,
+        count => Loss::default().take(&mut logits, labels).loss * count as f64,
+    };
+    let mut sums = [right as f64, loss];
+    ranks.sum(&mut sums);
+    // Every rank decides by these numbers whether to go on: they must be equal to the last bit.
+    ranks.broadcast(bytemuck::cast_slice_mut(&mut sums));
+    let [right, loss] = sums.map(|sum| sum / split.len() as f64);
+    (right, loss)
 }
 
 /// Adds every rank's tensors of a kind, all in one message.

@@ -2,8 +2,13 @@
 //! under `run`.
 
 use super::batch::Batch;
-use super::{Optimiser, Recipe, TrainError, average, norm, parameters, share};
+use super::finite::first_broken;
+use super::{Optimiser, Recipe, TrainError, agree, average, norm, parameters, share};
 use crate::net::{Loss, Network, Pass, Ranks, Score, Step};
+
+/// What to try when a number is not finite.
+pub(super) const ADVICE: &str =
+    "a smaller --lr, a longer --warm-up, --clip 1, or smaller class weights, in another --out";
 
 /// What the steps of an epoch change, and what they go by.
 pub(super) struct Steps<'r> {
@@ -44,12 +49,7 @@ impl Steps<'_> {
             .step(self.network, own.images, own.labels, step, self.gradient);
         let score = share::whole_score(self.ranks, score);
         if !score.loss.is_finite() {
-            return Err(TrainError::Diverged {
-                epoch: self.epoch + 1,
-                step: at + 1,
-                loss: score.loss,
-                rate: recipe.rate,
-            });
+            return Err(self.diverged(at, "the loss".into()));
         }
         share::add_gradients(self.ranks, self.gradient);
         let done = self.epoch * self.count + at;
@@ -65,6 +65,27 @@ impl Steps<'_> {
         if let (Some(averaged), Some(decay)) = (&mut self.averaged, recipe.average) {
             average::follow(averaged, self.network, decay, done);
         }
+        let broken = first_broken(
+            self.gradient,
+            self.network,
+            self.averaged.as_deref_mut(),
+            self.optimiser,
+        );
+        // Batch-norm statistics may be each rank's own: where one breaks, all stop.
+        agree(
+            self.ranks,
+            broken.map_or(Ok(()), |what| Err(self.diverged(at, what))),
+        )?;
         Ok((score, rate))
+    }
+
+    fn diverged(&self, at: usize, what: String) -> TrainError {
+        TrainError::Diverged {
+            epoch: self.epoch + 1,
+            step: at + 1,
+            what,
+            rate: self.recipe.rate,
+            advice: ADVICE,
+        }
     }
 }

@@ -4,6 +4,7 @@ use super::checkpoint;
 use super::{Recipe, TrainError, fits};
 use crate::data::Dataset;
 use crate::net::{Network, Teacher};
+use core::fmt;
 use core::str::FromStr;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -42,6 +43,21 @@ impl FromStr for ClassWeights {
     }
 }
 
+impl fmt::Display for ClassWeights {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::By(Balance::Balanced) => to.write_str("balanced"),
+            Self::Are(weights) => {
+                let texts: Vec<String> = weights.iter().map(ToString::to_string).collect();
+                to.write_str(&texts.join(","))
+            }
+        }
+    }
+}
+
+/// The largest weight of a class.
+const MOST_WEIGHT: f32 = 10_000.0;
+
 impl ClassWeights {
     /// One number per class, for the training pictures with these numbers.
     pub(super) fn of(&self, data: &Dataset, trained: &[usize]) -> Vec<f32> {
@@ -65,7 +81,7 @@ impl ClassWeights {
             Self::By(Balance::Balanced) => true,
             Self::Are(weights) => {
                 weights.len() == classes
-                    && weights.iter().all(|weight| *weight >= 0.0 && weight.is_finite())
+                    && weights.iter().all(|weight| (0.0..=MOST_WEIGHT).contains(weight))
                     && weights.iter().any(|weight| *weight > 0.0)
             }
         }
@@ -132,8 +148,8 @@ pub(super) fn check(recipe: &Recipe, data: &Dataset) -> Result<(), TrainError> {
     match &recipe.class_weights {
         Some(weights) if !weights.fit(data.classes.len()) => Err(TrainError::Recipe {
             field: "class_weights",
-            expected: "`balanced` or a number for every class, none below 0, one above",
-            found: format!("{weights:?}"),
+            expected: "`balanced` or a number for every class, from 0 to 10,000, one above 0",
+            found: weights.to_string(),
         }),
         _ => Ok(()),
     }

@@ -1,6 +1,7 @@
 //! Tensors and one JSON text to and from a safetensors file; belongs to `train`, under `checkpoint` and that of `finetune`.
 
 use super::checkpoint::CheckpointError;
+use super::finite;
 use crate::spec::Spec;
 use crate::whole_file;
 use safetensors::{Dtype, SafeTensorError, SafeTensors, View};
@@ -23,10 +24,15 @@ pub(crate) fn load(path: &Path, name: &str) -> Result<(PathBuf, Vec<u8>), Checkp
     }
 }
 
-/// Writes a file, whole or not at all.
-pub(crate) fn save(path: PathBuf, bytes: Result<Vec<u8>, SafeTensorError>) -> Result<(), CheckpointError> {
+/// Writes a file, whole or not at all, after `read` has found nothing wrong with its bytes: what is written can be read.
+pub(crate) fn save<T>(
+    path: PathBuf,
+    bytes: Result<Vec<u8>, SafeTensorError>,
+    read: impl Fn(&Path, &[u8]) -> Result<T, CheckpointError>,
+) -> Result<(), CheckpointError> {
     match bytes {
         Ok(bytes) => {
+            read(&path, &bytes)?;
             whole_file::write(&path, &bytes).map_err(|source| CheckpointError::Write { path, source })
         }
         Err(source) => Err(CheckpointError::Format { path, source }),
@@ -139,11 +145,15 @@ pub(crate) fn fill(
         .tensor(name)
         .map_err(|_| field("a tensor".into(), "none".into()))?;
     if view.dtype() != Dtype::F32 || view.shape() != shape {
-        let found = format!("{:?} {:?}", view.dtype(), view.shape());
-        return Err(field(format!("F32 {shape:?}"), found));
+        let sides = |shape: &[usize]| shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x");
+        let found = format!("{} of {}", view.dtype(), sides(view.shape()));
+        return Err(field(format!("F32 of {}", sides(shape)), found));
     }
     for (value, bytes) in values.iter_mut().zip(view.data().as_chunks::<4>().0) {
         *value = f32::from_le_bytes(*bytes);
+    }
+    if finite::is_finite(values) {
+        return Ok(());
     }
     match values.iter().find(|value| !value.is_finite()) {
         Some(value) => Err(field("finite numbers".into(), value.to_string())),

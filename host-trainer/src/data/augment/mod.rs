@@ -133,17 +133,30 @@ impl Augment {
 
     /// The first field whose number is none of an augmentation, with what it must be and what it is.
     pub fn wrong(&self) -> Option<(&'static str, &'static str, f32)> {
-        let positive = "0 or above";
         let share = "from 0 to 1";
+        let pixels = "from 0 to 4,096";
+        let side = f32::from(denselet::format::MAX_INPUT);
+        let counts = [
+            ("augment.shift", pixels, self.shift, side),
+            ("augment.shift_x", pixels, self.shift_x.unwrap_or(0), side),
+            ("augment.shift_y", pixels, self.shift_y.unwrap_or(0), side),
+            ("augment.cutout", pixels, self.cutout, side),
+            ("augment.mask_rows", pixels, self.mask_rows, side),
+            ("augment.mask_columns", pixels, self.mask_columns, side),
+            // More change nothing that can still be recognised.
+            ("augment.operations", "from 0 to 16", self.operations, 16.0),
+        ]
+        .map(|(field, expected, found, most)| (field, expected, found as f32, most));
         [
             ("augment.turn", "from 0 to 180", self.turn, 180.0),
             ("augment.scale", share, self.scale, 1.0),
             ("augment.jitter", "from 0 to 255", self.jitter, 255.0),
             ("augment.magnitude", share, self.magnitude, 1.0),
-            ("augment.mixup", positive, self.mixup, f32::MAX),
-            ("augment.cutmix", positive, self.cutmix, f32::MAX),
+            ("augment.mixup", "from 0 to 1,000", self.mixup, 1000.0),
+            ("augment.cutmix", "from 0 to 1,000", self.cutmix, 1000.0),
         ]
         .into_iter()
+        .chain(counts)
         .find(|(_, _, found, most)| !(0.0..=*most).contains(found))
         .map(|(field, expected, found, _)| (field, expected, found))
     }

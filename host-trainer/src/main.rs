@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let outcome = std::panic::catch_unwind(|| Cli::parse().run()).unwrap_or_else(|payload| {
-        if payload.is::<Closed>() {
-            std::process::exit(Closed::EXIT_CODE.into());
+        if let Some(closed) = payload.downcast_ref::<Closed>() {
+            std::process::exit(closed.exit_code.into());
         }
         std::panic::resume_unwind(payload)
     });

@@ -11,12 +11,17 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// Unwinds to `main` after standard output was closed, so that emulators end and temporary files go.
-#[derive(Debug)]
-pub struct Closed;
+#[derive(Clone, Copy, Debug)]
+pub struct Closed {
+    /// With which the command ends.
+    pub exit_code: u8,
+}
 
 impl Closed {
     /// What a shell reports for a program that a closed pipe ended: 128 and the signal's number.
-    pub const EXIT_CODE: u8 = 141;
+    const BY_READER: Self = Self { exit_code: 141 };
+    /// A fault, which was reported.
+    const BY_ERROR: Self = Self { exit_code: 1 };
 }
 
 /// Whether standard output receives a file, so that lines for people go to standard error.
@@ -42,11 +47,14 @@ pub fn say(line: impl Display) {
         return;
     };
     drop(out);
-    if error.kind() != ErrorKind::BrokenPipe {
+    let closed = if error.kind() == ErrorKind::BrokenPipe {
+        Closed::BY_READER
+    } else {
         tell(format_args!("error: standard output: {error}"));
-    }
-    // No message of the panic hook: the reader's choice is not a fault.
-    std::panic::resume_unwind(Box::new(Closed));
+        Closed::BY_ERROR
+    };
+    // Without the panic hook's message: what there is to say was said.
+    std::panic::resume_unwind(Box::new(closed));
 }
 
 /// Prints one line on standard error; one that is closed changes nothing.

@@ -499,7 +499,7 @@ impl Progress for Watch {
         let held_out = done.held_out_accuracy.map_or_else(String::new, |share| {
             let loss = done
                 .held_out_loss
-                .map_or_else(String::new, |loss| format!(", loss {loss:.4}"));
+                .map_or_else(String::new, |loss| format!(" and loss {loss:.4}"));
             format!(", held-out accuracy {:.2} %{loss}", 100.0 * share)
         });
         let line = format!(

@@ -1,7 +1,7 @@
 //! A run in its folder, on one rank or several; belongs to `train`, over `run`.
 
 use super::checkpoint::{self, Checkpoint};
-use super::run::Run;
+use super::run::{self, Run};
 use super::share::{self, agree, from_first};
 use super::{
     Epoch, Progress, Recipe, RunFolder, Silent, TrainError, best, events, log, recipe_file, resume,
@@ -61,6 +61,8 @@ pub fn train_among(
     let on_first =
         |write: &dyn Fn() -> Result<(), TrainError>| agree(&**ranks, if is_first { write() } else { Ok(()) });
     agree(&**ranks, share::check_same(&**ranks, spec, data))?;
+    // Before anything is written.
+    agree(&**ranks, run::check(spec, data, recipe, &**ranks))?;
     let opened = if is_first {
         open(place, recipe).map(Some)
     } else {

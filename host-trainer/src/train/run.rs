@@ -70,11 +70,8 @@ impl Run {
 
     fn from(state: Checkpoint, data: &Dataset, ranks: &Arc<dyn Ranks>) -> Result<Self, TrainError> {
         let spec = &state.network.spec;
-        fits(&spec.name, spec, data)?;
         let recipe = &state.meta.recipe;
-        recipe.check(data.train.len())?;
-        target::check(recipe, data)?;
-        recipe.check_ranks(ranks.count())?;
+        check(spec, data, recipe, &**ranks)?;
         Ok(Self {
             teacher: recipe.distil.teacher(data)?,
             pass: Pass::training(spec, recipe.batch / ranks.count())
@@ -194,6 +191,19 @@ impl Run {
         meta.history.push(done);
         Ok(Some(done))
     }
+}
+
+/// Checks that network, data set, recipe and ranks fit together.
+pub(super) fn check(
+    spec: &Spec,
+    data: &Dataset,
+    recipe: &Recipe,
+    ranks: &dyn Ranks,
+) -> Result<(), TrainError> {
+    fits(&spec.name, spec, data)?;
+    recipe.check(data.train.len())?;
+    target::check(recipe, data)?;
+    recipe.check_ranks(ranks.count())
 }
 
 /// Stream that decides which pictures are held out; epochs use theirs, counted from 0.

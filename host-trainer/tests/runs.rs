@@ -1,0 +1,336 @@
+//! Folders of runs and files of commands: nothing foreign is lost, one process writes, what is not finite is not saved, and a
+//! reader that goes away ends a command quietly.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::tests_outside_test_module, missing_docs)]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+const NET: &str = "name = \"tiny\"\nclasses = 10\ngrowth = 4\nblocks = [2, 2]\n\
+                   [input]\nheight = 8\nwidth = 8\nchannels = 1\n";
+
+fn command(folder: &Path, line: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_denselet"));
+    command.current_dir(folder).args(line.split_whitespace());
+    command
+}
+
+fn denselet(folder: &Path, line: &str) -> Output {
+    command(folder, line).output().unwrap()
+}
+
+fn succeeds(folder: &Path, line: &str) -> String {
+    let output = denselet(folder, line);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{line}: {errors}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// What a command that must fail prints, which is neither a panic's message nor a dump.
+fn fails(folder: &Path, line: &str) -> String {
+    let output = denselet(folder, line);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{line}: {errors}");
+    assert!(errors.starts_with("error: "), "{line}: {errors}");
+    for dump in ["Some(", "None", "panicked", " { "] {
+        assert!(!errors.contains(dump), "{line}: {errors}");
+    }
+    errors
+}
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("tiny.toml"), NET).unwrap();
+    folder
+}
+
+const TRAIN: &str = "train --net tiny.toml --data digits";
+
+#[test]
+fn a_run_stops_where_numbers_end_and_its_last_checkpoint_can_be_read() {
+    let folder = folder();
+    let folder = folder.path();
+    for (rate, out) in [("300", "a"), ("3000", "b"), ("1e6", "c")] {
+        let error = fails(
+            folder,
+            &format!("{TRAIN} --epochs 6 --batch 256 --held-out 0 --lr {rate} --out {out}"),
+        );
+        for part in ["epoch ", "step ", "--lr", "--clip", "--warm-up"] {
+            assert!(error.contains(part), "{error}");
+        }
+        // Whatever was saved can be read.
+        for file in ["checkpoint.safetensors", "best.safetensors"] {
+            let path = folder.join(out).join(file);
+            assert!(
+                !path.exists() || denselet_train::train::checkpoint::load(&path).is_ok(),
+                "{file}"
+            );
+        }
+    }
+    // What is out of range is refused before the first step.
+    for (field, text) in [
+        ("augment.operations", "[augment]\noperations = 1000000000000"),
+        (
+            "class_weights",
+            "class_weights = [1e38, 1, 1, 1, 1, 1, 1, 1, 1, 1]",
+        ),
+        ("rate", "rate = inf"),
+    ] {
+        fs::write(folder.join("recipe.toml"), text).unwrap();
+        let error = fails(folder, &format!("{TRAIN} --recipe recipe.toml --out d"));
+        assert!(error.contains(field) && !folder.join("d").exists(), "{error}");
+    }
+    // Fine-tuning stops too.
+    succeeds(folder, &format!("{TRAIN} --epochs 1 --out good"));
+    let error = fails(folder, "finetune good --lr 1000 --epochs 30 --out e");
+    assert!(error.contains("epoch ") && error.contains("--lr"), "{error}");
+}
+
+#[test]
+fn a_foreign_folder_is_left_alone() {
+    let folder = folder();
+    let folder = folder.path();
+    succeeds(folder, &format!("{TRAIN} --epochs 1 --out good"));
+    succeeds(folder, "export-onnx good --out good.onnx");
+    let mine = folder.join("mine");
+    fs::create_dir(&mine).unwrap();
+    let names = [
+        "best.safetensors",
+        "report.html",
+        "log.csv",
+        "recipe.toml",
+        ".denselet-notes",
+    ];
+    for name in names {
+        fs::write(mine.join(name), "precious").unwrap();
+    }
+    for line in [
+        format!("{TRAIN} --epochs 1 --out mine"),
+        format!("{TRAIN} --epochs 1 --out mine --resume"),
+        "finetune good --out mine".into(),
+        "import good.onnx --out mine".into(),
+    ] {
+        let error = fails(folder, &line);
+        assert!(
+            error.contains("mine: ") && error.contains(".denselet-notes"),
+            "{error}"
+        );
+    }
+    let error = fails(folder, "report good --out mine/report.html");
+    assert!(error.contains("--force"), "{error}");
+    assert_eq!(fs::read_dir(&mine).unwrap().count(), names.len());
+    for name in names {
+        assert_eq!(fs::read_to_string(mine.join(name)).unwrap(), "precious", "{name}");
+    }
+    // A folder that is empty, or a run's, is taken; what a person puts into a run's folder stays.
+    fs::create_dir(folder.join("empty")).unwrap();
+    succeeds(folder, &format!("{TRAIN} --epochs 1 --out empty"));
+    fs::write(folder.join("empty/notes.txt"), "precious").unwrap();
+    succeeds(folder, &format!("{TRAIN} --epochs 2 --out empty --resume"));
+    assert_eq!(
+        fs::read_to_string(folder.join("empty/notes.txt")).unwrap(),
+        "precious"
+    );
+}
+
+#[test]
+fn outputs_go_through_links_and_replace_only_their_kind() {
+    use std::os::unix::fs::symlink;
+    let folder = folder();
+    let folder = folder.path();
+    succeeds(folder, &format!("{TRAIN} --epochs 1 --out good"));
+    let at = |name: &str| folder.join(name);
+    fs::write(at("target.dlt"), "keep").unwrap();
+    symlink("target.dlt", at("link.dlt")).unwrap();
+    let error = fails(folder, "export good --out link.dlt");
+    assert!(error.contains("link.dlt") && error.contains("--force"), "{error}");
+    assert_eq!(fs::read_to_string(at("target.dlt")).unwrap(), "keep");
+    for more in ["--force", ""] {
+        succeeds(folder, &format!("export good --out link.dlt {more}"));
+        assert!(fs::symlink_metadata(at("link.dlt")).unwrap().is_symlink());
+        assert!(fs::read(at("target.dlt")).unwrap().starts_with(b"DLET"));
+    }
+    let blob = fs::read(at("target.dlt")).unwrap();
+    // Standard output receives nothing but the file.
+    let output = denselet(folder, "export good --out /dev/stdout");
+    assert!(output.status.success() && output.stdout == blob);
+    assert!(!output.stderr.is_empty());
+    let error = fails(folder, "export good --out /dev/full");
+    assert!(error.contains("/dev/full"), "{error}");
+    for line in [
+        "export good --out good",
+        "export-onnx good --out target.dlt",
+        "report good --out target.dlt",
+    ] {
+        fails(folder, line);
+    }
+    assert_eq!(fs::read(at("target.dlt")).unwrap(), blob);
+}
+
+/// Starts a run that lasts, and waits until it has its folder.
+fn started(folder: &Path, out: &str) -> Child {
+    let mut long = command(folder, &format!("{TRAIN} --epochs 100000 --out {out}"));
+    let child = long.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while !folder.join(out).join("checkpoint.safetensors").exists() {
+        std::thread::yield_now();
+    }
+    child
+}
+
+#[test]
+fn one_process_writes_a_folder_until_it_ends_however_it_ends() {
+    let folder = folder();
+    let folder = folder.path();
+    let mut child = started(folder, "run");
+    for line in [format!("{TRAIN} --out run --resume"), "report run".into()] {
+        let error = fails(folder, &line);
+        assert!(error.contains("run: another denselet process"), "{error}");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    succeeds(folder, "report run");
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_a_command_quietly() {
+    let folder = folder();
+    let folder = folder.path();
+    succeeds(folder, &format!("{TRAIN} --epochs 1 --out good"));
+    let lines = [
+        "export good --out x.dlt",
+        "eval good --data digits",
+        "inspect --net digits --json",
+        "boards",
+        "report good",
+    ];
+    for line in lines {
+        let mut child = command(folder, line)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(141), "{line}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{line}");
+    }
+    // A run that nobody reads ends after an epoch; its folder is whole, and it goes on.
+    let mut child = command(folder, &format!("{TRAIN} --epochs 100000 --out run"));
+    let mut child = child
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut out, &mut String::new()).unwrap();
+    drop(out);
+    assert_eq!(child.wait().unwrap().code(), Some(141));
+    let epochs = denselet_train::train::checkpoint::load(&folder.join("run"))
+        .unwrap()
+        .meta
+        .epoch;
+    assert!(epochs >= 1);
+    let error = fails(folder, &format!("{TRAIN} --epochs {epochs} --out run --resume"));
+    assert!(error.contains("100000 or more"), "{error}");
+    // An output that is full is a fault.
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = command(folder, "boards").stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn a_run_goes_on_for_longer_and_ends_the_same_however_it_was_stopped() {
+    let folder = folder();
+    let folder = folder.path();
+    let bytes = |out: &str, file: &str| fs::read(folder.join(out).join(file)).unwrap();
+    // The command lies in the files: the same words for both.
+    for at in ["a", "b"] {
+        fs::create_dir(folder.join(at)).unwrap();
+        fs::copy(folder.join("tiny.toml"), folder.join(at).join("tiny.toml")).unwrap();
+        succeeds(&folder.join(at), &format!("{TRAIN} --epochs 3 --out run"));
+    }
+    succeeds(
+        &folder.join("a"),
+        &format!("{TRAIN} --epochs 6 --out run --resume"),
+    );
+    // Stopped at the beginning of the longer run, it is still the longer run.
+    let mut child = command(
+        &folder.join("b"),
+        &format!("{TRAIN} --epochs 6 --out run --resume"),
+    );
+    let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while !String::from_utf8_lossy(&bytes("b/run", "recipe.toml")).contains("epochs = 6") {
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    succeeds(&folder.join("b"), &format!("{TRAIN} --out run --resume"));
+    for file in ["checkpoint.safetensors", "best.safetensors", "recipe.toml"] {
+        assert!(bytes("a/run", file) == bytes("b/run", file), "{file}");
+    }
+    let run = denselet_train::train::checkpoint::load(&folder.join("a/run")).unwrap();
+    assert_eq!((run.meta.epoch, run.meta.recipe.epochs), (6, 6));
+    assert_eq!(
+        run.meta.command.unwrap(),
+        format!("denselet {TRAIN} --epochs 3 --out run")
+    );
+    let error = fails(
+        &folder.join("a"),
+        &format!("{TRAIN} --out run --resume --decay 0.5"),
+    );
+    for part in ["`decay`", "0.001", "0.5"] {
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+#[test]
+fn a_run_that_was_killed_before_its_first_checkpoint_keeps_its_recipe_and_command() {
+    let folder = folder();
+    let folder = folder.path();
+    // What such a kill leaves, whatever the machine's speed: a run's folder with its recipe and nothing else.
+    succeeds(folder, &format!("{TRAIN} --epochs 2 --lr 0.05 --out run"));
+    let whole = ["checkpoint.safetensors", "best.safetensors", "recipe.toml"]
+        .map(|file| (file, fs::read(folder.join("run").join(file)).unwrap()));
+    for file in [
+        "checkpoint.safetensors",
+        "best.safetensors",
+        "report.html",
+        "log.csv",
+        "events.out.tfevents.denselet",
+    ] {
+        fs::remove_file(folder.join("run").join(file)).unwrap();
+    }
+    let error = fails(folder, &format!("{TRAIN} --lr 0.2 --out run --resume"));
+    assert!(error.contains("`rate`") && error.contains("0.05"), "{error}");
+    succeeds(folder, &format!("{TRAIN} --out run --resume"));
+    for (file, bytes) in whole {
+        assert!(
+            fs::read(folder.join("run").join(file)).unwrap() == bytes,
+            "{file}"
+        );
+    }
+}
+
+#[test]
+fn a_run_that_stops_early_reports_when_and_which_epoch_is_best() {
+    let folder = folder();
+    let folder = folder.path();
+    let text = succeeds(folder, &format!("{TRAIN} --epochs 300 --patience 1 --out run"));
+    let run = denselet_train::train::checkpoint::load(&folder.join("run")).unwrap();
+    assert!(run.meta.stopped_early());
+    let best = denselet_train::train::best(&run.meta.history).unwrap();
+    assert!(
+        text.contains(&format!("stopped early after epoch {}", run.meta.epoch))
+            && text.contains(&format!("the best is epoch {best}")),
+        "{text}"
+    );
+    let log = fs::read_to_string(folder.join("run/log.csv")).unwrap();
+    assert!(log.lines().next().unwrap().contains("held_out_loss"));
+    assert!(
+        run.meta
+            .history
+            .iter()
+            .all(|epoch| epoch.held_out_loss.is_some_and(|loss| loss > 0.0))
+    );
+}

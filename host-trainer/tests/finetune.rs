@@ -137,7 +137,7 @@ fn a_killed_run_goes_on_and_its_folder_is_what_was_trained() {
     assert!(killed.is_err());
     assert_eq!(checkpoint::load(folder.path()).unwrap().meta.epoch, 1);
     // What it was writing when it was killed.
-    let half = folder.path().join(".denselet-half");
+    let half = folder.path().join(".denselet-half.12345678.tmp");
     std::fs::write(&half, b"half").unwrap();
     let resumed = finetune_in(folder.path(), true, &network, &data, &recipe, &mut Silent).unwrap();
     assert!(!half.exists());

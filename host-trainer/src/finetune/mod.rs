@@ -6,6 +6,7 @@
 //! gives the same bits on any number of threads, and a run that was interrupted goes on as if it had not been.
 
 pub mod checkpoint;
+mod finite;
 mod gate;
 mod gradient;
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod lattice;
 mod layer;
 mod parameters;
 mod pass;
+mod place;
 mod product;
 mod quantiser;
 mod recipe;
@@ -23,6 +25,7 @@ mod stem;
 mod transition;
 
 pub use parameters::{Parameters, Stored};
+pub use place::{Place, finetune_at, finetune_in, recorded};
 pub use recipe::Recipe;
 
 use crate::blob::Blob;
@@ -33,13 +36,11 @@ use crate::net::{self, Loss, Network, Score, Teacher, Tensor};
 use crate::quantise::QuantiseError;
 use crate::train::checkpoint::CheckpointError;
 use crate::train::{
-    self, AUGMENT_STREAM, Epoch, Optimiser, Position, Progress, Rule, RunFolder, TrainError, finite,
-    generator, recipe_file, resume, shuffle,
+    self, AUGMENT_STREAM, Epoch, Optimiser, Position, Progress, Rule, TrainError, generator, resume, shuffle,
 };
 use checkpoint::{Finetuned, Meta};
 use denselet::layout::Order;
 use pass::Pass;
-use std::path::Path;
 use std::time::Instant;
 
 /// Why fine-tuning stopped without a network.
@@ -69,91 +70,7 @@ impl From<CheckpointError> for FinetuneError {
     }
 }
 
-/// Fine-tunes a trained network on the data set's training split, with a checkpoint in `folder` after each epoch. If one is
-/// there already and `resume` says so, the run goes on from it and ends with exactly the network it would have had.
-///
-/// # Errors
-///
-/// When network, data set and recipe do not fit together, or the loss diverges; when a checkpoint cannot be written or
-/// read; when the one that is there began differently.
-pub fn finetune_in(
-    folder: &Path,
-    resume: bool,
-    network: &Network,
-    data: &Dataset,
-    recipe: &Recipe,
-    progress: &mut dyn Progress,
-) -> Result<Finetuned, FinetuneError> {
-    let claim = RunFolder::claim(folder).map_err(TrainError::from)?;
-    let place = Place {
-        folder: &claim,
-        resume,
-        command: None,
-    };
-    finetune_at(place, network, data, recipe, progress)
-}
-
-/// Where a run of fine-tuning keeps what it makes.
-#[derive(Clone, Copy, Debug)]
-pub struct Place<'p> {
-    /// Its folder.
-    pub folder: &'p RunFolder,
-    /// Whether to go on from a fine-tuned network that is there already, instead of from the beginning.
-    pub resume: bool,
-    /// The command line, if one started the run.
-    pub command: Option<&'p str>,
-}
-
-/// The recipe of the run in a folder, from before its first checkpoint; nothing if no run was begun there.
-///
-/// # Errors
-///
-/// When it cannot be read.
-pub fn recorded(folder: &Path) -> Result<Option<Recipe>, TrainError> {
-    Ok(recipe_file::read(folder)?.map(|(recipe, _)| recipe))
-}
-
-/// As [`finetune_in`], in a folder that is claimed already.
-///
-/// # Errors
-///
-/// As [`finetune_in`].
-pub fn finetune_at(
-    place: Place<'_>,
-    network: &Network,
-    data: &Dataset,
-    recipe: &Recipe,
-    progress: &mut dyn Progress,
-) -> Result<Finetuned, FinetuneError> {
-    let folder = place.folder.path();
-    let begun = match place.resume {
-        true => recipe_file::read::<Recipe>(folder)?,
-        false => None,
-    };
-    let first_command = begun.as_ref().and_then(|(_, command)| command.clone());
-    let mut run = if place.resume && checkpoint::is_here(folder) {
-        Run::resume(checkpoint::load(folder)?, network, data, recipe)?
-    } else {
-        if let Some((before, _)) = &begun {
-            recipe.check_resume(before)?;
-        }
-        Run::new(network, data, recipe)?
-    };
-    // A run that goes on for longer is one that was meant to be so long, should it be killed: the checkpoint decides.
-    if run.state.meta.epoch > 0 {
-        run.state.save(folder)?;
-    }
-    recipe_file::write(folder, recipe, first_command.as_deref().or(place.command))?;
-    train::record(folder, &run.state.meta.history)?;
-    while let Some(done) = run.epoch(data, progress)? {
-        run.state.save(folder)?;
-        train::record(folder, &run.state.meta.history)?;
-        progress.epoch(&done);
-    }
-    Ok(run.state)
-}
-
-/// The same without a folder.
+/// Fine-tunes a trained network on the data set's training split, without a folder.
 ///
 /// # Errors
 ///
@@ -227,6 +144,8 @@ struct Run<'n> {
     teacher: &'n Network,
     said: net::Pass,
     pass: Pass,
+    /// Whether it goes on for more epochs than it was started with.
+    is_longer: bool,
 }
 
 impl<'n> Run<'n> {
@@ -274,8 +193,12 @@ impl<'n> Run<'n> {
         resume::same("network", &state.parameters.folded.spec, &network.spec)?;
         resume::same("data set", &state.meta.data, &data.name)?;
         recipe.check_resume(&state.meta.recipe)?;
+        let is_longer = state.meta.recipe != *recipe;
         state.meta.recipe = recipe.clone();
-        Self::with(state, network)
+        Ok(Self {
+            is_longer,
+            ..Self::with(state, network)?
+        })
     }
 
     fn with(state: Finetuned, teacher: &'n Network) -> Result<Self, FinetuneError> {
@@ -287,6 +210,7 @@ impl<'n> Run<'n> {
             said: net::Pass::inference(spec, state.meta.recipe.batch),
             teacher,
             state,
+            is_longer: false,
         })
     }
 
@@ -443,7 +367,7 @@ impl<'n> Run<'n> {
             }
         }
         // Before ranges are put in order, which would make a number of NaN.
-        let broken = first_broken(&mut gradient, parameters, optimiser);
+        let broken = finite::first_broken(&mut gradient, parameters, optimiser);
         parameters.order();
         Ok((score, broken))
     }
@@ -456,35 +380,6 @@ const RULE: Rule = Rule::AdamW {
     epsilon: 1e-8,
     decay: 0.0,
 };
-
-/// The first tensor of a step that holds a number that is not finite, in the order in which one ruins the next.
-fn first_broken(
-    gradient: &mut Parameters,
-    parameters: &mut Parameters,
-    optimiser: &Optimiser,
-) -> Option<String> {
-    let broken = |parameters: &mut Parameters| {
-        let mut tensors = trained(parameters);
-        tensors
-            .find(|tensor| !finite::is_finite(tensor.values))
-            .map(|tensor| tensor.name)
-    };
-    if let Some(name) = broken(gradient) {
-        return Some(format!("the gradient of `{name}`"));
-    }
-    if let Some(name) = broken(parameters) {
-        return Some(format!("`{name}`"));
-    }
-    for (memory, slices) in optimiser.memory() {
-        let pair = trained(parameters)
-            .zip(slices)
-            .find(|(_, slice)| !finite::is_finite(slice));
-        if let Some((tensor, _)) = pair {
-            return Some(format!("the optimiser's {memory} of `{}`", tensor.name));
-        }
-    }
-    None
-}
 
 /// The tensors that are trained, in their order.
 fn trained(parameters: &mut Parameters) -> impl Iterator<Item = Tensor<'_>> {

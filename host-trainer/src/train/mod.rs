@@ -14,6 +14,7 @@ mod log;
 mod mpi;
 mod optimiser;
 mod place;
+mod ranges;
 mod recipe;
 pub(crate) mod recipe_file;
 pub(crate) mod resume;

@@ -84,7 +84,7 @@ pub fn train_among(
     on_first(&|| {
         let meta = &run.state.meta;
         // A run that goes on for longer is one that was meant to be so long, should it be killed: the checkpoint decides.
-        if meta.epoch > 0 {
+        if run.is_longer {
             run.state.save(place.folder)?;
         }
         recipe_file::write(place.folder, &meta.recipe, meta.command.as_deref())?;

@@ -23,6 +23,8 @@ pub(super) struct Run {
     gradient: Network,
     teacher: Option<Network>,
     ranks: Arc<dyn Ranks>,
+    /// Whether it goes on for more epochs, or with another patience, than it was started with.
+    pub(super) is_longer: bool,
 }
 
 impl Run {
@@ -64,8 +66,12 @@ impl Run {
         resume::same("network", &state.network.spec, &with_dropout(spec, recipe))?;
         resume::same("data set", &state.meta.data, &data.name)?;
         resume::check(&state.meta.recipe, recipe)?;
+        let is_longer = state.meta.recipe != *recipe;
         state.meta.recipe = recipe.clone();
-        Self::from(state, data, ranks)
+        Ok(Self {
+            is_longer,
+            ..Self::from(state, data, ranks)?
+        })
     }
 
     fn from(state: Checkpoint, data: &Dataset, ranks: &Arc<dyn Ranks>) -> Result<Self, TrainError> {
@@ -79,6 +85,7 @@ impl Run {
             ranks: ranks.clone(),
             gradient: state.network.clone(),
             state,
+            is_longer: false,
         })
     }
 

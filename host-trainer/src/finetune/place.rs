@@ -1,0 +1,92 @@
+//! A run of fine-tuning in its folder.
+
+use super::checkpoint::{self, Finetuned};
+use super::{FinetuneError, Recipe, Run};
+use crate::data::Dataset;
+use crate::net::Network;
+use crate::train::{self, Progress, RunFolder, TrainError, recipe_file};
+use std::path::Path;
+
+/// Fine-tunes a trained network on the data set's training split, with a checkpoint in `folder` after each epoch. If one is
+/// there already and `resume` says so, the run goes on from it and ends with exactly the network it would have had.
+///
+/// # Errors
+///
+/// When network, data set and recipe do not fit together, or the loss diverges; when a checkpoint cannot be written or
+/// read; when the one that is there began differently.
+pub fn finetune_in(
+    folder: &Path,
+    resume: bool,
+    network: &Network,
+    data: &Dataset,
+    recipe: &Recipe,
+    progress: &mut dyn Progress,
+) -> Result<Finetuned, FinetuneError> {
+    let claim = RunFolder::claim(folder).map_err(TrainError::from)?;
+    let place = Place {
+        folder: &claim,
+        resume,
+        command: None,
+    };
+    finetune_at(place, network, data, recipe, progress)
+}
+
+/// Where a run of fine-tuning keeps what it makes.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'p> {
+    /// Its folder.
+    pub folder: &'p RunFolder,
+    /// Whether to go on from a fine-tuned network that is there already, instead of from the beginning.
+    pub resume: bool,
+    /// The command line, if one started the run.
+    pub command: Option<&'p str>,
+}
+
+/// The recipe of the run in a folder, from before its first checkpoint; nothing if no run was begun there.
+///
+/// # Errors
+///
+/// When it cannot be read.
+pub fn recorded(folder: &Path) -> Result<Option<Recipe>, TrainError> {
+    Ok(recipe_file::read(folder)?.map(|(recipe, _)| recipe))
+}
+
+/// As [`finetune_in`], in a folder that is claimed already.
+///
+/// # Errors
+///
+/// As [`finetune_in`].
+pub fn finetune_at(
+    place: Place<'_>,
+    network: &Network,
+    data: &Dataset,
+    recipe: &Recipe,
+    progress: &mut dyn Progress,
+) -> Result<Finetuned, FinetuneError> {
+    let folder = place.folder.path();
+    let begun = match place.resume {
+        true => recipe_file::read::<Recipe>(folder)?,
+        false => None,
+    };
+    let first_command = begun.as_ref().and_then(|(_, command)| command.clone());
+    let mut run = if place.resume && checkpoint::is_here(folder) {
+        Run::resume(checkpoint::load(folder)?, network, data, recipe)?
+    } else {
+        if let Some((before, _)) = &begun {
+            recipe.check_resume(before)?;
+        }
+        Run::new(network, data, recipe)?
+    };
+    // A run that goes on for longer is one that was meant to be so long, should it be killed: the checkpoint decides.
+    if run.is_longer {
+        run.state.save(folder)?;
+    }
+    recipe_file::write(folder, recipe, first_command.as_deref().or(place.command))?;
+    train::record(folder, &run.state.meta.history)?;
+    while let Some(done) = run.epoch(data, progress)? {
+        run.state.save(folder)?;
+        train::record(folder, &run.state.meta.history)?;
+        progress.epoch(&done);
+    }
+    Ok(run.state)
+}

@@ -135,7 +135,7 @@ impl Augment {
     pub fn wrong(&self) -> Option<(&'static str, &'static str, f32)> {
         let share = "from 0 to 1";
         let pixels = "from 0 to 4,096";
-        let side = f32::from(denselet::format::MAX_INPUT);
+        let side = denselet::limits::SIDE as f32;
         let counts = [
             ("augment.shift", pixels, self.shift, side),
             ("augment.shift_x", pixels, self.shift_x.unwrap_or(0), side),

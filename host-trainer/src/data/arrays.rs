@@ -180,6 +180,16 @@ impl Source {
                 self.budget.take(path, entry)?
             }
         };
+        let header = Header::read(&bytes);
+        let header = header.filter(|header| !header.kind.ends_with("u1"));
+        let count = header.map_or(0, |header| {
+            header
+                .shape
+                .iter()
+                .fold(1u64, |n, &side| n.saturating_mul(side as u64))
+        });
+        self.budget
+            .charge(path, count.saturating_mul(size_of::<T>() as u64))?;
         npy::read(bytes, convert).map_err(|found| DataError::field(path, name, "an array of numbers", found))
     }
 }

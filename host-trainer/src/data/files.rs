@@ -5,8 +5,8 @@ use crate::input_file;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
-/// Bytes that all files of one data set may unpack to.
-const MOST: u64 = 1 << 31;
+/// Bytes that all files of one data set may unpack to, with what is made of them.
+const MOST: u64 = 3 << 30;
 
 /// What is left of the bytes that a data set's files may unpack to: a small file can unpack to any number of bytes.
 #[derive(Debug)]
@@ -44,6 +44,15 @@ impl Budget {
             "xz" => self.take(path, lzma_rust2::XzReader::new(from, true)),
             _ => self.take(path, from),
         }
+    }
+
+    /// Counts bytes that are allocated for what was read.
+    pub(super) fn charge(&mut self, path: &Path, bytes: u64) -> Result<(), DataError> {
+        self.left = self.left.checked_sub(bytes).ok_or_else(|| {
+            let expected = format!("at most {MOST} bytes in memory: give fewer or smaller images");
+            DataError::field(path, "size", expected, "more")
+        })?;
+        Ok(())
     }
 
     /// Returns all bytes of `from`, which is read from `path`.
@@ -109,6 +118,7 @@ mod tests {
         budget.take(Path::new("a"), &[0; 5][..]).unwrap();
         let error = budget.take(Path::new("b"), &[0; 5][..]).unwrap_err().to_string();
         assert!(error.contains("b: expected at most 3 bytes"), "{error}");
+        assert!(budget.charge(Path::new("b"), 3).is_ok() && budget.charge(Path::new("b"), 1).is_err());
     }
 
     #[cfg(unix)]

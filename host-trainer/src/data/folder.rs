@@ -83,7 +83,7 @@ impl Damaged {
     fn pass<T>(&mut self, path: &Path, found: Result<T, DataError>) -> Result<Option<T>, DataError> {
         match found {
             Ok(found) => Ok(Some(found)),
-            Err(DataError::Field { .. } | DataError::Picture { .. }) if self.is_skipped => {
+            Err(DataError::Picture { .. }) if self.is_skipped => {
                 self.files.push(path.to_owned());
                 Ok(None)
             }
@@ -315,7 +315,10 @@ mod tests {
         std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
         std::fs::write(folder.path().join("ant/0.png"), b"").unwrap();
         let error = load(folder.path(), &Reading::default()).unwrap_err();
-        assert!(error.contains("0.png"), "{error}");
+        assert!(
+            error.contains("0.png") && error.contains("--skip-damaged"),
+            "{error}"
+        );
         std::fs::remove_file(folder.path().join("ant/0.png")).unwrap();
         let error = load(folder.path(), &Reading::default()).unwrap_err();
         assert!(

@@ -63,9 +63,23 @@ impl Tree {
                     list(&names(&level.folders)),
                 ));
             }
+            if level.folders.is_empty() {
+                let expected = format!("a sub-folder for each class, with {FORMATS}");
+                let mut files = BTreeMap::new();
+                level
+                    .files
+                    .iter()
+                    .for_each(|path| *files.entry(kind(path)).or_default() += 1);
+                let found = if files.is_empty() {
+                    "none".into()
+                } else {
+                    format!("files alone: {}", counted(&files))
+                };
+                return Err(DataError::field(folder, "classes", expected, found));
+            }
             level.note_files(left);
             return Ok(Self {
-                train: classes(folder, &level.folders, true, left)?,
+                train: classes(&level.folders, true, left)?,
                 validation: None,
                 test: None,
             });
@@ -91,7 +105,7 @@ impl Tree {
                 return Err(DataError::field(path, "folders", expected, found));
             }
             level.note_files(left);
-            classes(path, &level.folders, role == Role::Train, left).map(Some)
+            classes(&level.folders, role == Role::Train, left).map(Some)
         };
         let train = split(Role::Train)?.unwrap_or_default();
         let (validation, test) = (split(Role::Validation)?, split(Role::Test)?);
@@ -171,16 +185,7 @@ impl Left {
 }
 
 /// The images of each class folder.
-fn classes(
-    folder: &Path,
-    folders: &[PathBuf],
-    must_have: bool,
-    left: &mut Left,
-) -> Result<Classes, DataError> {
-    if folders.is_empty() {
-        let expected = format!("a sub-folder for each class, with {FORMATS}");
-        return Err(DataError::field(folder, "classes", expected, "none"));
-    }
+fn classes(folders: &[PathBuf], must_have: bool, left: &mut Left) -> Result<Classes, DataError> {
     let mut found = Classes::new();
     for path in folders {
         let mut images = Vec::new();
@@ -197,8 +202,9 @@ fn classes(
         }
         if !images.is_empty() && images.iter().all(|image| image.parent() != Some(path)) {
             let expected = format!(
-                "images directly in the folder of the class `{}`: give the folder above the classes",
-                name(path)
+                "images directly in the folder of the class `{}`: if its folders are the classes, give `{}` as the data",
+                name(path),
+                path.display()
             );
             let inner = Level::read(path, &mut Left::default())?.folders;
             let found = format!("the folders {}", list(&names(&inner)));
@@ -359,10 +365,10 @@ mod tests {
         );
         let error = find(&["apple/1.png", "leaf/"]).unwrap_err();
         assert!(error.contains("class `leaf`, found none"), "{error}");
+        let error = find(&["1.png"]).unwrap_err();
         assert!(
-            find(&["1.png"])
-                .unwrap_err()
-                .contains("a sub-folder for each class")
+            error.contains("a sub-folder for each class") && error.contains("1 .png"),
+            "{error}"
         );
     }
 
@@ -373,7 +379,7 @@ mod tests {
         assert!(notes.contains("`a/red`"), "{notes}");
         let error = find(&["fruits/a/1.png", "fruits/b/1.png", "c/1.png"]).unwrap_err();
         assert!(
-            error.contains("`a`, `b`") && error.contains("above the classes"),
+            error.contains("`a`, `b`") && error.contains("as the data"),
             "{error}"
         );
     }

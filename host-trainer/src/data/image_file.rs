@@ -4,7 +4,7 @@ use super::DataError;
 use super::files::ending;
 use crate::input_file;
 use image::metadata::Orientation;
-use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 use std::io::{Cursor, Read};
 use std::path::Path;
 
@@ -135,12 +135,8 @@ fn decoder<'b>(path: &Path, bytes: &'b [u8]) -> Result<impl ImageDecoder + 'b, D
         reader.set_format(format);
     }
     if reader.format() == Some(ImageFormat::Jpeg) && !jpeg_is_whole(bytes) {
-        return Err(DataError::field(
-            path,
-            "image",
-            "a whole JPEG file",
-            "one that ends too early",
-        ));
+        let early = std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "the file ends too early");
+        return Err(damaged(path)(ImageError::IoError(early)));
     }
     reader.limits(limits());
     reader.into_decoder().map_err(damaged(path))
@@ -154,7 +150,7 @@ fn limits() -> Limits {
     limits
 }
 
-fn damaged(path: &Path) -> impl Fn(image::ImageError) -> DataError + '_ {
+fn damaged(path: &Path) -> impl Fn(ImageError) -> DataError + '_ {
     |source| DataError::Picture {
         path: path.to_owned(),
         source,

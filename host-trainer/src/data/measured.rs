@@ -123,6 +123,14 @@ pub(super) fn dataset(
         mut validation,
         mut test,
     } = parts;
+    let read = [
+        ("", Some(&train)),
+        ("test ", test.as_ref()),
+        ("validation ", validation.as_ref()),
+    ];
+    for (split, part) in read {
+        part.map_or(Ok(()), |part| check_finite(path, split, &part.values))?;
+    }
     if test.is_none() && validation.is_some() {
         notes.push("no test split was found: the validation split is the test split".into());
         test = validation.take();
@@ -190,6 +198,25 @@ pub(super) fn dataset(
     })
 }
 
+/// Checks that every value is a number, which is named by its place in the file otherwise.
+fn check_finite(path: &Path, split: &str, values: &Values) -> Result<(), DataError> {
+    let Values::Numbers(array) = values else {
+        return Ok(());
+    };
+    let Some(((image, row, column, channel), value)) =
+        array.indexed_iter().find(|(_, value)| !value.is_finite())
+    else {
+        return Ok(());
+    };
+    let field = format!("{split}image {image}, row {row}, column {column}, channel {channel}");
+    Err(DataError::field(
+        path,
+        &field,
+        "a finite number: fill or leave out such values",
+        value,
+    ))
+}
+
 /// Decides how the values of all splits, the training split first, become bytes; nothing if they are bytes.
 fn encoding(
     path: &Path,
@@ -197,17 +224,6 @@ fn encoding(
     network: Option<&Encoding>,
     notes: &mut Vec<String>,
 ) -> Result<Option<Encoding>, DataError> {
-    for values in all {
-        if let Values::Numbers(array) = values
-            && let Some((at, value)) = array.indexed_iter().find(|(_, value)| !value.is_finite())
-        {
-            let field = format!(
-                "value at [image, row, column, channel] = {:?}",
-                [at.0, at.1, at.2, at.3]
-            );
-            return Err(DataError::field(path, &field, "a finite number", value));
-        }
-    }
     let channels = all[0].shape().channels;
     let are_bytes = all.iter().all(|values| values.are_bytes());
     let are_stored_as_bytes = all.iter().all(|values| matches!(values, Values::Bytes(_)));
@@ -448,7 +464,10 @@ mod tests {
     fn values_that_no_byte_can_stand_for_are_named() {
         let (train, test) = (numbers(&[1.0, f32::NAN], &[0, 1]), numbers(&[7.0], &[1]));
         let error = set(train, Some(test), None).unwrap_err();
-        assert!(error.contains("[1, 0, 0, 0]") && error.contains("NaN"), "{error}");
+        assert!(
+            error.contains("`image 1, row 0, column 0, channel 0`") && error.contains("NaN"),
+            "{error}"
+        );
         let (train, test) = (numbers(&[-3e38, 3e38], &[0, 1]), numbers(&[7.0], &[1]));
         assert!(
             set(train, Some(test), None)

@@ -142,6 +142,8 @@ pub(super) fn load(folder: &Path, reading: &Reading) -> Result<Dataset, DataErro
     let numbers: Vec<String> = (0..FASHION.len()).map(|class| class.to_string()).collect();
     if is_fashion(folder) && numbers.starts_with(&names) {
         names = FASHION.map(String::from).to_vec();
+    } else {
+        notes.push("the files do not name their classes: they are numbers".into());
     }
     let mut parts: BTreeMap<Role, Part> = splits
         .into_iter()

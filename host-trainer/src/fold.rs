@@ -17,7 +17,7 @@ pub enum Gate {
         /// One per channel.
         offset: Vec<f32>,
     },
-    /// Nothing: a head without batch norm.
+    /// Nothing: a head or a transition without batch norm.
     Pass,
 }
 
@@ -104,7 +104,7 @@ pub fn fold(network: &Network) -> Folded {
         }
         if let Some(transition) = &block.transition {
             stages.push(FoldedStage::Transition {
-                gate: gate(&transition.norm),
+                gate: transition.norm.as_ref().map_or(Gate::Pass, gate),
                 conv: plain(&transition.conv),
             });
         }

@@ -1,6 +1,7 @@
 //! A trained network as an ONNX file or as a PyTorch state dict, for viewers and other runtimes. Beside the main path: reads a
 //! network, changes nothing.
 
+use crate::import::PRODUCER;
 use crate::import::proto::{
     Attribute, Dimension, Graph, Model, Node, Opset, Shape, Tensor, TensorType, Type, ValueInfo,
     attribute_type, data_type,
@@ -55,7 +56,10 @@ pub fn to_onnx(network: &Network) -> Vec<u8> {
         }
         if let Some(transition) = &block.transition {
             let name = format!("blocks.{b}.transition");
-            let active = writer.active(&format!("{name}.norm"), &at, &transition.norm);
+            let active = match &transition.norm {
+                Some(norm) => writer.active(&format!("{name}.norm"), &at, norm),
+                None => at,
+            };
             // Pooling first is the same function at a quarter of the work.
             let rows = map.height.min(2);
             let window = vec![ints("kernel_shape", &[rows, 2]), ints("strides", &[rows, 2])];
@@ -77,7 +81,7 @@ pub fn to_onnx(network: &Network) -> Vec<u8> {
     let sides = [input.channels, input.height, input.width];
     let model = Model {
         ir_version: IR_VERSION,
-        producer_name: "denselet".into(),
+        producer_name: PRODUCER.into(),
         producer_version: env!("CARGO_PKG_VERSION").into(),
         graph: Some(Graph {
             node: writer.nodes,
@@ -316,7 +320,10 @@ pub fn to_state_dict(network: &Network) -> Result<Vec<u8>, StateError> {
         }
         if let Some(transition) = &block.transition {
             let name = format!("features.transition{}", b + 1);
-            state.norm(&format!("{name}.norm"), &transition.norm);
+            let Some(norm) = &transition.norm else {
+                return Err(StateError::Form("a transition without batch norm"));
+            };
+            state.norm(&format!("{name}.norm"), norm);
             state.conv(&format!("{name}.conv"), &transition.conv);
         }
     }
@@ -450,6 +457,7 @@ mod tests {
             let options = Options {
                 input: Some(before.spec.input),
                 preprocess: Some("mean=120.3;std=61.7".parse().unwrap()),
+                ..Options::default()
             };
             let mut after = back(&to_state_dict(&before).unwrap(), &options).network;
             after.spec.name.clone_from(&before.spec.name);

@@ -25,7 +25,7 @@ fn picture(height: usize, width: usize, channels: usize) -> Option<Input> {
 fn agrees(name: &str, vectors: &str, input: Option<Input>) -> Imported {
     let options = Options {
         input,
-        preprocess: None,
+        ..Options::default()
     };
     let imported = import(&fixture(name), &options).unwrap_or_else(|error| panic!("{error}"));
     let found = imported.against_file(&fixture(vectors));

@@ -12,7 +12,7 @@ pub fn read(bytes: &[u8], format: Format) {
             width: 12,
             channels: 1,
         }),
-        preprocess: None,
+        ..Options::default()
     };
     let beside = |_: &str| Err(io::Error::from(io::ErrorKind::NotFound));
     let Ok(imported) = import_as(format, bytes, "fuzz", &beside, &options) else {

@@ -182,7 +182,13 @@ fn calibrated(run: &Path, args: &Args, order: Order) -> anyhow::Result<Exported>
     let bytes = export::export(network, &calibration.images.images, order, &checkpoint.about())?;
     let blob = Blob::new(&bytes)?;
     let fidelity = Fidelity::measure(network, &blob, &data, checkpoint.meta.recipe_for(&data))?;
-    let warnings = [calibration_warning(&calibration), fidelity.warning()];
+    let guess = checkpoint.meta.guess.as_ref().map(|guess| {
+        format!(
+            "the preprocessing of this imported network is a guess: {guess}. If its framework scaled images otherwise, every \
+             answer of the blob is wrong: import it again with --preprocess, or check its accuracy with `denselet eval`"
+        )
+    });
+    let warnings = [guess, calibration_warning(&calibration), fidelity.warning()];
     let warnings: Vec<String> = warnings.into_iter().flatten().collect();
     warn(&warnings);
     Ok(Exported {

@@ -14,6 +14,7 @@ pub mod finetune;
 pub mod flags;
 pub mod import;
 pub mod import_data;
+mod import_report;
 pub mod inspect;
 pub mod man;
 pub mod model;

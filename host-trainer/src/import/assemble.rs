@@ -3,7 +3,7 @@
 
 use super::error::Problem;
 use super::graph::{Affine, Graph, Op, Window};
-use super::structure::{Found, FoundLayer, Gate};
+use super::structure::{Before, Found, FoundLayer, FoundTransition, Gate};
 use crate::net::{self, BatchNorm, Conv, Linear, Network, Normalisation};
 use crate::spec::{self, Input, Spec};
 
@@ -168,10 +168,20 @@ impl Parts<'_> {
         })
     }
 
-    fn transition(&self, found: &FoundLayer) -> Result<net::Transition, Problem> {
+    fn transition(&self, found: &FoundTransition) -> Result<net::Transition, Problem> {
+        let (mut conv, _) = self.conv(found.conv)?;
+        let norm = match &found.before {
+            Before::Relu(gate) => Some(self.norm(*gate, &found.order)),
+            Before::Linear(affine) => {
+                if let Some(affine) = affine {
+                    take_in(&mut conv, affine);
+                }
+                None
+            }
+        };
         Ok(net::Transition {
-            norm: self.norm(found.gate, &found.order),
-            conv: reordered(&self.conv(found.conv)?.0, &found.order),
+            norm,
+            conv: reordered(&conv, &found.order),
         })
     }
 
@@ -186,10 +196,17 @@ impl Parts<'_> {
             ));
         };
         let rows = linear.weight.chunks_exact(linear.inputs);
-        Ok(Linear {
+        let mut head = Linear {
             weight: rows.flat_map(|row| picked(row, &found.head_order)).collect(),
             ..linear.clone()
-        })
+        };
+        if head.outputs == 1 {
+            // One score z for two classes: softmax(0, z) is sigmoid(z).
+            head.outputs = 2;
+            head.weight.splice(0..0, core::iter::repeat_n(0.0, head.inputs));
+            head.bias.insert(0, 0.0);
+        }
+        Ok(head)
     }
 
     /// The batch norm behind a convolution.
@@ -228,6 +245,20 @@ impl Parts<'_> {
             _ => straight(vec![1.0; order.len()], vec![0.0; order.len()]),
         }
     }
+}
+
+/// Puts what scales and shifts a 1x1 convolution's input into its weights and bias.
+fn take_in(conv: &mut Conv, affine: &Affine) {
+    let mut bias = conv.bias.take().unwrap_or_else(|| vec![0.0; conv.outputs]);
+    for (filter, bias) in conv.weight.chunks_exact_mut(conv.inputs.max(1)).zip(&mut bias) {
+        let mut sum = f64::from(*bias);
+        for (weight, (scale, shift)) in filter.iter_mut().zip(affine.scale.iter().zip(&affine.shift)) {
+            sum += f64::from(*weight) * shift;
+            *weight = (f64::from(*weight) * scale) as f32;
+        }
+        *bias = sum as f32;
+    }
+    conv.bias = Some(bias);
 }
 
 /// The variance that leaves a channel as it is: with `epsilon` it makes exactly one.
@@ -298,6 +329,7 @@ fn block_spec(block: &net::Block) -> spec::Block {
             .transition
             .as_ref()
             .map(|transition| transition.conv.outputs),
+        linear: (block.transition.as_ref()).is_some_and(|transition| transition.norm.is_none()),
     }
 }
 

@@ -3,14 +3,14 @@
 
 use super::error::Problem;
 use super::graph::{Affine, Graph, Node, Op, Pads, Window};
-use super::structure::{Ending, Gate, Joins, Stage};
+use super::structure::{Before, Ending, Gate, Joins, Place, Stage};
 use crate::spec::Map;
 use core::cell::RefCell;
 use denselet::limits::{STEM_KERNEL, STEM_STRIDE};
 
 /// A walk over a graph that remembers where it has been.
 pub(super) struct Chain<'g> {
-    graph: &'g Graph,
+    pub(super) graph: &'g Graph,
     readers: &'g [Vec<usize>],
     seen: RefCell<Vec<bool>>,
 }
@@ -34,12 +34,12 @@ impl<'g> Chain<'g> {
         &self.graph.nodes[number]
     }
 
-    fn see(&self, number: usize) {
+    pub(super) fn see(&self, number: usize) {
         self.seen.borrow_mut()[number] = true;
     }
 
     /// The node that reads `number`, if it is the only one.
-    fn only_reader(&self, number: usize) -> Option<usize> {
+    pub(super) fn only_reader(&self, number: usize) -> Option<usize> {
         match self.readers[number].as_slice() {
             [one] if number != self.graph.output => Some(*one),
             _ => None,
@@ -188,17 +188,15 @@ impl<'g> Chain<'g> {
     }
 
     /// What `reader`, the only one to read a whole block, begins.
-    pub(super) fn stage(&self, reader: usize) -> Result<Stage, Problem> {
+    pub(super) fn stage(&self, reader: usize, place: Place) -> Result<Stage, Problem> {
         if let Some(linear) = self.head(reader) {
             return Ok(Stage::Head { gate: None, linear });
         }
+        if let Some(stage) = self.linear_transition(reader, place)? {
+            return Ok(stage);
+        }
         let Some((gate, relu)) = self.gate(reader) else {
-            return Err(self.refuse(
-                reader,
-                "it reads a dense block, but begins no BatchNorm, ReLU, convolution",
-                "a block is read by BatchNorm and ReLU in front of a convolution, or by the global average \
-                 (activations belong in front of convolutions, not behind)",
-            ));
+            return Err(self.not_a_stage(reader, place));
         };
         let next = self.next(relu)?;
         if let Some(linear) = self.head(next) {
@@ -221,7 +219,7 @@ impl<'g> Chain<'g> {
                 match &self.node(conv).op {
                     Op::Conv(kernel, window) if kernel.taps() == 1 && *window == Window::PIXEL => {
                         Ok(Stage::Transition {
-                            gate,
+                            before: Before::Relu(gate),
                             conv,
                             end: conv,
                         })
@@ -233,11 +231,7 @@ impl<'g> Chain<'g> {
                     )),
                 }
             }
-            _ => Err(self.refuse(
-                next,
-                "it reads a dense block behind BatchNorm and ReLU",
-                "only a convolution, a 2x2 average pool or the global average stands there",
-            )),
+            _ => Err(self.not_after_relu(next)),
         }
     }
 
@@ -261,7 +255,7 @@ impl<'g> Chain<'g> {
             self.see(reader);
             self.check_half(reader)?;
             return Ok(Stage::Transition {
-                gate,
+                before: Before::Relu(gate),
                 conv,
                 end: reader,
             });
@@ -320,7 +314,7 @@ impl<'g> Chain<'g> {
     }
 
     /// A transition's average pool.
-    fn check_half(&self, number: usize) -> Result<(), Problem> {
+    pub(super) fn check_half(&self, number: usize) -> Result<(), Problem> {
         let node = &self.graph.nodes[number];
         let map = self.graph.nodes[node.inputs[0]].map;
         let Op::AveragePool(window, _) = &node.op else {
@@ -368,21 +362,16 @@ impl<'g> Chain<'g> {
         let ending = match self.node(last).op {
             Op::Softmax => Ending::Softmax,
             Op::LogSoftmax => Ending::LogSoftmax,
-            _ => {
-                return Err(self.refuse(
-                    last,
-                    "it follows the fully connected layer",
-                    "a network ends in one fully connected layer, with a softmax or without",
-                ));
-            }
+            Op::Sigmoid if self.graph.nodes[linear].map.channels == 1 => Ending::Sigmoid,
+            _ => return Err(self.not_an_ending(last)),
         };
         if last == self.graph.output {
             return Ok((ending, last));
         }
         Err(self.refuse(
             last,
-            "the network goes on behind it",
-            "a softmax ends the network",
+            "the network goes on after it",
+            "a softmax or a sigmoid ends the network",
         ))
     }
 

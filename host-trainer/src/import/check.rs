@@ -1,37 +1,51 @@
-//! Holds an imported network against what it was made of: its framework's answers, or the graph in the file. The end of
-//! every import.
+//! Compares an imported network with what it was made of: its framework's answers, or the graph in the file. The end of every
+//! import.
+//!
+//! Logits are compared, never probabilities: a saturated softmax is 0 and 1 whatever the network computes.
 
+use super::answers::{Answers, Pairs};
 use super::error::{ImportError, Problem};
 use super::graph::Axes;
-use super::interpret::softmax;
 use super::npz::{self, Vectors};
-use super::structure::Ending;
-use super::{Imported, read_whole};
+use super::precision::Precision;
+use super::{Imported, Structure};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::Serialize;
 use std::path::Path;
 
-/// Largest difference allowed, as a share of the answers' range.
+/// Largest difference allowed between float32 answers, as a share of their range.
 pub const BAR: f64 = 1e-4;
+/// Share of the answers that a check must have compared to say something.
+const ENOUGH: f64 = 0.1;
 
 /// How an imported network compares.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Comparison {
-    /// Pictures compared.
+    /// Images compared.
     pub images: usize,
-    /// Largest difference of two answers.
+    /// Largest difference of two logits.
     pub difference: f64,
-    /// Largest less smallest of the expected answers.
+    /// Largest less smallest of the expected logits.
     pub range: f64,
+    /// Largest difference allowed, as a share of the range.
+    pub allowed: f64,
+    /// What the answers were computed in, as far as their bits or the file say.
+    pub precision: Precision,
+    /// Share of the answers from which a logit could be computed back: below 1 if probabilities are saturated.
+    pub compared: f64,
 }
 
 impl Comparison {
-    fn new(found: &[f32], expected: &[f32], images: usize) -> Self {
-        let (mut low, mut high, mut difference) = (f64::INFINITY, f64::NEG_INFINITY, 0.0f64);
-        for (found, expected) in found.iter().zip(expected) {
-            let (found, expected) = (f64::from(*found), f64::from(*expected));
-            (low, high) = (low.min(expected), high.max(expected));
+    fn new(pairs: &Pairs, images: usize, precision: Precision, allowed: f64) -> Self {
+        let (mut low, mut high) = if pairs.has_zero {
+            (0.0f64, 0.0f64)
+        } else {
+            (f64::INFINITY, f64::NEG_INFINITY)
+        };
+        let mut difference = pairs.excess;
+        for (found, expected) in &pairs.both {
+            (low, high) = (low.min(*expected), high.max(*expected));
             let apart = (found - expected).abs();
             difference = difference.max(if apart.is_nan() { f64::INFINITY } else { apart });
         }
@@ -39,6 +53,9 @@ impl Comparison {
             images,
             difference,
             range: (high - low).max(f64::MIN_POSITIVE),
+            allowed,
+            precision,
+            compared: pairs.both.len() as f64 / pairs.all.max(1) as f64,
         }
     }
 
@@ -49,12 +66,17 @@ impl Comparison {
 
     /// Whether it is small enough.
     pub fn passes(&self) -> bool {
-        self.share() <= BAR
+        self.share() <= self.allowed
+    }
+
+    /// Whether so many answers are saturated that passing says little.
+    pub fn is_saturated(&self) -> bool {
+        self.compared < ENOUGH
     }
 }
 
 impl Imported {
-    /// Compares with the graph in the file on pictures: `images` raw bytes, whole pictures.
+    /// Compares with the graph that was read, on raw bytes: `images`, whole images.
     pub fn against_graph(&self, images: &[u8]) -> Comparison {
         let channels = self.network.spec.input.channels;
         let n = images.len() / self.network.image_len();
@@ -68,29 +90,35 @@ impl Imported {
                 .collect(),
             Err(_) => Vec::new(),
         };
-        let expected = self.graph.run(&floats, n);
-        let found = self.ended(self.network.logits(images, n));
-        Comparison::new(&found, &expected, n)
+        let expected = self.graph.run_to(self.graph.logits(), &floats, n);
+        let found = self.scores(self.network.logits(images, n));
+        let pairs = Answers::Logits.pairs(&found, &expected, self.outputs());
+        Comparison::new(&pairs, n, Precision::Float32, BAR)
     }
 
-    /// `count` pictures of noise, the same for the same seed.
+    /// What [`Imported::against_graph`] compares with: a state dict has no graph of its own.
+    pub fn graph_is_of(&self) -> &'static str {
+        match self.structure {
+            Structure::Read => "the file's graph, node by node",
+            Structure::Assumed => "the graph assumed for these names, node by node (the file holds no graph)",
+        }
+    }
+
+    /// `count` images of noise, the same for the same seed.
     pub fn noise(&self, count: usize, seed: u64) -> Vec<u8> {
         let mut bytes = vec![0; count * self.network.image_len()];
         ChaCha8Rng::seed_from_u64(seed).fill_bytes(&mut bytes);
         bytes
     }
 
-    /// Compares with an `.npz` file: arrays `x`, pictures as the file's network takes them, and `y`, its answers.
+    /// Compares with an `.npz` file: arrays `x`, images as the file's network takes them, and `y`, its answers.
     ///
     /// # Errors
     ///
     /// Names the file, and the array that does not fit.
     pub fn against_file(&self, path: &Path) -> Result<Comparison, ImportError> {
-        let compare = || {
-            let vectors = npz::read(&read_whole(path)?)?;
-            self.against(&vectors)
-        };
-        compare().map_err(|problem| ImportError {
+        let vectors = Vectors::load(path)?;
+        self.against(&vectors).map_err(|problem| ImportError {
             path: path.to_owned(),
             problem,
         })
@@ -105,57 +133,87 @@ impl Imported {
         self.against(&npz::read(bytes)?)
     }
 
-    fn against(&self, vectors: &Vectors) -> Result<Comparison, Problem> {
-        let input = self.network.spec.input;
-        let (height, width, channels) = (input.height, input.width, input.channels);
-        let shape = match self.graph.axes {
-            Axes::Nhwc => [height, width, channels],
-            Axes::Nchw => [channels, height, width],
-        };
-        let x = &vectors.x;
-        let n = x.shape.first().copied().unwrap_or(0);
-        if n == 0 || x.shape[1..] != shape {
-            return Err(Problem::field(
-                "x",
-                format!("[N, {}, {}, {}]", shape[0], shape[1], shape[2]),
-                format!("{:?}", x.shape),
-            ));
-        }
-        let classes = self.network.spec.classes;
+    /// Compares with reference vectors.
+    ///
+    /// # Errors
+    ///
+    /// Names the array that does not fit.
+    pub fn against(&self, vectors: &Vectors) -> Result<Comparison, Problem> {
+        let n = self.images_of(vectors)?;
+        let outputs = self.outputs();
         let y = &vectors.y;
-        if y.shape.first() != Some(&n) || y.values.len() != n * classes {
+        if y.shape.first() != Some(&n) || y.values.len() != n * outputs {
             return Err(Problem::field(
                 "y",
-                format!("[{n}, {classes}]"),
+                format!("[{n}, {outputs}]"),
                 format!("{:?}", y.shape),
             ));
         }
-        let pixels = height * width;
-        let mut normalised = Vec::with_capacity(x.values.len());
-        for picture in x.values.chunks_exact(pixels * channels) {
+        if let Some(value) = y.values.iter().find(|value| !value.is_finite()) {
+            return Err(Problem::field("y", "finite answers", value));
+        }
+        let precision = match Precision::of(&y.values) {
+            Precision::Float32 => self.graph.precision.unwrap_or(Precision::Float32),
+            told => told,
+        };
+        let found = self.scores(self.network.logits_of(&self.normalised(vectors), n));
+        let answers = Answers::of(self.ending, &y.values, outputs);
+        let pairs = answers.pairs(&found, &y.values, outputs);
+        let allowed = self.tolerance.unwrap_or(precision.bar());
+        Ok(Comparison::new(&pairs, n, precision, allowed))
+    }
+
+    /// Numbers that the file's network answers.
+    fn outputs(&self) -> usize {
+        self.graph.nodes[self.graph.output].map.channels
+    }
+
+    /// How many images vectors hold, if their shape is the network's; one row may be left out.
+    fn images_of(&self, vectors: &Vectors) -> Result<usize, Problem> {
+        let input = self.network.spec.input;
+        let (height, width, channels) = (input.height, input.width, input.channels);
+        let (shape, row) = match self.graph.axes {
+            Axes::Nhwc => ([height, width, channels], [width, channels]),
+            Axes::Nchw => ([channels, height, width], [channels, width]),
+        };
+        let x = &vectors.x;
+        let own = x.shape.get(1..).unwrap_or(&[]);
+        match x.shape.first() {
+            Some(&n) if n > 0 && (own == shape || height == 1 && own == row) => Ok(n),
+            _ => Err(Problem::field(
+                "x",
+                format!("[N, {}, {}, {}]", shape[0], shape[1], shape[2]),
+                format!("{:?}", x.shape),
+            )),
+        }
+    }
+
+    /// Images of vectors as the network's normalised input.
+    fn normalised(&self, vectors: &Vectors) -> Vec<f32> {
+        let input = self.network.spec.input;
+        let (pixels, channels) = (input.height * input.width, input.channels);
+        let mut normalised = Vec::with_capacity(vectors.x.values.len());
+        for image in vectors.x.values.chunks_exact(pixels * channels) {
             for pixel in 0..pixels {
                 for c in 0..channels {
                     let at = match self.graph.axes {
                         Axes::Nhwc => pixel * channels + c,
                         Axes::Nchw => c * pixels + pixel,
                     };
-                    let scaled = f64::from(picture[at]) * self.takes.scale[c] + self.takes.shift[c];
+                    let scaled = f64::from(image[at]) * self.takes.scale[c] + self.takes.shift[c];
                     normalised.push(scaled as f32);
                 }
             }
         }
-        let found = self.ended(self.network.logits_of(&normalised, n));
-        Ok(Comparison::new(&found, &y.values, n))
+        normalised
     }
 
-    /// Logits as the file's network answers them.
-    fn ended(&self, logits: Vec<f32>) -> Vec<f32> {
-        let classes = self.network.spec.classes;
-        match self.ending {
-            Ending::Logits => logits,
-            Ending::Softmax => softmax(&logits, classes, |share| share as f32),
-            Ending::LogSoftmax => softmax(&logits, classes, |share| share.ln() as f32),
+    /// Logits as the file's network has them: one score of two classes is their difference.
+    fn scores(&self, logits: Vec<f32>) -> Vec<f32> {
+        if self.outputs() == 1 {
+            return logits.chunks_exact(2).map(|two| two[1] - two[0]).collect();
         }
+        logits
     }
 }
 
@@ -163,14 +221,19 @@ impl Imported {
 mod tests {
     use super::*;
 
+    fn compared(found: &[f32], expected: &[f32]) -> Comparison {
+        let pairs = Answers::Logits.pairs(found, expected, found.len());
+        Comparison::new(&pairs, 1, Precision::Float32, BAR)
+    }
+
     #[test]
     fn differences_are_shares_of_the_range() {
-        let same = Comparison::new(&[1.0, 2.0, 3.0], &[1.0, 2.0, 3.0], 1);
-        assert!(same.passes() && same.share() == 0.0);
-        let close = Comparison::new(&[0.0, 100.0, 50.005], &[0.0, 100.0, 50.0], 1);
+        let same = compared(&[1.0, 2.0, 3.0], &[1.0, 2.0, 3.0]);
+        assert!(same.passes() && same.share() == 0.0 && !same.is_saturated());
+        let close = compared(&[0.0, 100.0, 50.005], &[0.0, 100.0, 50.0]);
         assert!(close.passes(), "{close:?}");
-        let far = Comparison::new(&[0.0, 100.0, 50.02], &[0.0, 100.0, 50.0], 1);
+        let far = compared(&[0.0, 100.0, 50.02], &[0.0, 100.0, 50.0]);
         assert!(!far.passes(), "{far:?}");
-        assert!(!Comparison::new(&[f32::NAN], &[1.0], 1).passes());
+        assert!(!compared(&[f32::NAN], &[1.0]).passes());
     }
 }

@@ -4,6 +4,7 @@
 //! last, weights are `[o][ky][kx][i]`. Nodes stand behind their inputs.
 
 use super::error::Problem;
+use super::precision::Precision;
 use crate::net::{BatchNorm, Conv, Linear};
 use crate::spec::Map;
 
@@ -89,6 +90,8 @@ pub enum Op {
     Softmax,
     /// Logarithm of the softmax.
     LogSoftmax,
+    /// 1 / (1 + exp(-x)).
+    Sigmoid,
 }
 
 /// One step of the network.
@@ -117,6 +120,10 @@ pub struct Graph {
     pub output: usize,
     /// Dropout probability behind convolutions, where the file tells one.
     pub dropout: f32,
+    /// Whether the file's maker says that the network takes bytes, as an export of denselet does.
+    pub takes_bytes: bool,
+    /// What the file's layers compute in, where it says other than float32.
+    pub precision: Option<Precision>,
 }
 
 impl Affine {
@@ -226,6 +233,8 @@ impl Graph {
             }],
             output: 0,
             dropout: 0.0,
+            takes_bytes: false,
+            precision: None,
         })
     }
 
@@ -318,7 +327,7 @@ impl Graph {
                 }
                 sized(slide(window)?, conv.outputs)
             }
-            Op::Relu | Op::Softmax | Op::LogSoftmax => first,
+            Op::Relu | Op::Softmax | Op::LogSoftmax | Op::Sigmoid => first,
             Op::Concat => {
                 if let Some(other) = maps
                     .iter()

@@ -9,8 +9,22 @@ use rayon::prelude::*;
 impl Graph {
     /// Answers for `n` pictures of `inputs`, floats as the network takes them but channels last: `[n][outputs]`.
     pub fn run(&self, inputs: &[f32], n: usize) -> Vec<f32> {
+        self.run_to(self.output, inputs, n)
+    }
+
+    /// The node whose map is the logits: the output, or what its softmax or sigmoid reads.
+    pub fn logits(&self) -> usize {
+        let node = &self.nodes[self.output];
+        match (&node.op, node.inputs.as_slice()) {
+            (Op::Softmax | Op::LogSoftmax | Op::Sigmoid, [logits]) => *logits,
+            _ => self.output,
+        }
+    }
+
+    /// What node `end` makes of `n` pictures.
+    pub fn run_to(&self, end: usize, inputs: &[f32], n: usize) -> Vec<f32> {
         let size = inputs.len() / n.max(1);
-        let map = self.nodes[self.output].map;
+        let map = self.nodes[end].map;
         let outputs = map.pixels() * map.channels;
         let last_use = self.last_use();
         let mut answers = vec![0.0; n * outputs];
@@ -18,7 +32,7 @@ impl Graph {
             .par_chunks(size.max(1))
             .zip(answers.par_chunks_mut(outputs))
             .for_each(|(picture, answer)| {
-                answer.copy_from_slice(&self.run_one(picture, &last_use));
+                answer.copy_from_slice(&self.run_one(end, picture, &last_use));
             });
         answers
     }
@@ -30,11 +44,11 @@ impl Graph {
         readers.iter().enumerate().map(last).collect()
     }
 
-    fn run_one(&self, picture: &[f32], last_use: &[usize]) -> Vec<f32> {
+    fn run_one(&self, end: usize, picture: &[f32], last_use: &[usize]) -> Vec<f32> {
         let mut values: Vec<Vec<f32>> = vec![Vec::new(); self.nodes.len()];
         values[0] = picture.to_vec();
-        for (number, node) in self.nodes.iter().enumerate().take(self.output + 1).skip(1) {
-            if last_use[number] == number && number != self.output {
+        for (number, node) in self.nodes.iter().enumerate().take(end + 1).skip(1) {
+            if last_use[number] == number && number != end {
                 continue;
             }
             values[number] = {
@@ -47,7 +61,7 @@ impl Graph {
                 }
             }
         }
-        core::mem::take(&mut values[self.output])
+        core::mem::take(&mut values[end])
     }
 }
 
@@ -99,8 +113,14 @@ impl Node {
             }
             Op::Softmax => softmax(first, map.channels, |share| share as f32),
             Op::LogSoftmax => softmax(first, map.channels, |share| share.ln() as f32),
+            Op::Sigmoid => first.iter().map(|value| sigmoid(*value)).collect(),
         }
     }
+}
+
+/// The probability that a score stands for.
+pub(super) fn sigmoid(score: f32) -> f32 {
+    (1.0 / (1.0 + (-f64::from(score)).exp())) as f32
 }
 
 fn scaled(values: &[f32], affine: &Affine) -> Vec<f32> {

@@ -6,34 +6,48 @@
 //! [`check`] holds the network against the graph, or against what its framework answers. What no network of the family
 //! computes is refused, never approximated.
 
+mod answers;
 mod assemble;
+mod assumed;
 mod chain;
 pub mod check;
 mod error;
 mod graph;
 mod interpret;
 mod keras;
+mod linear;
 mod npz;
 mod onnx;
 mod picture;
+mod precision;
 mod preprocess;
+mod refuse;
+mod scale;
 mod simplify;
 mod structure;
 mod summary;
 mod tensor;
 mod torch;
 
+pub use assumed::{Assumed, Assumption};
 pub use error::{ImportError, Problem};
 pub use graph::{Affine, Axes, Graph, Node, Op, Pads, Window};
-pub(crate) use onnx::proto;
+pub use npz::Vectors;
+pub(crate) use onnx::{PRODUCER, proto};
+pub use precision::Precision;
 pub use preprocess::Preprocess;
 pub use structure::Ending;
 pub use summary::{Part, summary};
 
+use crate::data::Encoding;
 use crate::net::Network;
 use crate::spec::Input;
 use std::io;
 use std::path::Path;
+use std::rc::Rc;
+
+/// Multiply-accumulates of one image; no device with less than a gigabyte runs more.
+const MOST_MACS: u64 = 1 << 38;
 
 /// Bytes a file may have.
 const LARGEST_FILE: u64 = 2 << 30;
@@ -45,6 +59,23 @@ pub struct Options {
     pub input: Option<Input>,
     /// How bytes become what the network takes.
     pub preprocess: Option<Preprocess>,
+    /// How the data set's measurements became bytes, if it holds measurements.
+    pub encoding: Option<Encoding>,
+    /// Reference vectors; their inputs tell the preprocessing.
+    pub vectors: Option<Rc<Vectors>>,
+    /// Largest difference from them allowed, as a share of the range; by the precision of the answers if it is absent.
+    pub tolerance: Option<f64>,
+    /// What a state dict does not hold.
+    pub assumed: Assumed,
+}
+
+/// Where the order of a network's operations comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Structure {
+    /// The file holds the graph.
+    Read,
+    /// The file holds parameters by name.
+    Assumed,
 }
 
 /// Kinds of files.
@@ -73,8 +104,16 @@ pub struct Imported {
     pub ending: Ending,
     /// How bytes become pictures as the file's network takes them.
     pub preprocess: Preprocess,
-    /// Whether that was said, by the user or by the file; otherwise it is a guess.
+    /// Whether that was said, by the user or by the file, or is told by the reference vectors; otherwise it is a guess.
     pub preprocess_is_known: bool,
+    /// Where `preprocess` comes from.
+    pub preprocess_reason: String,
+    /// Where the order of operations comes from.
+    pub structure: Structure,
+    /// Everything that was taken to be so without being said.
+    pub assumptions: Vec<Assumption>,
+    /// Largest difference from reference vectors that was allowed by the user.
+    pub tolerance: Option<f64>,
     /// What the file was.
     pub format: Format,
 }
@@ -137,33 +176,59 @@ pub fn import_as(
     beside: &dyn Fn(&str) -> io::Result<Vec<u8>>,
     options: &Options,
 ) -> Result<Imported, Problem> {
+    let mut assumptions = Vec::new();
+    if format != Format::Safetensors {
+        options.assumed.refuse_any()?;
+    }
     let graph = match format {
         Format::Keras => keras::read_archive(bytes, options.input)?,
         Format::KerasH5 => keras::read_h5(bytes, options.input)?,
         Format::Onnx => onnx::read(bytes, beside, options.input)?,
-        Format::Safetensors => torch::read(bytes, options.input)?,
+        Format::Safetensors => torch::read(bytes, options.input, &options.assumed, &mut assumptions)?,
     };
     let simple = simplify::simplify(&graph)?;
     let found = structure::find(&simple)?;
     let channels = graph.nodes[0].map.channels;
-    let scales = found.input.is_some();
-    let preprocess = options.preprocess.clone().unwrap_or_else(|| {
-        if scales {
-            Preprocess::bytes()
-        } else {
-            Preprocess::unit()
-        }
-    });
-    let before = preprocess
+    let scale = scale::decide(options, &graph, found.input.as_ref())?;
+    if !scale.is_known {
+        assumptions.push(Assumption {
+            what: format!("preprocessing: {} ({})", scale.preprocess, scale.reason),
+            flag: Some("--preprocess".into()),
+        });
+    }
+    if found.one_score {
+        assumptions.push(Assumption {
+            what: "the one score belongs to the second of two classes: logits 0 and score, class 1 if the score is above 0".into(),
+            flag: None,
+        });
+    }
+    let before = scale
+        .preprocess
         .affine(channels)
         .map_err(|error| Problem::field("--preprocess", "one that fits the network", error))?;
     let (network, takes) = assemble::assemble(&simple, &found, name, &before)?;
+    let macs = network.spec.macs();
+    if macs > MOST_MACS {
+        return Err(Problem::field(
+            "network",
+            format!("at most {MOST_MACS} multiply-accumulates for one image"),
+            macs,
+        ));
+    }
     Ok(Imported {
         network,
         takes,
         ending: found.ending,
-        preprocess,
-        preprocess_is_known: scales || options.preprocess.is_some(),
+        preprocess: scale.preprocess,
+        preprocess_is_known: scale.is_known,
+        preprocess_reason: scale.reason,
+        structure: if format == Format::Safetensors {
+            Structure::Assumed
+        } else {
+            Structure::Read
+        },
+        assumptions,
+        tolerance: options.tolerance,
         format,
         graph,
     })

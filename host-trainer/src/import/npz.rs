@@ -1,9 +1,10 @@
 //! Reads reference vectors: NumPy arrays `x` and `y` in one `.npz` file; belongs to `import`.
 
-use super::error::Problem;
+use super::error::{ImportError, Problem};
 use super::tensor::{Number, Tensor, count};
 use std::borrow::Cow;
 use std::io::{Cursor, Read};
+use std::path::Path;
 use zip::ZipArchive;
 
 /// Bytes one array may have, unpacked.
@@ -12,11 +13,28 @@ const MAGIC: &[u8] = b"\x93NUMPY";
 
 /// Inputs as a network takes them and what its framework answers.
 #[derive(Clone, Debug)]
-pub(super) struct Vectors {
+pub struct Vectors {
     /// Inputs; the first axis counts pictures.
     pub(super) x: Tensor,
     /// Answers; the first axis counts pictures.
     pub(super) y: Tensor,
+}
+
+impl Vectors {
+    /// Reads the arrays `x` and `y` of an `.npz` file.
+    ///
+    /// # Errors
+    ///
+    /// Names the file, and the array that is absent or of another kind.
+    pub fn load(path: &Path) -> Result<Self, ImportError> {
+        let bytes = crate::input_file::read(path, LARGEST).map_err(Problem::from);
+        bytes
+            .and_then(|bytes| read(&bytes))
+            .map_err(|problem| ImportError {
+                path: path.to_owned(),
+                problem,
+            })
+    }
 }
 
 /// Reads the arrays `x` and `y`.
@@ -77,6 +95,8 @@ fn parse(name: &str, bytes: &[u8]) -> Result<Tensor, Problem> {
         Some("<f8") => Number::F64,
         Some("<f2") => Number::F16,
         Some("|u1" | "<u1") => Number::U8,
+        // How NumPy writes the bfloat16 of TensorFlow and JAX.
+        Some("<V2" | "|V2") => Number::Bf16,
         other => return Err(bad(format!("numbers of kind `{}`", other.unwrap_or("none")))),
     };
     if !entry("fortran_order").is_some_and(|text| text.starts_with("False")) {

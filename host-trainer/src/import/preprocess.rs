@@ -54,6 +54,11 @@ impl Preprocess {
         }
     }
 
+    /// Bytes from -1 to 1.
+    pub fn centred() -> Self {
+        Self::named("-1..1", 127.5, &[1.0], &[1.0])
+    }
+
     fn named(name: &str, unit: f64, mean: &[f64], std: &[f64]) -> Self {
         Self {
             written: name.to_owned(),
@@ -98,7 +103,7 @@ impl FromStr for Preprocess {
         let found = match text {
             "bytes" | "none" => Self::bytes(),
             "0..1" => Self::unit(),
-            "-1..1" | "keras-tf" => Self::named("-1..1", 127.5, &[1.0], &[1.0]),
+            "-1..1" | "keras-tf" => Self::centred(),
             "imagenet" | "torchvision" | "keras-torch" => {
                 Self::named("imagenet", 255.0, &IMAGENET.0, &IMAGENET.1)
             }

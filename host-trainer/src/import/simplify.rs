@@ -97,7 +97,9 @@ impl Simple<'_> {
             }
             Op::GlobalAverage => self.global_average(node, at),
             Op::Linear(linear) => self.linear(node, linear, at),
-            Op::Concat | Op::Softmax | Op::LogSoftmax | Op::Input => self.push(node, node.op.clone(), inputs),
+            Op::Concat | Op::Softmax | Op::LogSoftmax | Op::Sigmoid | Op::Input => {
+                self.push(node, node.op.clone(), inputs)
+            }
         }
     }
 

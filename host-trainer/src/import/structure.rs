@@ -35,16 +35,36 @@ pub(super) struct Found {
     pub(super) head: usize,
     /// What the file's network makes of the logits.
     pub(super) ending: Ending,
+    /// Whether it has one score for two classes.
+    pub(super) one_score: bool,
 }
 
 /// One block.
 #[derive(Debug, Default)]
 pub(super) struct FoundBlock {
     pub(super) layers: Vec<FoundLayer>,
-    pub(super) transition: Option<FoundLayer>,
+    pub(super) transition: Option<FoundTransition>,
 }
 
-/// A layer, or a transition: then there is no bottleneck.
+/// What ends a block.
+#[derive(Debug)]
+pub(super) struct FoundTransition {
+    /// Our channel `c` is the file's channel `order[c]`.
+    pub(super) order: Vec<usize>,
+    pub(super) before: Before,
+    pub(super) conv: usize,
+}
+
+/// What stands between a block and its transition's convolution.
+#[derive(Debug)]
+pub(super) enum Before {
+    /// A ReLU.
+    Relu(Gate),
+    /// Nothing but what scales and shifts, in the file's order of channels.
+    Linear(Option<Affine>),
+}
+
+/// A dense layer.
 #[derive(Debug)]
 pub(super) struct FoundLayer {
     /// Our channel `c` is the file's channel `order[c]`.
@@ -65,6 +85,8 @@ pub enum Ending {
     Softmax,
     /// Their logarithms.
     LogSoftmax,
+    /// The probability of the second of two classes, from one score.
+    Sigmoid,
 }
 
 /// Finds the parts of a network.
@@ -79,7 +101,12 @@ pub(super) fn find(graph: &Graph) -> Result<Found, Problem> {
     let mut sources = vec![at];
     loop {
         let (reader, order) = joins.reader(&chain, &sources)?;
-        match chain.stage(reader)? {
+        let place = if blocks.is_empty() && block.layers.is_empty() {
+            Place::Stem
+        } else {
+            Place::Block
+        };
+        match chain.stage(reader, place)? {
             Stage::Layer {
                 gate,
                 bottleneck,
@@ -94,13 +121,8 @@ pub(super) fn find(graph: &Graph) -> Result<Found, Problem> {
                 });
                 sources.push(conv);
             }
-            Stage::Transition { gate, conv, end } => {
-                block.transition = Some(FoundLayer {
-                    order,
-                    gate,
-                    bottleneck: None,
-                    conv,
-                });
+            Stage::Transition { before, conv, end } => {
+                block.transition = Some(FoundTransition { order, before, conv });
                 blocks.push(core::mem::take(&mut block));
                 at = end;
                 sources = vec![at];
@@ -128,10 +150,20 @@ pub(super) fn find(graph: &Graph) -> Result<Found, Problem> {
                     head_gate: gate,
                     head: linear,
                     ending,
+                    one_score: graph.nodes[linear].map.channels == 1,
                 });
             }
         }
     }
+}
+
+/// Where a walk stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// After the stem: no dense layer was found yet.
+    Stem,
+    /// In a dense block, or after one.
+    Block,
 }
 
 /// What reads a block.
@@ -143,7 +175,7 @@ pub(super) enum Stage {
         conv: usize,
     },
     Transition {
-        gate: Gate,
+        before: Before,
         conv: usize,
         /// The node whose map starts the next block.
         end: usize,

@@ -1,6 +1,7 @@
 //! Tensors as files hold them, and their way into our order of axes; belongs to `import`.
 
 use super::error::Problem;
+use super::precision::Precision;
 use crate::net::Conv;
 
 /// Numbers of a file with their sides, outermost first.
@@ -28,6 +29,15 @@ impl Number {
             Self::F16 | Self::Bf16 => 2,
             Self::F32 => 4,
             Self::F64 => 8,
+        }
+    }
+
+    /// What weights stored so were rounded to; `None` if answers do not show it.
+    pub(super) fn precision(self) -> Option<Precision> {
+        match self {
+            Self::F16 => Some(Precision::Float16),
+            Self::Bf16 => Some(Precision::BFloat16),
+            Self::F32 | Self::F64 | Self::U8 => None,
         }
     }
 
@@ -72,6 +82,22 @@ impl Tensor {
                 format!("shape {:?}", self.shape),
             )
         })
+    }
+
+    /// A one-dimensional filter, `[o][i][kx]`, as one of a single row.
+    pub(super) fn with_one_row(mut self) -> Self {
+        if self.shape.len() == 3 {
+            self.shape.insert(2, 1);
+        }
+        self
+    }
+
+    /// A one-dimensional filter, `[kx][i][o]`, as one of a single row.
+    pub(super) fn with_first_axis(mut self) -> Self {
+        if self.shape.len() == 3 {
+            self.shape.insert(0, 1);
+        }
+        self
     }
 
     /// A vector.

@@ -3,8 +3,10 @@
 //! A state dict holds no graph: the network of those names is written down here, its widths come from the weights. What is
 //! built is a graph like any other reader's, so that it is matched and checked in the same way.
 
+use super::assumed::{Assumed, Assumption};
 use super::error::Problem;
 use super::graph::{Axes, Graph, Op, Pads, Window};
+use super::precision::Precision;
 use super::tensor::{Number, Tensor};
 use crate::net::{BatchNorm, Linear};
 use crate::spec::{Input, Map};
@@ -16,11 +18,17 @@ const EPSILON: f32 = 1e-5;
 /// What to do with a network whose state dict does not say enough.
 const ADVICE: &str = "for any other network export ONNX, which holds the graph";
 
-/// Reads the network; `input` is the picture's shape, which a state dict does not hold.
-pub(super) fn read(bytes: &[u8], input: Option<Input>) -> Result<Graph, Problem> {
+/// Reads the network; `input` is an image's shape, which a state dict does not hold. What else it does not hold is `given`, or
+/// assumed as torchvision has it and listed in `assumptions`.
+pub(super) fn read(
+    bytes: &[u8],
+    input: Option<Input>,
+    given: &Assumed,
+    assumptions: &mut Vec<Assumption>,
+) -> Result<Graph, Problem> {
     let file = SafeTensors::deserialize(bytes)
         .map_err(|error| Problem::kind("a safetensors file", error.to_string()))?;
-    let mut state = State::new(&file)?;
+    let mut state = State::new(&file, given.epsilon.unwrap_or(EPSILON))?;
     let stem = state.conv("features.conv0")?;
     let Some(input) = input else {
         return Err(Problem::field(
@@ -32,6 +40,7 @@ pub(super) fn read(bytes: &[u8], input: Option<Input>) -> Result<Graph, Problem>
             "nothing",
         ));
     };
+    let stored = state.precision;
     let map = Map {
         height: input.height,
         width: input.width,
@@ -40,7 +49,16 @@ pub(super) fn read(bytes: &[u8], input: Option<Input>) -> Result<Graph, Problem>
     let mut network = Builder {
         graph: Graph::new("picture", map, Axes::Nchw)?,
         state,
+        given,
+        assumptions,
     };
+    network.assume(
+        "epsilon of batch norms",
+        &EPSILON,
+        given.epsilon.is_some(),
+        "--epsilon",
+    );
+    network.graph.precision = stored;
     let mut at = network.stem(stem)?;
     let mut block = 1;
     loop {
@@ -63,10 +81,13 @@ pub(super) fn read(bytes: &[u8], input: Option<Input>) -> Result<Graph, Problem>
 /// The tensors that are still to be used, by torchvision's names.
 struct State {
     tensors: BTreeMap<String, Tensor>,
+    epsilon: f32,
+    /// What the weights are stored in, if it is not float32: answers may be of weights that were not rounded yet.
+    precision: Option<Precision>,
 }
 
 impl State {
-    fn new(file: &SafeTensors<'_>) -> Result<Self, Problem> {
+    fn new(file: &SafeTensors<'_>, epsilon: f32) -> Result<Self, Problem> {
         let first = "features.conv0.weight";
         let names = file.names();
         let prefix = names.iter().find_map(|name| name.strip_suffix(first));
@@ -81,11 +102,10 @@ impl State {
             ));
         };
         let mut tensors = BTreeMap::new();
+        let mut precision = None;
         for name in names {
-            let Some(own) = name.strip_prefix(&prefix) else {
-                return Err(unknown(name));
-            };
-            if own.ends_with(".num_batches_tracked") {
+            let own = name.strip_prefix(&prefix).unwrap_or(name);
+            if own.ends_with("num_batches_tracked") {
                 continue;
             }
             let view = file
@@ -96,15 +116,23 @@ impl State {
                 Dtype::BF16 => Number::Bf16,
                 Dtype::F32 => Number::F32,
                 Dtype::F64 => Number::F64,
-                other => return Err(Problem::field(name, "floats", format!("{other:?}"))),
+                other => {
+                    let expected = "floats: import the network as it was before it was quantised, `denselet export` quantises it";
+                    return Err(Problem::field(name, expected, format!("{other:?}")));
+                }
             };
+            precision = number.precision().or(precision);
             let tensor = Tensor {
                 shape: view.shape().to_vec(),
                 values: number.read(view.data()),
             };
             tensors.insert(newer(own), tensor);
         }
-        Ok(Self { tensors })
+        Ok(Self {
+            tensors,
+            epsilon,
+            precision,
+        })
     }
 
     fn has(&self, prefix: &str) -> bool {
@@ -122,7 +150,7 @@ impl State {
     /// A convolution with the shape of its kernel.
     fn conv(&mut self, name: &str) -> Result<(crate::net::Conv, [usize; 2]), Problem> {
         let weight_name = format!("{name}.weight");
-        let weight = self.take(&weight_name)?;
+        let weight = self.take(&weight_name)?.with_one_row();
         let bias_name = format!("{name}.bias");
         let bias = self
             .tensors
@@ -143,7 +171,7 @@ impl State {
             beta: part("bias")?,
             mean: part("running_mean")?,
             var: part("running_var")?,
-            epsilon: EPSILON,
+            epsilon: self.epsilon,
         })
     }
 
@@ -164,25 +192,38 @@ fn unknown(name: &str) -> Problem {
     )
 }
 
-/// `denselayer1.norm.1.weight`, as older versions wrote, in today's form.
+/// `denselayer1.norm.1.weight`, as older versions wrote, and `denselayer1.layers.norm1.weight`, as MONAI does, in today's form.
 fn newer(name: &str) -> String {
+    if !name.contains(".denselayer") {
+        return name.to_owned();
+    }
+    let mut name = name.replacen(".layers.", ".", 1);
     for part in ["norm", "conv"] {
         for number in ["1", "2"] {
-            let older = format!(".{part}.{number}.");
-            if name.contains(".denselayer") && name.contains(&older) {
-                return name.replacen(&older, &format!(".{part}{number}."), 1);
-            }
+            name = name.replacen(&format!(".{part}.{number}."), &format!(".{part}{number}."), 1);
         }
     }
-    name.to_owned()
+    name
 }
 
-struct Builder {
+struct Builder<'a> {
     graph: Graph,
     state: State,
+    given: &'a Assumed,
+    assumptions: &'a mut Vec<Assumption>,
 }
 
-impl Builder {
+impl Builder<'_> {
+    /// Notes that `what` was taken to be `value`, unless the user said what it is.
+    fn assume(&mut self, what: &str, value: &dyn core::fmt::Display, is_given: bool, flag: &str) {
+        if !is_given {
+            self.assumptions.push(Assumption {
+                what: format!("{what}: {value}"),
+                flag: (!flag.is_empty()).then(|| flag.to_owned()),
+            });
+        }
+    }
+
     fn push(&mut self, name: &str, what: &str, op: Op, from: usize) -> Result<usize, Problem> {
         self.graph.push(name, what, op, vec![from])
     }
@@ -204,28 +245,79 @@ impl Builder {
     fn stem(&mut self, (conv, kernel): (crate::net::Conv, [usize; 2])) -> Result<usize, Problem> {
         let name = "features.conv0";
         let has_norm = self.state.has("features.norm0");
-        // Strides are not in the file: these are the two stems that go with the names.
-        let stride = match (kernel, has_norm) {
-            ([7, 7], true) => 2,
-            ([3, 3], false) => 1,
+        if self.state.has("features.conv1") {
+            return Err(Problem::field(
+                "features.conv1",
+                "a stem of one convolution, with up to 15x15 taps and strides up to 4",
+                "one more convolution of the stem",
+            ));
+        }
+        // Strides and pools are not in the file: these are the two stems that go with the names.
+        let (stride, pool) = match (kernel, has_norm) {
+            ([7 | 1, 7], true) => (2, true),
+            ([3 | 1, 3], false) => (1, false),
             _ => {
                 let with = if has_norm { "with" } else { "without" };
-                return Err(Problem::field(
-                    "features.conv0.weight",
-                    format!(
-                        "7x7 with features.norm0, or 3x3 without: a state dict holds no strides ({ADVICE})"
-                    ),
-                    format!("{}x{} {with} features.norm0", kernel[0], kernel[1]),
-                ));
+                let missing = |flag: &str| {
+                    let found = format!("{}x{} {with} features.norm0, and no {flag}", kernel[0], kernel[1]);
+                    let expected = format!(
+                        "7x7 with features.norm0, or 3x3 without, or {flag}: a state dict holds neither strides nor pools"
+                    );
+                    Problem::field("features.conv0.weight", expected, found)
+                };
+                let stride = self.given.stem_stride.ok_or_else(|| missing("--stem-stride"))?;
+                let pool = self.given.stem_pool;
+                let pool = if has_norm {
+                    pool.ok_or_else(|| missing("--stem-pool"))?
+                } else {
+                    pool.unwrap_or(false)
+                };
+                (stride, pool)
             }
         };
+        self.assume(
+            "stride of the stem",
+            &stride,
+            self.given.stem_stride.is_some(),
+            "--stem-stride",
+        );
+        let pads = format!("{} and {}", kernel[0] / 2, kernel[1] / 2);
+        self.assume("padding of the stem, rows and columns", &pads, false, "");
+        let stride = self.given.stem_stride.unwrap_or(stride);
         let at = self.push(name, "Conv2d", Op::Conv(conv, framed(kernel, stride)), 0)?;
         if !has_norm {
+            if self.given.stem_pool == Some(true) {
+                return Err(Problem::field(
+                    "--stem-pool",
+                    "none: a max pool follows a batch norm and a ReLU, and features.norm0 is absent",
+                    "max",
+                ));
+            }
             return Ok(at);
         }
         let at = self.active("features.norm0", at)?;
-        let pool = Op::MaxPool(framed([3, 3], 2));
-        self.push("features.pool0", "MaxPool2d", pool, at)
+        let text = if pool {
+            "max, 3x3 with stride 2 and padding 1"
+        } else {
+            "none"
+        };
+        self.assume(
+            "pool of the stem",
+            &text,
+            self.given.stem_pool.is_some(),
+            "--stem-pool",
+        );
+        if !self.given.stem_pool.unwrap_or(pool) {
+            return Ok(at);
+        }
+        let rows = if self.graph.nodes[at].map.height == 1 {
+            1
+        } else {
+            3
+        };
+        let mut window = framed([rows, 3], 2);
+        window.stride[0] = rows.min(2);
+        self.push("features.pool0", "MaxPool2d", Op::MaxPool(window), at)
     }
 
     fn block(&mut self, name: &str, from: usize) -> Result<usize, Problem> {
@@ -250,11 +342,28 @@ impl Builder {
     }
 
     fn transition(&mut self, name: &str, from: usize) -> Result<usize, Problem> {
-        let at = self.active(&format!("{name}.norm"), from)?;
+        let has_relu = self.given.transition_relu.unwrap_or(true);
+        if name.ends_with("transition1") {
+            let is_given = self.given.transition_relu.is_some();
+            self.assume("ReLU in transitions", &"yes", is_given, "--transition-relu");
+            self.assume(
+                "pool of transitions",
+                &"average, 2x2 with stride 2, after the convolution",
+                false,
+                "",
+            );
+        }
+        let at = if has_relu {
+            self.active(&format!("{name}.norm"), from)?
+        } else {
+            let norm = self.state.norm(&format!("{name}.norm"))?;
+            self.push(&format!("{name}.norm"), "BatchNorm2d", Op::Norm(norm), from)?
+        };
         let at = self.conv(&format!("{name}.conv"), at)?;
+        let rows = self.graph.nodes[at].map.height.min(2);
         let window = Window {
-            kernel: [2, 2],
-            stride: [2, 2],
+            kernel: [rows, 2],
+            stride: [rows, 2],
             pads: Pads::default(),
             round_up: false,
         };
@@ -279,18 +388,82 @@ impl Builder {
                 "none",
             ));
         };
-        let at = self.active(&norm, from)?;
+        self.assume(
+            "order in a dense layer",
+            &"batch norm, ReLU, convolution; its output after what it read",
+            false,
+            "",
+        );
+        let is_given = self.given.head_relu.is_some();
+        self.assume("ReLU before the global average", &"yes", is_given, "--head-relu");
+        let at = if self.given.head_relu.unwrap_or(true) {
+            self.active(&norm, from)?
+        } else {
+            let parameters = self.state.norm(&norm)?;
+            self.push(&norm, "BatchNorm2d", Op::Norm(parameters), from)?
+        };
         let at = self.push(
             "adaptive_avg_pool2d",
             "adaptive_avg_pool2d",
             Op::GlobalAverage,
             at,
         )?;
-        let name = "classifier.weight";
-        let weight = self.state.take(name)?;
-        let [outputs, inputs] = weight.sides(name)?;
-        let bias = match self.state.tensors.remove("classifier.bias") {
-            Some(bias) => bias.vector("classifier.bias")?,
+        if self.state.tensors.remove("op_threshs").is_some() {
+            self.assume(
+                "op_threshs, thresholds for probabilities",
+                &"left out, blobs answer logits",
+                false,
+                "",
+            );
+        }
+        let (name, linear) = self.state.linear()?;
+        self.push(&name, "Linear", Op::Linear(linear), at)
+    }
+}
+
+impl State {
+    /// The one fully connected layer that is left, whatever it is called: `classifier`, `classifier.1`, `class_layers.out`.
+    fn linear(&mut self) -> Result<(String, Linear), Problem> {
+        let is_matrix = |tensor: &Tensor| {
+            tensor.shape.len() == 2 || tensor.shape.len() == 4 && tensor.shape[2..] == [1, 1]
+        };
+        let left = self
+            .tensors
+            .iter()
+            .filter(|(name, _)| !name.starts_with("features."));
+        let matrices: Vec<(&str, &Tensor)> = left
+            .filter(|(_, tensor)| is_matrix(tensor))
+            .filter_map(|(name, tensor)| Some((name.strip_suffix(".weight")?, tensor)))
+            .collect();
+        let name = match matrices.as_slice() {
+            [(name, _)] => (*name).to_owned(),
+            [] => {
+                return Err(Problem::field(
+                    "classifier.weight",
+                    format!("the fully connected layer that ends the network ({ADVICE})"),
+                    "none: the network ends here, without a head",
+                ));
+            }
+            several => {
+                let texts = several.iter().map(|(name, tensor)| {
+                    let sides: Vec<String> = tensor.shape.iter().map(ToString::to_string).collect();
+                    format!("{name}.weight of {}", sides.join("x"))
+                });
+                let texts: Vec<String> = texts.collect();
+                return Err(Problem::field(
+                    "classifier",
+                    "one fully connected layer after the global average: train the network with such a head",
+                    format!("{}: {}", texts.len(), texts.join(", ")),
+                ));
+            }
+        };
+        let weight_name = format!("{name}.weight");
+        let mut weight = self.take(&weight_name)?;
+        weight.shape.truncate(2);
+        let [outputs, inputs] = weight.sides(&weight_name)?;
+        let bias_name = format!("{name}.bias");
+        let bias = match self.tensors.remove(&bias_name) {
+            Some(bias) => bias.vector(&bias_name)?,
             None => vec![0.0; outputs],
         };
         let linear = Linear {
@@ -299,7 +472,7 @@ impl Builder {
             weight: weight.values,
             bias,
         };
-        self.push("classifier", "Linear", Op::Linear(linear), at)
+        Ok((name, linear))
     }
 }
 
@@ -328,6 +501,10 @@ mod tests {
         assert_eq!(
             newer("features.denseblock1.denselayer2.norm.1.weight"),
             "features.denseblock1.denselayer2.norm1.weight"
+        );
+        assert_eq!(
+            newer("features.denseblock1.denselayer2.layers.conv2.weight"),
+            "features.denseblock1.denselayer2.conv2.weight"
         );
         assert_eq!(newer("features.conv0.weight"), "features.conv0.weight");
         assert_eq!(

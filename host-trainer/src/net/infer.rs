@@ -193,7 +193,7 @@ struct Folded<'n> {
 
 struct FoldedBlock<'n> {
     layers: Vec<FoldedLayer<'n>>,
-    transition: Option<(Affine, Turned<'n>)>,
+    transition: Option<(Option<Affine>, Turned<'n>)>,
 }
 
 struct FoldedLayer<'n> {
@@ -215,7 +215,7 @@ impl<'n> Folded<'n> {
             transition: block
                 .transition
                 .as_ref()
-                .map(|t| (Affine::new(&t.norm), Turned::new(&t.conv))),
+                .map(|t| (t.norm.as_ref().map(Affine::new), Turned::new(&t.conv))),
         };
         Self {
             network,
@@ -276,8 +276,8 @@ impl<'n> Folded<'n> {
             see(Site::Block(b), &values, whole.channels);
             (map, before) = (whole, values);
             if let Some((norm, conv)) = &block.transition {
-                let read = norm.relu(&before, map.channels);
-                let (half, pooled) = average(&read, map);
+                let read = norm.as_ref().map(|norm| norm.relu(&before, map.channels));
+                let (half, pooled) = average(read.as_deref().unwrap_or(&before), map);
                 let out = Map {
                     channels: conv.conv.outputs,
                     ..half

@@ -109,8 +109,8 @@ pub struct Layer {
 /// Batch norm, ReLU, 1x1 convolution, 2x2 average.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Transition {
-    /// Over the whole block.
-    pub norm: BatchNorm,
+    /// Over the whole block, with a ReLU after it; absent in a linear transition.
+    pub norm: Option<BatchNorm>,
     /// The 1x1 convolution.
     pub conv: Conv,
 }
@@ -284,7 +284,7 @@ impl Network {
                 channels += layer.growth;
             }
             let transition = block.transition.map(|outputs| Transition {
-                norm: BatchNorm::new(channels, epsilon),
+                norm: (!block.linear).then(|| BatchNorm::new(channels, epsilon)),
                 conv: Conv::new(outputs, [1, 1], channels, &mut normal),
             });
             channels = block.transition.unwrap_or(channels);
@@ -326,11 +326,9 @@ impl Network {
                 push_conv(&mut list, &format!("{at}.conv2"), &mut layer.conv2);
             }
             if let Some(transition) = &mut block.transition {
-                push_norm(
-                    &mut list,
-                    &format!("blocks.{b}.transition.norm"),
-                    &mut transition.norm,
-                );
+                if let Some(norm) = &mut transition.norm {
+                    push_norm(&mut list, &format!("blocks.{b}.transition.norm"), norm);
+                }
                 push_conv(
                     &mut list,
                     &format!("blocks.{b}.transition.conv"),

@@ -50,6 +50,8 @@ pub(super) struct Active {
     pub(super) mean: Vec<f32>,
     /// One over the standard deviation.
     pub(super) inverse: Vec<f32>,
+    /// The smallest value that is left: 0 with the ReLU, minus infinity without.
+    pub(super) floor: f32,
 }
 
 impl Active {
@@ -62,6 +64,18 @@ impl Active {
     /// With the running statistics.
     pub(super) fn running(norm: &BatchNorm) -> Self {
         Self::of(norm, &norm.mean, &norm.var)
+    }
+
+    /// Leaves `channels` channels as they are: a transition without batch norm and ReLU.
+    pub(super) fn pass(channels: usize) -> Self {
+        Self {
+            channels,
+            scale: padded(vec![1.0; channels]),
+            shift: padded(vec![0.0; channels]),
+            mean: padded(vec![0.0; channels]),
+            inverse: padded(vec![1.0; channels]),
+            floor: f32::NEG_INFINITY,
+        }
     }
 
     fn of(norm: &BatchNorm, mean: &[f32], var: &[f32]) -> Self {
@@ -81,6 +95,7 @@ impl Active {
             shift: padded(shift),
             mean: padded(mean.to_vec()),
             inverse: padded(inverse),
+            floor: 0.0,
         }
     }
 }

@@ -196,11 +196,10 @@ fn loss(network: &Network, images: &[u8], labels: &[u16], step: Step) -> f64 {
             x = x.beside(&y.same(&layer.conv2).dropped(dropout()));
         }
         if let Some(transition) = &block.transition {
-            x = x
-                .norm_relu(&transition.norm)
-                .halved()
-                .same(&transition.conv)
-                .dropped(dropout());
+            if let Some(norm) = &transition.norm {
+                x = x.norm_relu(norm);
+            }
+            x = x.halved().same(&transition.conv).dropped(dropout());
         }
     }
     if let Some(norm) = &network.final_norm {

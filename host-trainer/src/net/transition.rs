@@ -20,7 +20,7 @@ fn rows(map: Map) -> usize {
     if map.height == 1 { 1 } else { 2 }
 }
 
-/// Averages relu(scale * x + shift) over the neighbourhoods of the output pixels from `start` on into rows of `width`.
+/// Averages max(scale * x + shift, floor) over the neighbourhoods of the output pixels from `start` on into rows of `width`.
 #[inline(always)]
 fn average<S: Simd>(
     simd: S,
@@ -54,7 +54,7 @@ fn average_group<S: Simd, const V: usize>(
 ) {
     let (stride, half, rows) = (map.channels, map.width / 2, rows(map));
     let share = simd.splat_f32s(1.0 / (2 * rows) as f32);
-    let zero = simd.splat_f32s(0.0);
+    let (zero, floor) = (simd.splat_f32s(0.0), simd.splat_f32s(norm.floor));
     let scale = load::<S, V>(&norm.scale, first);
     let shift = load::<S, V>(&norm.shift, first);
     let (mut y, mut column) = (start / half, start % half);
@@ -66,7 +66,7 @@ fn average_group<S: Simd, const V: usize>(
                 let x = load::<S, V>(x, first);
                 for v in 0..V {
                     let value = simd.mul_add_e_f32s(x[v], scale[v], shift[v]);
-                    sum[v] = simd.add_f32s(sum[v], simd.max_f32s(value, zero));
+                    sum[v] = simd.add_f32s(sum[v], simd.max_f32s(value, floor));
                 }
             }
         }
@@ -297,7 +297,7 @@ fn spread_group<S: Simd, const V: usize>(
 ) {
     let (stride, half, rows) = (map.channels, map.width / 2, rows(map));
     let share = simd.splat_f32s(1.0 / (2 * rows) as f32);
-    let zero = simd.splat_f32s(0.0);
+    let (zero, floor) = (simd.splat_f32s(0.0), simd.splat_f32s(norm.floor));
     let scale = load::<S, V>(&norm.scale, first);
     let shift = load::<S, V>(&norm.shift, first);
     let mean = load::<S, V>(&norm.mean, first);
@@ -315,7 +315,7 @@ fn spread_group<S: Simd, const V: usize>(
             for (x, g) in x.zip(g[at..at + 2 * stride].chunks_exact_mut(stride)) {
                 let mut x = load::<S, V>(x, first);
                 for v in 0..V {
-                    let on = simd.greater_than_f32s(simd.mul_add_e_f32s(x[v], scale[v], shift[v]), zero);
+                    let on = simd.greater_than_f32s(simd.mul_add_e_f32s(x[v], scale[v], shift[v]), floor);
                     let d = simd.select_f32s(on, c[v], zero);
                     sum[v] = simd.add_f32s(sum[v], d);
                     second[v] = simd.mul_add_e_f32s(d, simd.sub_f32s(x[v], mean[v]), second[v]);
@@ -341,6 +341,16 @@ mod tests {
     fn gradients_are_those_of_finite_differences() {
         check(SMALL, "transition");
         check(&SMALL.replace("theta", "dropout = 0.3\ntheta"), "transition");
+    }
+
+    #[test]
+    fn a_linear_transition_is_differentiated() {
+        let linear = SMALL.replace(
+            "[2, 2]",
+            "[{ widths = [2, 3], transition = 4, linear = true }, 2]",
+        );
+        check(&linear, "transition");
+        check(&linear, "blocks.0");
     }
 
     #[test]

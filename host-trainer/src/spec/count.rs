@@ -132,7 +132,8 @@ impl Spec {
                 channels += growth;
             }
             if let Some(outputs) = block.transition.map(wide) {
-                sum += 2 * channels + channels * outputs;
+                let norm = if block.linear { 0 } else { 2 * channels };
+                sum += norm + channels * outputs;
                 channels = outputs;
             }
         }

@@ -58,6 +58,9 @@ struct WidthsForm {
     bottlenecks: Option<Vec<usize>>,
     /// Output channels of the transition; 0: none; absent: the ordinary rule.
     transition: Option<usize>,
+    /// Whether the transition has no batch norm and no ReLU.
+    #[serde(default)]
+    linear: bool,
 }
 
 impl<'de> Deserialize<'de> for BlockForm {
@@ -125,7 +128,19 @@ pub(super) fn resolve(form: &Form, name: &str, input: Input, classes: usize) -> 
             _ => (!last).then(|| compress(theta, channels)),
         };
         channels = transition.unwrap_or(channels);
-        blocks.push(Block { layers, transition });
+        let linear = matches!(written, BlockForm::Widths(WidthsForm { linear: true, .. }));
+        if linear && transition.is_none() {
+            return Err(SpecError::field(
+                format!("blocks[{b}].linear"),
+                "absent without a transition",
+                linear,
+            ));
+        }
+        blocks.push(Block {
+            layers,
+            transition,
+            linear,
+        });
     }
     Ok(Spec {
         name: form.name.clone().unwrap_or_else(|| name.to_owned()),

@@ -96,6 +96,9 @@ pub struct Block {
     pub layers: Vec<Layer>,
     /// Output channels of the transition (BN, ReLU, 1x1 convolution, 2x2 average); `None`: no transition.
     pub transition: Option<usize>,
+    /// Whether the transition is linear: its convolution reads the block as it is, without batch norm and ReLU.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub linear: bool,
 }
 
 /// One dense layer.

@@ -104,6 +104,9 @@ pub struct Meta {
     /// The command line that started the run; absent in older files and in networks made elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
+    /// What an import assumed of the preprocessing, if nothing told it: an export repeats it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guess: Option<String>,
 }
 
 /// What stands for the data set of a network that was imported without one.
@@ -431,6 +434,7 @@ mod tests {
                 seconds: 0.0,
             }],
             command: Some("denselet train".to_owned()),
+            guess: None,
         };
         Checkpoint {
             network,

@@ -43,6 +43,7 @@ impl Run {
             recipe: recipe.clone(),
             history: Vec::new(),
             command: None,
+            guess: None,
         };
         Self::from(
             Checkpoint {

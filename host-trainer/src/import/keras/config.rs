@@ -44,6 +44,29 @@ pub(super) struct Layer {
 pub(super) struct Call {
     pub(super) reads: Vec<Reference>,
     pub(super) trains: bool,
+    /// The number or array that a function reads beside a tensor.
+    pub(super) constant: Option<Constant>,
+    /// Settings of a function that are given where it is called.
+    pub(super) settings: Value,
+}
+
+/// A constant among what a function reads.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Constant {
+    pub(super) value: Value,
+    /// Whether it stands before the tensor, as in `1 - x`.
+    pub(super) is_first: bool,
+}
+
+impl Call {
+    fn of(reads: Vec<Reference>) -> Self {
+        Self {
+            reads,
+            trains: false,
+            constant: None,
+            settings: Value::Null,
+        }
+    }
 }
 
 /// Parses the text.
@@ -119,11 +142,7 @@ fn count_own_calls(layers: &mut [Layer], outputs: &[Reference]) {
     }
     for layer in layers.iter_mut().filter(|layer| layer.model.is_some()) {
         if last.get(&layer.name) == Some(&layer.calls.len()) {
-            let made = Call {
-                reads: Vec::new(),
-                trains: false,
-            };
-            layer.calls.insert(0, made);
+            layer.calls.insert(0, Call::of(Vec::new()));
         }
     }
 }
@@ -154,24 +173,58 @@ fn layer(value: &Value, depth: usize) -> Result<Layer, Problem> {
     })
 }
 
-/// A call in the form of Keras 3, `{args, kwargs}` with tensors somewhere inside, or of Keras 2, `[[name, call, tensor, {}], ...]`.
+/// A call in the form of Keras 3, `{args, kwargs}` with tensors somewhere inside, or of Keras 2, `[[name, call, tensor, {}], ...]`,
+/// and for its functions `[name, call, tensor, {"y": ..}]`.
 fn call(value: &Value) -> Call {
-    let mut reads = Vec::new();
+    let mut call = Call::of(Vec::new());
     if value.is_object() {
-        tensors(value.get("args").unwrap_or(&Value::Null), &mut reads);
+        for arg in list(value, "args") {
+            let known = call.reads.len();
+            tensors(arg, &mut call.reads);
+            if call.reads.len() == known && !arg.is_null() {
+                call.constant(arg);
+            }
+        }
         let kwargs = value.get("kwargs").unwrap_or(&Value::Null);
-        tensors(kwargs, &mut reads);
-        return Call {
-            reads,
-            trains: kwargs.get("training") == Some(&Value::Bool(true)),
-        };
+        tensors(kwargs, &mut call.reads);
+        call.trains = kwargs.get("training") == Some(&Value::Bool(true));
+        call.settings = kwargs.clone();
+        return call;
     }
-    let mut trains = false;
-    for entry in value.as_array().map_or(&[] as &[Value], Vec::as_slice) {
-        reads.extend(reference(entry));
-        trains |= entry.get(3).and_then(|kwargs| kwargs.get("training")) == Some(&Value::Bool(true));
+    let entries = value.as_array().map_or(&[] as &[Value], Vec::as_slice);
+    let is_one = entries.first().is_some_and(Value::is_string);
+    for entry in if is_one {
+        core::slice::from_ref(value)
+    } else {
+        entries
+    } {
+        match entry.get(0).and_then(Value::as_str) {
+            Some("_CONSTANT_VALUE") => call.constant(entry.get(2).unwrap_or(&Value::Null)),
+            _ => call.reads.extend(reference(entry)),
+        }
+        let kwargs = entry.get(3).unwrap_or(&Value::Null);
+        call.trains |= kwargs.get("training") == Some(&Value::Bool(true));
+        for key in ["x", "y", "bias"] {
+            match kwargs.get(key) {
+                None | Some(Value::Null) => {}
+                Some(value) => match reference(value) {
+                    Some(read) => call.reads.push(read),
+                    None => call.constant(value),
+                },
+            }
+        }
+        call.settings = kwargs.clone();
     }
-    Call { reads, trains }
+    call
+}
+
+impl Call {
+    fn constant(&mut self, value: &Value) {
+        self.constant.get_or_insert(Constant {
+            value: value.clone(),
+            is_first: self.reads.is_empty(),
+        });
+    }
 }
 
 fn tensors(value: &Value, found: &mut Vec<Reference>) {
@@ -227,7 +280,7 @@ fn sequential(mut layers: Vec<Layer>) -> Model {
     let mut before: Option<Reference> = None;
     for layer in &mut layers {
         let reads = before.take().into_iter().collect();
-        layer.calls = vec![Call { reads, trains: false }];
+        layer.calls = vec![Call::of(reads)];
         before = Some(Reference {
             layer: layer.name.clone(),
             call: 0,
@@ -259,6 +312,20 @@ mod tests {
             assert_eq!(names, [("a", 0), ("b", 1)]);
             assert!(call.trains);
         }
+    }
+
+    #[test]
+    fn constants_of_functions_are_kept_with_their_side() {
+        let constant = |text: &str| call(&serde_json::from_str(text).unwrap()).constant.unwrap();
+        let tensor = r#"{"class_name": "__keras_tensor__", "config": {"keras_history": ["a", 0, 0]}}"#;
+        let found = constant(&format!(r#"{{"args": [{tensor}, 255.0], "kwargs": {{}}}}"#));
+        assert!(!found.is_first && found.value == 255.0);
+        assert!(constant(&format!(r#"{{"args": [1, {tensor}], "kwargs": {{}}}}"#)).is_first);
+        let found = constant(r#"["a", 0, 0, {"y": [1.0, 2.0], "name": null}]"#);
+        assert_eq!(found.value, serde_json::json!([1.0, 2.0]));
+        let two = r#"["_CONSTANT_VALUE", -1, 1.0, {"y": ["a", 0, 0], "name": null}]"#;
+        assert!(constant(two).is_first);
+        assert_eq!(call(&serde_json::from_str(two).unwrap()).reads.len(), 1);
     }
 
     #[test]

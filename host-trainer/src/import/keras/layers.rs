@@ -3,7 +3,8 @@
 use super::super::error::Problem;
 use super::super::graph::{Axes, Graph, Op, Pads, Window, same};
 use super::config::{Call, Layer, Model, Reference};
-use super::settings::{activation, channels_last, pair, refuse};
+use super::functions;
+use super::settings::{activation, channels_last, is_row, pair, policy, refuse};
 use super::weights::{Place, Slot, Weights};
 use crate::spec::{Input, Map};
 use serde_json::Value;
@@ -32,6 +33,7 @@ pub(super) fn read(model: &Model, weights: &Weights, input: Option<Input>) -> Re
     let map = picture(layer, input)?;
     let mut reader = Reader {
         graph: Graph::new(name, map, Axes::Nhwc)?,
+        last_axis: last_axis(layer),
         weights,
         calls: MOST_CALLS,
     };
@@ -56,19 +58,34 @@ fn picture(layer: &Layer, input: Option<Input>) -> Result<Map, Problem> {
         .iter()
         .find_map(|key| layer.settings.get(key)?.as_array());
     let own = |axis: usize| -> Option<usize> { usize::try_from(shape?.get(axis)?.as_u64()?).ok() };
-    if let Some(shape) = shape.filter(|shape| shape.len() != 4) {
-        return Err(Problem::field(
+    match shape.map(Vec::len) {
+        None | Some(4) => super::super::picture::map([own(1), own(2), own(3)], input),
+        // A network of one dimension takes images of one row.
+        Some(3) => super::super::picture::map([Some(1), own(1), own(2)], input),
+        Some(axes) => Err(Problem::field(
             format!("layer `{}`", layer.name),
-            "4 axes: batch, rows, columns and channels",
-            format!("{} axes", shape.len()),
-        ));
+            "4 axes: batch, rows, columns and channels; or 3: batch, columns and channels",
+            format!("{axes} axes"),
+        )),
     }
-    super::super::picture::map([own(1), own(2), own(3)], input)
+}
+
+/// Number of the last axis, the channels.
+fn last_axis(layer: &Layer) -> i64 {
+    let shape = ["batch_shape", "batch_input_shape"];
+    let shape = shape.iter().find_map(|key| layer.settings.get(key)?.as_array());
+    if shape.is_some_and(|shape| shape.len() == 3) {
+        2
+    } else {
+        3
+    }
 }
 
 pub(super) struct Reader<'w> {
     pub(super) graph: Graph,
     pub(super) weights: &'w Weights,
+    /// Number of the axis that counts channels.
+    pub(super) last_axis: i64,
     /// Calls of layers that may still be read, all models in models included.
     calls: usize,
 }
@@ -155,13 +172,19 @@ impl Reader<'_> {
             let place = self.weights.inside(slot);
             return self.model(model, &place, at);
         }
+        if let Some(precision) = policy(layer) {
+            self.graph.precision = Some(precision);
+        }
+        if let Some(function) = functions::name(layer) {
+            return self.function(layer, function, call, inputs);
+        }
         match layer.class.as_str() {
             "InputLayer" | "Identity" | "ActivityRegularization" | "GaussianNoise" => Ok(at),
-            "Dropout" | "SpatialDropout2D" | "GaussianDropout" | "AlphaDropout" => {
+            "Dropout" | "SpatialDropout1D" | "SpatialDropout2D" | "GaussianDropout" | "AlphaDropout" => {
                 self.dropout(layer, call, at)
             }
             class if class.starts_with("Random") && class != "RandomCrop" => Ok(at),
-            "Conv2D" => self.conv(layer, slot, at),
+            "Conv1D" | "Conv2D" => self.conv(layer, slot, at),
             "BatchNormalization" if call.trains => Err(refuse(
                 layer,
                 "it is called with training=True and normalises by the batch in inference",
@@ -173,23 +196,16 @@ impl Reader<'_> {
             "Softmax" => self.push(layer, Op::Softmax, vec![at]),
             "Concatenate" => {
                 let axis = layer.settings.get("axis").and_then(Value::as_i64).unwrap_or(-1);
-                if !matches!(axis, -1 | 3) {
-                    return Err(refuse(
-                        layer,
-                        &format!("it joins along axis {axis}"),
-                        "a DenseNet joins channels",
-                    ));
-                }
-                self.push(layer, Op::Concat, inputs.to_vec())
+                self.join(layer, axis, inputs)
             }
             "Add" => Err(refuse(
                 layer,
                 "it adds feature maps, as residual networks do",
                 "a DenseNet joins feature maps with Concatenate",
             )),
-            "ZeroPadding2D" => self.padding(layer, at),
-            "AveragePooling2D" | "MaxPooling2D" => self.pool(layer, at),
-            "GlobalAveragePooling2D" => {
+            "ZeroPadding1D" | "ZeroPadding2D" => self.padding(layer, at),
+            "AveragePooling1D" | "AveragePooling2D" | "MaxPooling1D" | "MaxPooling2D" => self.pool(layer, at),
+            "GlobalAveragePooling1D" | "GlobalAveragePooling2D" => {
                 channels_last(layer)?;
                 self.push(layer, Op::GlobalAverage, vec![at])
             }
@@ -210,8 +226,24 @@ impl Reader<'_> {
             "Dense" => self.dense(layer, slot, at),
             "Rescaling" => self.rescaling(layer, at),
             "Normalization" => self.normalization(layer, slot, at),
-            _ => Err(refuse(layer, "no network of the family has such a layer", ADVICE)),
+            class => {
+                let (why, advice) = functions::stranger(class)
+                    .unwrap_or(("no network of the family has such a layer", ADVICE));
+                Err(refuse(layer, why, advice))
+            }
         }
+    }
+
+    /// Channels of all inputs, if they are what is joined.
+    pub(super) fn join(&mut self, layer: &Layer, axis: i64, inputs: &[usize]) -> Result<usize, Problem> {
+        if axis == -1 || axis == self.last_axis {
+            return self.push(layer, Op::Concat, inputs.to_vec());
+        }
+        Err(refuse(
+            layer,
+            &format!("it joins along axis {axis}"),
+            "a DenseNet joins channels",
+        ))
     }
 
     pub(super) fn push(&mut self, layer: &Layer, op: Op, inputs: Vec<usize>) -> Result<usize, Problem> {
@@ -244,6 +276,7 @@ impl Reader<'_> {
             "relu" => self.push(layer, Op::Relu, vec![at]),
             "softmax" => self.push(layer, Op::Softmax, vec![at]),
             "log_softmax" => self.push(layer, Op::LogSoftmax, vec![at]),
+            "sigmoid" => self.push(layer, Op::Sigmoid, vec![at]),
             other => Err(refuse(
                 layer,
                 &format!("its activation is `{other}`"),
@@ -298,6 +331,11 @@ impl Reader<'_> {
                     right: columns.1,
                 }
             }
+            // Only what was before a column is seen from it.
+            "causal" => Pads {
+                left: kernel[1].saturating_sub(1),
+                ..Pads::default()
+            },
             other => {
                 return Err(refuse(
                     layer,
@@ -326,6 +364,7 @@ impl Reader<'_> {
             }
         };
         let sides = match number(padding) {
+            _ if is_row(layer) => side(Some(padding)).map(|columns| ((0, 0), columns)),
             Some(all) => Some(((all, all), (all, all))),
             None => side(padding.get(0)).zip(side(padding.get(1))),
         };
@@ -350,7 +389,7 @@ impl Reader<'_> {
         let kernel = pair(layer, "pool_size")?.unwrap_or([2, 2]);
         let stride = pair(layer, "strides")?.unwrap_or(kernel);
         let window = self.window(layer, at, kernel, stride)?;
-        let op = if layer.class == "MaxPooling2D" {
+        let op = if layer.class.starts_with("Max") {
             Op::MaxPool(window)
         } else {
             Op::AveragePool(window, false)

@@ -1,6 +1,7 @@
 //! Reads Keras models: `.keras` archives of Keras 3 and models in one HDF5 file of Keras 2 and 3; belongs to `import`.
 
 mod config;
+mod functions;
 mod h5;
 mod layers;
 mod settings;

@@ -1,11 +1,19 @@
 //! Settings of a Keras layer, in the forms that Keras writes them; belongs to `import`.
 
 use super::super::error::Problem;
+use super::super::precision::Precision;
 use super::config::Layer;
 use serde_json::Value;
 
 pub(super) fn refuse(layer: &Layer, why: &str, advice: &str) -> Problem {
     Problem::node(&layer.name, &layer.class, why, advice)
+}
+
+/// What a layer computes in, where its policy says other than float32.
+pub(super) fn policy(layer: &Layer) -> Option<Precision> {
+    let dtype = layer.settings.get("dtype")?;
+    let name = dtype.as_str().or_else(|| dtype.pointer("/config/name")?.as_str());
+    Precision::of_policy(name?)
 }
 
 /// A setting that is on unless it says otherwise.
@@ -37,15 +45,15 @@ pub(super) fn channels_last(layer: &Layer) -> Result<(), Problem> {
     }
 }
 
-/// Only the last axis may be normalised.
-pub(super) fn channel_axis(layer: &Layer) -> Result<(), Problem> {
+/// Only the last axis, number `last`, may be normalised.
+pub(super) fn channel_axis(layer: &Layer, last: i64) -> Result<(), Problem> {
     let axis = layer.settings.get("axis").unwrap_or(&Value::Null);
     let one = axis.as_array().map_or(axis, |axes| match axes.as_slice() {
         [one] => one,
         _ => &Value::Null,
     });
     let is_absent = layer.settings.get("axis").is_none();
-    if is_absent || matches!(one.as_i64(), Some(-1 | 3)) {
+    if is_absent || one.as_i64().is_some_and(|axis| axis == -1 || axis == last) {
         return Ok(());
     }
     Err(refuse(
@@ -55,18 +63,20 @@ pub(super) fn channel_axis(layer: &Layer) -> Result<(), Problem> {
     ))
 }
 
-/// One number or two.
+/// One number, or two; one in a list of its own is that of a layer of one dimension, whose rows are left alone.
 pub(super) fn pair(layer: &Layer, key: &str) -> Result<Option<[usize; 2]>, Problem> {
     let Some(value) = layer.settings.get(key).filter(|value| !value.is_null()) else {
         return Ok(None);
     };
     let number = |value: &Value| usize::try_from(value.as_u64()?).ok();
     let pair = match number(value) {
+        Some(one) if is_row(layer) => Some([1, one]),
         Some(both) => Some([both, both]),
-        None => value.as_array().filter(|list| list.len() == 2).and_then(|list| {
-            let numbers: Option<Vec<usize>> = list.iter().map(number).collect();
-            numbers?.try_into().ok()
-        }),
+        None => match value.as_array().map(Vec::as_slice) {
+            Some([one]) if is_row(layer) => number(one).map(|one| [1, one]),
+            Some([rows, columns]) => number(rows).zip(number(columns)).map(<[usize; 2]>::from),
+            _ => None,
+        },
     };
     pair.map(Some).ok_or_else(|| {
         refuse(
@@ -77,8 +87,26 @@ pub(super) fn pair(layer: &Layer, key: &str) -> Result<Option<[usize; 2]>, Probl
     })
 }
 
-/// One number for all channels or one for each, however deep in lists.
+/// Whether a layer is one of a single dimension.
+pub(super) fn is_row(layer: &Layer) -> bool {
+    layer.class.ends_with("1D")
+}
+
+/// One number for all channels or one for each.
 pub(super) fn spread(layer: &Layer, key: &str, default: f64, channels: usize) -> Result<Vec<f64>, Problem> {
+    match layer.settings.get(key).filter(|value| !value.is_null()) {
+        Some(value) => per_channel(layer, key, value, channels),
+        None => Ok(vec![default; channels]),
+    }
+}
+
+/// The numbers of `value`, one for all channels or one for each, however deep in lists.
+pub(super) fn per_channel(
+    layer: &Layer,
+    key: &str,
+    value: &Value,
+    channels: usize,
+) -> Result<Vec<f64>, Problem> {
     fn collect(value: &Value, found: &mut Vec<f64>) -> Option<()> {
         match value {
             Value::Array(items) => items.iter().try_for_each(|item| collect(item, found)),
@@ -90,10 +118,6 @@ pub(super) fn spread(layer: &Layer, key: &str, default: f64, channels: usize) ->
             }
         }
     }
-    let value = layer.settings.get(key).filter(|value| !value.is_null());
-    let Some(value) = value else {
-        return Ok(vec![default; channels]);
-    };
     let mut values = Vec::new();
     let is_read = collect(value, &mut values).is_some();
     match values.as_slice() {

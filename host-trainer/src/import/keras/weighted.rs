@@ -4,7 +4,7 @@ use super::super::error::Problem;
 use super::super::graph::{Affine, Op};
 use super::config::Layer;
 use super::layers::Reader;
-use super::settings::{activation, channel_axis, channels_last, flag, pair, refuse, spread};
+use super::settings::{activation, channel_axis, channels_last, flag, is_row, pair, refuse, spread};
 use super::weights::Slot;
 use crate::net::{BatchNorm, Linear};
 use serde_json::Value;
@@ -37,6 +37,11 @@ impl Reader<'_> {
         let Some(kernel) = tensors.pop() else {
             return Err(refuse(layer, "it has no kernel", "save the whole model"));
         };
+        let kernel = if is_row(layer) {
+            kernel.with_first_axis()
+        } else {
+            kernel
+        };
         let conv = kernel.conv_hwio(&format!("kernel of layer `{}`", layer.name), bias.transpose()?)?;
         let kernel = [conv.kernel_height, conv.kernel_width];
         if pair(layer, "kernel_size")?.is_some_and(|own| own != kernel) {
@@ -53,7 +58,7 @@ impl Reader<'_> {
     }
 
     pub(super) fn norm(&mut self, layer: &Layer, slot: &Slot, at: usize) -> Result<usize, Problem> {
-        channel_axis(layer)?;
+        channel_axis(layer, self.last_axis)?;
         let epsilon = layer
             .settings
             .get("epsilon")
@@ -130,7 +135,13 @@ impl Reader<'_> {
 
     /// `(x - mean) / sqrt(variance)`, from the settings or from what the layer was adapted to.
     pub(super) fn normalization(&mut self, layer: &Layer, slot: &Slot, at: usize) -> Result<usize, Problem> {
-        channel_axis(layer)?;
+        let is_shared = match layer.settings.get("axis") {
+            Some(axis) => axis.is_null() || axis.as_array().is_some_and(Vec::is_empty),
+            None => false,
+        };
+        if !is_shared {
+            channel_axis(layer, self.last_axis)?;
+        }
         if layer.settings.get("invert").and_then(Value::as_bool) == Some(true) {
             return Err(refuse(
                 layer,
@@ -148,8 +159,11 @@ impl Reader<'_> {
         } else {
             let tensors = self.weights.take(slot, ["mean", "variance"])?;
             let mut values = tensors.into_iter().map(|tensor| {
-                let values = tensor.values.into_iter().map(f64::from);
-                values.collect::<Vec<f64>>()
+                let values: Vec<f64> = tensor.values.into_iter().map(f64::from).collect();
+                match values.as_slice() {
+                    [one] => vec![*one; channels],
+                    _ => values,
+                }
             });
             (
                 values.next().unwrap_or_default(),

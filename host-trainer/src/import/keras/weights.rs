@@ -140,8 +140,14 @@ impl Weights {
             last.strip_suffix(":0").unwrap_or(last) == name && parts.next() == Some(slot.layer.as_str())
         };
         let all = self.file.texts(&folder, "weight_names");
-        let mut found = all.iter().filter(is_it);
-        let (Some(path), None) = (found.next(), found.next()) else {
+        // `Normalization` of Keras 2 writes its names without the layer's.
+        let is_bare = |path: &&String| path.strip_suffix(":0").unwrap_or(path) == name;
+        let one = |found: Vec<&String>| match found.as_slice() {
+            [path] => Some((*path).clone()),
+            _ => None,
+        };
+        let own = one(all.iter().filter(is_it).collect());
+        let Some(path) = own.or_else(|| one(all.iter().filter(is_bare).collect())) else {
             return Err(missing(slot, name, &folder));
         };
         let path = format!("{folder}/{path}");

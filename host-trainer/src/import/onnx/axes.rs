@@ -16,6 +16,10 @@ use Axis::{Batch, Channel, Column, Row};
 
 /// The order that convolutions and pools want.
 pub(super) const NCHW: [Axis; 4] = [Batch, Channel, Row, Column];
+/// The same of a network of one dimension, whose images have one row.
+pub(super) const NCW: [Axis; 3] = [Batch, Channel, Column];
+/// TensorFlow's order of one dimension.
+pub(super) const NWC: [Axis; 3] = [Batch, Column, Channel];
 /// TensorFlow's order.
 pub(super) const NHWC: [Axis; 4] = [Batch, Row, Column, Channel];
 

@@ -1,6 +1,7 @@
 //! Constants of an ONNX graph: initialisers, and what nodes compute from constants and shapes alone. Belongs to `import`.
 
 use super::super::error::Problem;
+use super::super::precision::Precision;
 use super::super::tensor::{Number, Tensor, count};
 use super::proto::{self, data_type};
 use core::cell::Cell;
@@ -39,6 +40,8 @@ pub(super) struct Tensors<'f> {
     files: HashMap<String, Vec<u8>>,
     /// Values that constants may still have, read or computed, all together.
     left: Cell<usize>,
+    /// What weights are stored in, if it is not float32.
+    pub(super) precision: Option<Precision>,
 }
 
 impl<'f> Tensors<'f> {
@@ -48,6 +51,7 @@ impl<'f> Tensors<'f> {
             beside,
             files: HashMap::new(),
             left: Cell::new(length.saturating_mul(VALUES_PER_BYTE).saturating_add(FREE_VALUES)),
+            precision: None,
         }
     }
 
@@ -103,6 +107,7 @@ impl<'f> Tensors<'f> {
                 return Err(Problem::field(field, expected, data_type::name(other)));
             }
         };
+        self.precision = number.precision().or(self.precision);
         let values = if tensor.data_location == 1 || !tensor.raw_data.is_empty() {
             number.read(self.bytes(&field, tensor, wanted, number.len())?)
         } else {

@@ -1,4 +1,4 @@
-//! Reads ONNX networks, operator set 13 and later; belongs to `import`.
+//! Reads ONNX networks, operator set 9 and later; belongs to `import`.
 //!
 //! Values are maps with their axes' meaning, or constants. What shapes and constants compute among themselves is computed
 //! here, so that the graph holds nothing but the network.
@@ -11,11 +11,12 @@ mod order;
 pub(crate) mod proto;
 mod shaping;
 mod size;
+mod strangers;
 
 use super::error::Problem;
 use super::graph::{Axes, Graph};
 use crate::spec::{Input, Map};
-use axes::{Axis, NCHW, NHWC};
+use axes::{Axis, NCHW, NCW, NHWC, NWC};
 use constant::{Constant, Tensors};
 use node::View;
 use prost::Message;
@@ -23,7 +24,10 @@ use std::collections::HashMap;
 use std::io;
 
 /// Oldest operator set that is read.
-const OLDEST: i64 = 13;
+const OLDEST: i64 = 9;
+
+/// Who wrote a file, if an export of denselet did.
+pub(crate) const PRODUCER: &str = "denselet";
 
 /// A value of the graph.
 #[derive(Clone, Debug)]
@@ -55,8 +59,8 @@ pub(super) fn read(
         .opset_import
         .iter()
         .find(|set| set.domain.is_empty() || set.domain == "ai.onnx");
-    match version {
-        Some(set) if set.version >= OLDEST => {}
+    let version = match version {
+        Some(set) if set.version >= OLDEST => set.version,
         found => {
             let found = found.map_or_else(|| "none".into(), |set| set.version.to_string());
             return Err(Problem::field(
@@ -65,11 +69,12 @@ pub(super) fn read(
                 found,
             ));
         }
-    }
+    };
     // Nothing says whether channels are first: a convolution can only read the right one.
-    let run = |axes| Reader::run(graph, Tensors::new(beside, bytes.len()), input, axes);
+    let run = |axes| Reader::run(graph, version, Tensors::new(beside, bytes.len()), input, axes);
+    let takes_bytes = model.producer_name == PRODUCER;
     let (done, problem) = match run(Axes::Nchw) {
-        Ok(graph) => return Ok(graph),
+        Ok(graph) => return Ok(Graph { takes_bytes, ..graph }),
         Err(failed) => failed,
     };
     run(Axes::Nhwc).map_err(
@@ -81,6 +86,8 @@ pub(super) fn read(
 
 struct Reader<'m> {
     file: &'m proto::Graph,
+    /// The operator set.
+    version: i64,
     graph: Graph,
     values: HashMap<&'m str, Value>,
     tensors: Tensors<'m>,
@@ -90,6 +97,7 @@ impl<'m> Reader<'m> {
     /// Reads with one order of the picture's axes; on failure also how many nodes were read.
     fn run(
         file: &'m proto::Graph,
+        version: i64,
         tensors: Tensors<'m>,
         input: Option<Input>,
         axes: Axes,
@@ -97,15 +105,18 @@ impl<'m> Reader<'m> {
         let start = || {
             let initialisers: HashMap<&str, &proto::Tensor> =
                 file.initializer.iter().map(|t| (t.name.as_str(), t)).collect();
-            let (name, map) = picture(file, &initialisers, input, axes)?;
-            let order = match axes {
-                Axes::Nchw => NCHW,
-                Axes::Nhwc => NHWC,
+            let (name, map, rank) = picture(file, &initialisers, input, axes)?;
+            let order: &[Axis] = match (axes, rank) {
+                (Axes::Nchw, 3) => &NCW,
+                (Axes::Nchw, _) => &NCHW,
+                (Axes::Nhwc, 3) => &NWC,
+                (Axes::Nhwc, _) => &NHWC,
             };
             let graph = Graph::new(name, map, axes)?;
             let values = HashMap::from([(name, Value::Map(0, order.to_vec()))]);
             let reader = Self {
                 file,
+                version,
                 graph,
                 values,
                 tensors,
@@ -126,7 +137,13 @@ impl<'m> Reader<'m> {
         initialisers: &HashMap<&'m str, &'m proto::Tensor>,
         done: &mut usize,
     ) -> Result<(), Problem> {
-        for index in order::needed(self.file)? {
+        let order = order::needed(self.file)?;
+        for view in order.iter().map(|&index| View::new(&self.file.node[index])) {
+            if let Some((why, advice)) = strangers::stranger(view.what()) {
+                return Err(view.bad(why, advice));
+            }
+        }
+        for index in order {
             let node = &self.file.node[index];
             for name in &node.input {
                 let name = name.as_str();
@@ -164,6 +181,7 @@ impl<'m> Reader<'m> {
             ));
         }
         self.graph.output = *at;
+        self.graph.precision = self.tensors.precision;
         Ok(self.graph)
     }
 
@@ -182,13 +200,13 @@ impl<'m> Reader<'m> {
     }
 }
 
-/// Name and shape of the picture.
+/// Name and shape of the image, and how many axes it has.
 fn picture<'m>(
     file: &'m proto::Graph,
     initialisers: &HashMap<&str, &proto::Tensor>,
     input: Option<Input>,
     axes: Axes,
-) -> Result<(&'m str, Map), Problem> {
+) -> Result<(&'m str, Map, usize), Problem> {
     let mut inputs = file
         .input
         .iter()
@@ -213,17 +231,20 @@ fn picture<'m>(
     let sides: Vec<Option<usize>> = (shape.iter())
         .map(|side| usize::try_from(side.dim_value?).ok().filter(|side| *side > 0))
         .collect();
-    let &[_, first, second, third] = sides.as_slice() else {
-        let found = format!("{} axes", sides.len());
-        return Err(Problem::field(
-            field,
-            "4 axes: batch, channels, rows and columns",
-            found,
-        ));
+    let own = match (axes, sides.as_slice()) {
+        (Axes::Nchw, &[_, channels, rows, columns]) | (Axes::Nhwc, &[_, rows, columns, channels]) => {
+            [rows, columns, channels]
+        }
+        (Axes::Nchw, &[_, channels, columns]) | (Axes::Nhwc, &[_, columns, channels]) => {
+            [Some(1), columns, channels]
+        }
+        _ => {
+            return Err(Problem::field(
+                field,
+                "4 axes: batch, channels, rows and columns; or 3: batch, channels and columns",
+                format!("{} axes", sides.len()),
+            ));
+        }
     };
-    let own = match axes {
-        Axes::Nchw => [second, third, first],
-        Axes::Nhwc => [first, second, third],
-    };
-    Ok((&info.name, super::picture::map(own, input)?))
+    Ok((&info.name, super::picture::map(own, input)?, sides.len()))
 }

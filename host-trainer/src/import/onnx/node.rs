@@ -73,6 +73,9 @@ impl<'m> View<'m> {
             return Ok([default; 2]);
         };
         let pair: Option<Vec<usize>> = ints.iter().map(|&n| usize::try_from(n).ok()).collect();
+        if let Some([columns]) = pair.as_deref() {
+            return Ok([1, *columns]);
+        }
         pair.and_then(|pair| pair.try_into().ok()).ok_or_else(|| {
             self.bad(
                 &format!("its {name} are {ints:?}"),
@@ -135,6 +138,11 @@ impl<'m> View<'m> {
     pub(super) fn pads(&self, ints: &[i64]) -> Result<Pads, Problem> {
         let sides: Option<Vec<usize>> = ints.iter().map(|&n| usize::try_from(n).ok()).collect();
         match sides.as_deref() {
+            Some(&[left, right]) => Ok(Pads {
+                left,
+                right,
+                ..Pads::default()
+            }),
             Some(&[top, left, bottom, right]) => Ok(Pads {
                 top,
                 left,
@@ -143,7 +151,7 @@ impl<'m> View<'m> {
             }),
             _ => Err(self.bad(
                 &format!("its pads are {ints:?}"),
-                "four numbers of at least zero are expected: top, left, bottom, right",
+                "four numbers of at least zero are expected: top, left, bottom, right; or two: left, right",
             )),
         }
     }

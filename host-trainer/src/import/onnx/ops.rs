@@ -3,10 +3,11 @@
 use super::super::error::Problem;
 use super::super::graph::{Affine, Op, Pads};
 use super::super::tensor::Tensor;
-use super::axes::{Axis, NCHW, agree};
+use super::axes::{Axis, NCHW, NCW, agree};
 use super::constant::Constant;
 use super::node::View;
 use super::proto::data_type;
+use super::shaping::SHAPES;
 use super::{Reader, Value};
 use crate::net::{BatchNorm, Linear};
 use std::rc::Rc;
@@ -39,7 +40,7 @@ impl<'m> Reader<'m> {
         if !constants.is_empty() {
             let folded = self.folded(node, &constants)?;
             let folded =
-                folded.ok_or_else(|| node.bad("it computes a constant in a way that is not known", ADVICE));
+                folded.ok_or_else(|| node.bad("it computes a constant in a way that is not known", SHAPES));
             return Ok(Value::Constant(folded?));
         }
         let Some(Value::Map(at, axes)) = self.value(node, 0)?.cloned() else {
@@ -72,7 +73,7 @@ impl<'m> Reader<'m> {
             "Gemm" | "MatMul" => self.linear(node, at, axes),
             "Softmax" | "LogSoftmax" => {
                 let rank = i64::try_from(axes.len()).unwrap_or(0);
-                let axis = node.int("axis", -1);
+                let axis = node.int("axis", if self.version < 13 { 1 } else { -1 });
                 let axis = usize::try_from(if axis < 0 { axis.saturating_add(rank) } else { axis });
                 if axis.ok().and_then(|axis| axes.get(axis)) != Some(&Axis::Channel) {
                     return Err(node.bad(
@@ -87,11 +88,13 @@ impl<'m> Reader<'m> {
                 };
                 self.push(node, op, vec![at], axes)
             }
-            "Sigmoid" | "LeakyRelu" | "Elu" | "Selu" | "Gelu" | "PRelu" | "HardSwish" | "HardSigmoid"
-            | "Tanh" => Err(node.bad(
-                "it is another activation than ReLU",
-                "a DenseNet's only activation is ReLU; it ends in logits or a softmax",
-            )),
+            "Sigmoid" => self.push(node, Op::Sigmoid, vec![at], axes),
+            "LeakyRelu" | "Elu" | "Selu" | "Gelu" | "PRelu" | "HardSwish" | "HardSigmoid" | "Tanh" => {
+                Err(node.bad(
+                    "it is another activation than ReLU",
+                    "a DenseNet's only activation is ReLU; it ends in logits, a softmax, or one sigmoid",
+                ))
+            }
             _ => Err(node.bad("no network of the family has such an operation", ADVICE)),
         }
     }
@@ -109,7 +112,8 @@ impl<'m> Reader<'m> {
 
     /// Convolutions, pools and batch norms read channels behind the batch.
     fn check_order(&self, node: &View<'m>, at: usize, axes: &[Axis]) -> Result<(), Problem> {
-        if agree(axes, &NCHW, self.graph.nodes[at].map) {
+        let map = self.graph.nodes[at].map;
+        if agree(axes, &NCHW, map) || agree(axes, &NCW, map) {
             return Ok(());
         }
         Err(node.bad(
@@ -162,8 +166,10 @@ impl<'m> Reader<'m> {
     /// A `Clip` at zero is a ReLU.
     fn clip(&mut self, node: &View<'m>, at: usize, axes: Vec<Axis>) -> Result<Value, Problem> {
         let bound = |tensor: Option<Rc<Tensor>>| tensor.and_then(|tensor| tensor.values.first().copied());
-        let low = bound(self.floats(node, 1)?);
-        let high = bound(self.floats(node, 2)?);
+        // Operator sets before 11 have attributes.
+        let own = |name: &str| node.has(name).then(|| node.float(name, 0.0));
+        let low = bound(self.floats(node, 1)?).or_else(|| own("min"));
+        let high = bound(self.floats(node, 2)?).or_else(|| own("max"));
         if low == Some(0.0) && high.is_none_or(|high| high >= f32::MAX) {
             return self.push(node, Op::Relu, vec![at], axes);
         }
@@ -204,6 +210,11 @@ impl<'m> Reader<'m> {
             let (why, advice) = if node.what() == "Add" {
                 (
                     "it adds two feature maps, as residual networks do",
+                    "a DenseNet joins feature maps with Concat",
+                )
+            } else if node.what() == "Mul" {
+                (
+                    "it multiplies two feature maps, as squeeze-and-excitation and swish do",
                     "a DenseNet joins feature maps with Concat",
                 )
             } else {
@@ -300,16 +311,18 @@ impl<'m> Reader<'m> {
         let name = node.input(1).unwrap_or_default();
         let bias = self.floats(node, 2)?;
         let bias = bias.map(|bias| (*bias).clone().vector(node.input(2).unwrap_or_default()));
-        let conv = self.needed_floats(node, 1)?.conv_oihw(name, bias.transpose()?)?;
+        let weight = (*self.needed_floats(node, 1)?).clone().with_one_row();
+        let conv = weight.conv_oihw(name, bias.transpose()?)?;
         let map = self.graph.nodes[at].map;
         let window = node.window(map, Some([conv.kernel_height, conv.kernel_width]))?;
-        self.push(node, Op::Conv(conv, window), vec![at], NCHW.to_vec())
+        self.push(node, Op::Conv(conv, window), vec![at], in_order(&axes))
     }
 
     fn pad(&mut self, node: &View<'m>, at: usize, axes: Vec<Axis>) -> Result<Value, Problem> {
         let value = self
             .floats(node, 2)?
-            .and_then(|tensor| tensor.values.first().copied());
+            .and_then(|tensor| tensor.values.first().copied())
+            .or_else(|| node.has("value").then(|| node.float("value", 0.0)));
         let is_zero = value.is_none_or(|value| value == 0.0);
         let mode = node
             .node
@@ -319,7 +332,11 @@ impl<'m> Reader<'m> {
         if !is_zero || mode.is_some_and(|mode| mode.s != b"constant") {
             return Err(node.bad("it pads with other values than zero", "only zeros are padded"));
         }
-        let ints = self.ints_at(node, 1)?.unwrap_or_default();
+        // Operator sets before 11 have an attribute.
+        let ints = match node.ints("pads") {
+            Some(pads) => pads.to_vec(),
+            None => self.ints_at(node, 1)?.unwrap_or_default(),
+        };
         let all: Vec<i64> = (0..i64::try_from(axes.len()).unwrap_or(0)).collect();
         let of = self.ints_at(node, 3)?.unwrap_or(all);
         let bad = || {
@@ -359,7 +376,7 @@ impl<'m> Reader<'m> {
         } else {
             Op::AveragePool(window, node.int("count_include_pad", 0) != 0)
         };
-        self.push(node, op, vec![at], NCHW.to_vec())
+        self.push(node, op, vec![at], in_order(&axes))
     }
 
     fn mean(&mut self, node: &View<'m>, at: usize, axes: Vec<Axis>) -> Result<Value, Problem> {
@@ -466,5 +483,14 @@ impl<'m> Reader<'m> {
             bias,
         };
         self.push(node, Op::Linear(linear), vec![at], axes)
+    }
+}
+
+/// The axes of what a convolution or pool makes of a map of these axes.
+fn in_order(axes: &[Axis]) -> Vec<Axis> {
+    if axes.len() == NCW.len() {
+        NCW.to_vec()
+    } else {
+        NCHW.to_vec()
     }
 }

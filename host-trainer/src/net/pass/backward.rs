@@ -252,7 +252,10 @@ impl Pass {
         let (from, next) = (&mut before[b], &after[0]);
         let (map, next_map) = (from.map, next.map);
         let (size, next_size) = (map.pixels() * map.channels, next_map.pixels() * next_map.channels);
-        let norm = Active::batch(&transition.norm, &from.moments);
+        let norm = transition.norm.as_ref().map_or_else(
+            || Active::pass(from.channels),
+            |norm| Active::batch(norm, &from.moments),
+        );
         let owed = next.pull.owed(&next.moments, 0, conv.outputs);
         let lanes = lanes(conv.outputs);
         let weights = conv1x1::backward_panels(conv, lanes);
@@ -289,7 +292,9 @@ impl Pass {
                 );
             });
         let totals = Totals::new(jobs, n * map.pixels());
-        from.pull.take(&norm, totals, &self.sharing, &mut to.norm);
+        if let Some(to) = &mut to.norm {
+            from.pull.take(&norm, totals, &self.sharing, to);
+        }
         take_1x1(jobs, &mut to.conv, lanes);
     }
 

@@ -49,7 +49,11 @@ impl Pass {
                 slot += layer.conv2.outputs;
             }
             if let Some(transition) = &block.transition {
-                let norm = active(&transition.norm, &self.features[b].moments, statistics);
+                let from = &self.features[b];
+                let norm = transition.norm.as_ref().map_or_else(
+                    || Active::pass(from.channels),
+                    |norm| active(norm, &from.moments, statistics),
+                );
                 self.shrink(b, &transition.conv, &norm, (n, statistics), dropout());
             }
         }

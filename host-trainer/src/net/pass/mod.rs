@@ -265,8 +265,12 @@ impl Pass {
                     follow(norm2, &inner.moments, count);
                 }
             }
-            if let Some(transition) = &mut block.transition {
-                follow(&mut transition.norm, &features.moments, count);
+            if let Some(norm) = block
+                .transition
+                .as_mut()
+                .and_then(|transition| transition.norm.as_mut())
+            {
+                follow(norm, &features.moments, count);
             }
         }
         if let (Some(norm), Some(last)) = (&mut network.final_norm, self.features.last()) {

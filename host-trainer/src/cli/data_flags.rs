@@ -2,6 +2,12 @@
 
 use super::tell;
 use crate::data::{Dataset, Reading};
+use clap::builder::RangedU64ValueParser;
+
+/// Parses a number of images: none make no sense.
+pub fn at_least_one() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..)
+}
 
 /// What the user allows a reader of data to do.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -38,7 +44,12 @@ pub fn warn(warnings: &[String]) {
 
 /// Prints what was inferred while reading, a line each, on standard error.
 pub fn print_notes(data: &Dataset) {
-    for note in &data.notes {
+    print_all_notes(&data.notes);
+}
+
+/// Prints notes, a line each, on standard error.
+pub fn print_all_notes(notes: &[String]) {
+    for note in notes {
         tell(format_args!("note: {note}"));
     }
 }

@@ -1,6 +1,6 @@
 //! `denselet eval`: accuracy of a blob or a checkpoint on a data set.
 
-use super::data_flags::{DataFlags, print_notes};
+use super::data_flags::{DataFlags, at_least_one, print_notes};
 use super::model::Model;
 use super::{print_json, progress, say, table};
 use crate::data::{SAMPLE_SEED, Sample};
@@ -24,7 +24,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME|DIR")]
     data: String,
     /// Takes N test images, a seeded sample balanced over the classes [default: all]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one())]
     count: Option<usize>,
     #[command(flatten)]
     data_flags: DataFlags,

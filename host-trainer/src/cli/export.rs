@@ -1,6 +1,6 @@
 //! `denselet export`: folds, calibrates, quantises and packs a trained network into a blob.
 
-use super::data_flags::{DataFlags, print_notes, warn};
+use super::data_flags::{DataFlags, at_least_one, print_notes, warn};
 use super::model::load_for;
 use super::{Kind, Output, print_json, say};
 use crate::about::About;
@@ -39,7 +39,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME|DIR")]
     data: Option<String>,
     /// Training images that calibrate: a seeded sample balanced over the classes
-    #[arg(long, value_name = "N", default_value_t = calibrate::IMAGES)]
+    #[arg(long, value_name = "N", default_value_t = calibrate::IMAGES, value_parser = at_least_one())]
     calibration: usize,
     /// Order the weights for this board's core; the blob runs everywhere, and fastest there
     #[arg(long, value_name = "NAME", default_value = "mps2-an386")]

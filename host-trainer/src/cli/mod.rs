@@ -18,6 +18,7 @@ mod import_report;
 pub mod inspect;
 pub mod man;
 pub mod model;
+pub mod net;
 mod output;
 pub mod profile;
 pub mod report;
@@ -65,6 +66,8 @@ pub enum Command {
     Report(report::Args),
     /// Sizes of a blob or a network, layer by layer.
     Inspect(inspect::Args),
+    /// List the presets, or print one as TOML.
+    Net(net::Args),
     /// Run a model on an emulated board.
     Run(run::Args),
     /// Where an inference's instructions go, stage by stage.
@@ -107,6 +110,7 @@ impl Cli {
             Command::Eval(args) => eval::run(args),
             Command::Report(args) => report::run(args),
             Command::Inspect(args) => inspect::run(args),
+            Command::Net(args) => net::run(args),
             Command::Run(args) => run::run(args),
             Command::Build(args) => build::run(args),
             Command::Profile(args) => profile::run(args),

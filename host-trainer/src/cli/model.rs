@@ -12,6 +12,7 @@ use crate::suit::{self, Takes};
 use crate::train::checkpoint::{self, Checkpoint};
 use anyhow::Context;
 use denselet::layout::Order;
+use denselet::model::Stage;
 use std::path::{Path, PathBuf};
 
 /// Images that go through a float network at a time.
@@ -94,6 +95,22 @@ impl Model {
                 Ok(logits)
             }
         }
+    }
+
+    /// What 1 of [`Model::logits`] is worth: the scale of int8 logits, 1 in float.
+    ///
+    /// # Errors
+    ///
+    /// None in practice: the blob was checked when it was read.
+    pub fn logit_unit(&self) -> anyhow::Result<f64> {
+        let Arithmetic::Integers(blob) = &self.network else {
+            return Ok(1.0);
+        };
+        let scale = blob.model()?.stages().find_map(|(stage, _)| match stage {
+            Stage::Head(head) => Some(head.scale.to_f32()),
+            _ => None,
+        });
+        Ok(scale.context("a blob without a head")?.into())
     }
 
     /// `float` or `int8`.

@@ -47,6 +47,7 @@ pub(super) fn matched(
     let names = if network.is_empty() { &numbered } else { network };
     match (are_numbers(names), are_numbers(data)) {
         (true, true) | (false, false) => by_name(names, data, present),
+        (false, true) if by_name(names, data, present).is_ok() => by_name(names, data, present),
         (false, true) => {
             let mut matched = by_name(&numbered, data, present)
                 .map_err(|_| format!("labels are class numbers below {count}, or names"))?;
@@ -84,7 +85,9 @@ fn numbers_of(names: &[String]) -> String {
 fn by_name(names: &[String], data: &[String], present: &[bool]) -> Result<Matched, String> {
     let mut numbers = Vec::with_capacity(data.len());
     for (class, &present) in data.iter().zip(present) {
+        let is_number = |name: &String| class.parse::<u64>().is_ok_and(|n| name.parse() == Ok(n));
         let found = names.iter().position(|name| name == class);
+        let found = found.or_else(|| names.iter().position(is_number));
         let number = found.and_then(|number| u16::try_from(number).ok());
         numbers.push(match number {
             Some(number) => number,
@@ -135,6 +138,10 @@ mod tests {
         assert_eq!((found.numbers, found.note), (vec![2, 0], None));
         assert_eq!(of("2 10", 2, "10 2").unwrap().numbers, [1, 0]);
         assert_eq!(of("0 1 2 3", 4, "3 1").unwrap().numbers, [3, 1]);
+        // The same numbers, written in another way.
+        assert_eq!(of("00 01 02", 3, "2 0").unwrap().numbers, [2, 0]);
+        // Numbers that are names beside other names.
+        assert_eq!(of("1 2 other", 3, "2 1").unwrap().numbers, [1, 0]);
     }
 
     #[test]

@@ -190,6 +190,16 @@ fn check_values(data: &mut Dataset, network: &Takes) -> Result<(), SuitError> {
     }
 }
 
+/// The network's class number of each class of a data set, as [`load`] matches them.
+///
+/// # Errors
+///
+/// What to do if a class is not the network's.
+pub fn class_numbers(network: &[String], data: &[String]) -> Result<Vec<u16>, String> {
+    let present = vec![true; data.len()];
+    Ok(classes::matched(network, network.len(), data, &present)?.numbers)
+}
+
 /// An encoding for people.
 pub fn ranges(encoding: &Encoding) -> String {
     const SHOWN: usize = 4;

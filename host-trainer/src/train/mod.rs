@@ -44,6 +44,7 @@ use run::Run;
 pub use run::held_out;
 pub(crate) use run::{AUGMENT_STREAM, generator, shuffle};
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// Why training stopped without a network.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +79,20 @@ pub enum TrainError {
         expected: usize,
         /// Classes of the data set.
         found: usize,
+    },
+    /// The teacher was trained on other classes or other values.
+    #[error("teacher {}: {what}: expected {expected}, as the data has, found {found}: {advice}", path.display())]
+    Teacher {
+        /// Its run.
+        path: PathBuf,
+        /// What differs.
+        what: &'static str,
+        /// What the data has.
+        expected: String,
+        /// What the teacher was trained on.
+        found: String,
+        /// What to do.
+        advice: String,
     },
     /// A number of the recipe makes no training.
     #[error("recipe field `{field}`: expected {expected}, found {found}")]

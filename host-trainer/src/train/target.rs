@@ -2,8 +2,9 @@
 
 use super::checkpoint;
 use super::{Recipe, TrainError, fits};
-use crate::data::Dataset;
+use crate::data::{Dataset, Encoding};
 use crate::net::{Network, Teacher};
+use crate::suit::{class_numbers, ranges};
 use core::fmt;
 use core::str::FromStr;
 use serde::{Deserialize, Serialize};
@@ -116,9 +117,28 @@ impl Distil {
         let Some(path) = &self.teacher else {
             return Ok(None);
         };
-        let network = checkpoint::load(&checkpoint::choose(path, false))?.network;
-        fits(&path.display().to_string(), &network.spec, data)?;
-        Ok(Some(network))
+        let teacher = checkpoint::load(&checkpoint::choose(path, false))?;
+        fits(&path.display().to_string(), &teacher.network.spec, data)?;
+        let refused = |what, expected: String, found: String, advice: String| TrainError::Teacher {
+            path: path.clone(),
+            what,
+            expected,
+            found,
+            advice,
+        };
+        let encoding = |encoding: &Option<Encoding>| encoding.as_ref().map_or_else(|| "bytes".into(), ranges);
+        if teacher.meta.encoding != data.encoding {
+            return Err(refused(
+                "values",
+                encoding(&data.encoding),
+                encoding(&teacher.meta.encoding),
+                "a teacher and its student read the same bytes".into(),
+            ));
+        }
+        let (classes, known) = (&data.classes, &teacher.meta.classes);
+        let numbers = class_numbers(known, classes)
+            .map_err(|advice| refused("classes", classes.join(", "), known.join(", "), advice))?;
+        Ok(Some(in_order(teacher.network, &numbers)))
     }
 
     /// What the loss takes of a teacher that said `logits` of a batch.
@@ -129,6 +149,18 @@ impl Distil {
             weight: self.weight,
         }
     }
+}
+
+/// The network with its logits in another order: logit `n` is what logit `numbers[n]` was.
+fn in_order(mut network: Network, numbers: &[u16]) -> Network {
+    let head = &mut network.head;
+    let (weight, bias) = (head.weight.clone(), head.bias.clone());
+    for (class, from) in numbers.iter().map(|&number| usize::from(number)).enumerate() {
+        head.weight[class * head.inputs..][..head.inputs]
+            .copy_from_slice(&weight[from * head.inputs..][..head.inputs]);
+        head.bias[class] = bias[from];
+    }
+    network
 }
 
 /// Whether the recipe's class weights are for the data set's classes, and something of its pictures is left uncovered.
@@ -170,6 +202,19 @@ mod tests {
         // What is held out does not count.
         let weights = ClassWeights::By(Balance::Balanced).of(&data, &[0, 3, 4]);
         assert_eq!(weights, [1.0; 3]);
+    }
+
+    #[test]
+    fn logits_change_places_with_their_classes() {
+        let spec = crate::spec::Spec::load("digits").unwrap();
+        let data = Dataset::load("digits", &Reading::default()).unwrap();
+        let network = Network::new(&spec, data.normalisation(), 1);
+        let turned: Vec<u16> = (0..10).rev().collect();
+        let images = &data.test.images[..64 * 3];
+        let found = in_order(network.clone(), &turned).logits(images, 3);
+        for (found, before) in found.chunks(10).zip(network.logits(images, 3).chunks(10)) {
+            assert!(found.iter().eq(before.iter().rev()));
+        }
     }
 
     #[test]

@@ -40,7 +40,7 @@ fn text(path: &Path) -> &str {
 fn every_command_explains_itself_with_examples() {
     for command in [
         "demo", "train", "finetune", "export", "eval", "inspect", "run", "build", "boards", "profile",
-        "bench", "report",
+        "bench", "report", "net", "predict", "import",
     ] {
         let output = denselet(&[command, "--help"]);
         let help = String::from_utf8(output.stdout).unwrap();

@@ -292,3 +292,46 @@ fn every_preset_is_printed_as_a_file_that_is_the_preset() {
     }
     assert!(complaint(folder, "net nosuch").contains("mono-32k"));
 }
+#[test]
+fn files_are_classified() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write_folder(&folder.join("images"), &[("columns", 1, 40), ("rows", 2, 40)]);
+    std::fs::write(folder.join("net.toml"), NET).unwrap();
+    json(
+        folder,
+        "train --net net.toml --data images --epochs 8 --held-out 0 --out run",
+    );
+    json(folder, "export run --out run.dlt");
+    for model in ["run", "run.dlt"] {
+        let report = json(
+            folder,
+            &format!("predict {model} images/rows/001.png images/columns/002.png"),
+        );
+        let first = |n: usize| report["images"][n]["classes"][0]["name"].clone();
+        assert_eq!(
+            (first(0), first(1)),
+            ("rows".into(), "columns".into()),
+            "{model}: {report}"
+        );
+        let probabilities = report["images"][0]["classes"].as_array().unwrap();
+        let sum: f64 = probabilities
+            .iter()
+            .map(|class| class["probability"].as_f64().unwrap())
+            .sum();
+        assert!((sum - 1.0).abs() < 1e-3, "{report}");
+    }
+    GrayImage::new(9, 9).save(folder.join("large.png")).unwrap();
+    let error = complaint(folder, "predict run large.png");
+    assert!(
+        error.contains("large.png") && error.contains("--resize"),
+        "{error}"
+    );
+    assert!(
+        denselet(folder, "predict run large.png --resize --top 1")
+            .status
+            .success()
+    );
+    std::fs::write(folder.join("bad.png"), b"not an image").unwrap();
+    assert!(complaint(folder, "predict run bad.png").contains("bad.png"));
+}

@@ -20,6 +20,7 @@ pub mod man;
 pub mod model;
 pub mod net;
 mod output;
+pub mod predict;
 pub mod profile;
 pub mod report;
 pub mod run;
@@ -62,6 +63,8 @@ pub enum Command {
     Finetune(finetune::Args),
     /// Accuracy of a blob (the device's bits) or of a checkpoint (float).
     Eval(eval::Args),
+    /// Classify image files.
+    Predict(predict::Args),
     /// A run on one page: curves, confusions, the arena, as HTML.
     Report(report::Args),
     /// Sizes of a blob or a network, layer by layer.
@@ -108,6 +111,7 @@ impl Cli {
             Command::Export(args) => export::run(args),
             Command::Finetune(args) => finetune::run(args),
             Command::Eval(args) => eval::run(args),
+            Command::Predict(args) => predict::run(args),
             Command::Report(args) => report::run(args),
             Command::Inspect(args) => inspect::run(args),
             Command::Net(args) => net::run(args),

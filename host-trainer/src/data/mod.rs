@@ -13,6 +13,7 @@ mod folder_tree;
 mod har;
 mod idx;
 mod image_file;
+mod image_files;
 mod keywords;
 mod measured;
 mod mnist;
@@ -26,6 +27,7 @@ mod table;
 
 pub(crate) use augment::mix;
 pub use augment::{Augment, Fill, Ground};
+pub use image_files::image_files;
 pub use sample::{SAMPLE_SEED, Sample};
 
 use crate::net::Normalisation;

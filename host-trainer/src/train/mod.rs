@@ -161,7 +161,7 @@ pub enum TrainError {
     #[error("recipe {}: {problem}", path.display())]
     RecipeFile {
         /// Which file.
-        path: std::path::PathBuf,
+        path: PathBuf,
         /// Why.
         problem: String,
     },

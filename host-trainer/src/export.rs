@@ -11,7 +11,6 @@ use crate::quantise::{
     QuantiseError, Quantised, QuantisedConv, QuantisedGate, QuantisedStage, Scale, quantise,
 };
 pub use crate::spec::Geometry;
-use crate::spec::Spec;
 use denselet::format::{self, Field, Header, Kind, Section, StageBytes, WriteError};
 use denselet::layout::Order;
 use denselet::shape::Shape;
@@ -232,6 +231,7 @@ mod tests {
     use crate::blob::Blob;
     use crate::evaluate;
     use crate::net::Normalisation;
+    use crate::spec::Spec;
     use denselet::limits::STEM_KERNEL;
 
     /// Largest difference of int8 from float logits, as a part of the float logits' range.

@@ -203,7 +203,8 @@ fn ordinary() -> fs::Permissions {
     fs::Permissions::from_mode(0o666)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use super::*;
     use std::os::unix::fs::{PermissionsExt, symlink};

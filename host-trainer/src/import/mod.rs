@@ -24,6 +24,7 @@ mod preprocess;
 mod refuse;
 mod scale;
 mod simplify;
+mod state;
 mod structure;
 mod summary;
 mod tensor;

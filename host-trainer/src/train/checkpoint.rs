@@ -3,10 +3,10 @@
 //! Tensors carry their names in the network; what the optimiser remembers lies beside them, under `velocity.` or under
 //! `mean.` and `square.`; where the network is an average, the weights that steps change lie under `raw.`. Everything else is one JSON text in the file's metadata, under `denselet`.
 
+use super::Optimiser;
+pub use super::meta::{Meta, NO_DATA};
 use super::tensor_file::{self, Out, fill};
-use super::{Epoch, Optimiser, Recipe};
 use crate::about::About;
-use crate::data::{Dataset, Encoding};
 use crate::net::{Conv, Network, Normalisation, Tensor};
 use crate::spec::{Spec, SpecError};
 use safetensors::{SafeTensorError, SafeTensors};
@@ -82,46 +82,6 @@ impl CheckpointError {
             expected: expected.to_owned(),
             found,
         }
-    }
-}
-
-/// What is known about a run besides its tensors.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Meta {
-    /// Epochs done.
-    pub epoch: usize,
-    /// Data set, as it was asked for.
-    pub data: String,
-    /// Names of the classes.
-    pub classes: Vec<String>,
-    /// How bytes were made of measurements; absent where the data set is bytes.
-    #[serde(default)]
-    pub encoding: Option<Encoding>,
-    /// How it is trained; holds the seed.
-    pub recipe: Recipe,
-    /// What each epoch brought.
-    pub history: Vec<Epoch>,
-    /// The command line that started the run; absent in older files and in networks made elsewhere.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub command: Option<String>,
-    /// What an import assumed of the preprocessing, if nothing told it: an export repeats it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub guess: Option<String>,
-}
-
-/// What stands for the data set of a network that was imported without one.
-pub const NO_DATA: &str = "none";
-
-impl Meta {
-    /// Data set that the network was trained on; nothing if it was imported without one.
-    pub fn data_name(&self) -> Option<&str> {
-        (self.data != NO_DATA).then_some(&*self.data)
-    }
-
-    /// The recipe that divided this data set into images that were trained on and images that were held out; nothing if the
-    /// network was trained elsewhere or on other data.
-    pub fn recipe_for(&self, data: &Dataset) -> Option<&Recipe> {
-        (!self.history.is_empty() && self.data == data.name).then_some(&self.recipe)
     }
 }
 
@@ -404,9 +364,9 @@ fn add_biases(network: &mut Network, file: &SafeTensors<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{parameters, trained_lengths};
+    use super::super::{Epoch, Recipe, parameters, trained_lengths};
     use super::*;
-    use crate::data::Reading;
+    use crate::data::{Dataset, Reading};
 
     fn some() -> Checkpoint {
         let data = Dataset::load("digits", &Reading::default()).unwrap();

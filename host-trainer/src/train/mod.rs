@@ -10,6 +10,7 @@ mod events;
 mod finetuning;
 pub(crate) mod finite;
 mod log;
+mod meta;
 #[cfg(feature = "mpi")]
 mod mpi;
 mod optimiser;

@@ -42,6 +42,12 @@ pub struct Board {
     pub ram_origin: u64,
     /// Bytes of RAM.
     pub ram_bytes: usize,
+    /// Instructions of an inference with weights in plain order, as a multiple of those in the board's own order.
+    pub times_plain: f64,
+    /// The same for pairs.
+    pub times_pairs: f64,
+    /// The same for quads.
+    pub times_quads: f64,
     /// The emulator's program.
     pub emulator: String,
     /// Debian's package of the emulator.
@@ -57,6 +63,15 @@ impl Board {
         match self.kernels.as_str() {
             "arm-mve" => Order::Quads,
             _ => Order::Pairs,
+        }
+    }
+
+    /// Instructions of an inference with weights in `order`, as a multiple of those in [`Board::order`].
+    pub fn times(&self, order: Order) -> f64 {
+        match order {
+            Order::Plain => self.times_plain,
+            Order::Pairs => self.times_pairs,
+            Order::Quads => self.times_quads,
         }
     }
 }
@@ -110,6 +125,16 @@ mod tests {
                 "{}",
                 board.name
             );
+        }
+    }
+
+    #[test]
+    fn a_board_is_fastest_in_its_own_order() {
+        for board in &Table::load().expect("a table").boards {
+            assert_eq!(board.times(board.order()), 1.0, "{}", board.name);
+            for order in [Order::Plain, Order::Pairs, Order::Quads] {
+                assert!(board.times(order) >= 1.0, "{} {order:?}", board.name);
+            }
         }
     }
 

@@ -54,21 +54,31 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     print(&report)
 }
 
-/// Which boards run weights in this order, and what becomes of the others.
+/// Which boards read weights in this order, and how much longer the others take.
 fn boards_of(order: &str) -> anyhow::Result<String> {
     let table = Table::load()?;
-    let boards = table
-        .boards
+    let Some(order) = [Order::Plain, Order::Pairs, Order::Quads]
+        .into_iter()
+        .find(|known| order_name(*known) == order)
+    else {
+        anyhow::bail!("weights in {order} order: expected plain, pairs or quads");
+    };
+    // A hundredth is no difference that a user should export again for.
+    let (fast, slow): (Vec<_>, Vec<_>) = table.boards.iter().partition(|board| board.times(order) < 1.01);
+    let names: Vec<&str> = fast.iter().map(|board| board.name.as_str()).collect();
+    let slow: Vec<String> = slow
         .iter()
-        .filter(|board| order_name(board.order()) == order);
-    let boards: Vec<&str> = boards.map(|board| board.name.as_str()).collect();
-    Ok(if boards.is_empty() {
-        "as a host reads them; every board runs them too, much slower".to_owned()
+        .map(|board| format!("{} {:.1}", board.name, board.times(order)))
+        .collect();
+    let own = if names.is_empty() {
+        "as a host reads them".to_owned()
     } else {
-        format!(
-            "for {}; other boards run them too, much slower",
-            boards.join(", ")
-        )
+        format!("for {}", names.join(", "))
+    };
+    Ok(if slow.is_empty() {
+        own
+    } else {
+        format!("{own}; times as many instructions elsewhere: {}", slow.join(", "))
     })
 }
 

@@ -165,7 +165,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         .iter()
         .map(|row| (row.name.clone(), row.instructions as f64))
         .collect();
-    let title = format!("{} instructions an inference on {}", grouped(total), board.name);
+    let title = format!("One inference on {}: {} instructions", board.name, grouped(whole));
     out.write(chart::bars(&title, &bars)?.as_bytes())?;
     if args.json {
         return print_json(&report);

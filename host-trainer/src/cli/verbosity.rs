@@ -5,7 +5,6 @@
 
 use core::fmt::Display;
 use core::sync::atomic::{AtomicU8, Ordering};
-use std::io::Write;
 
 /// Options of every command.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -57,6 +56,5 @@ pub fn detail(text: impl Display) {
 }
 
 fn line(kind: &str, text: impl Display) {
-    // A standard error that is closed does not change what a command does.
-    let _ = writeln!(std::io::stderr().lock(), "{kind}: {text}");
+    super::tell(format_args!("{kind}: {text}"));
 }

@@ -1,6 +1,6 @@
 //! Flags of every command that reads data, and how what was inferred is printed.
 
-use super::tell;
+use super::{note, tell};
 use crate::data::{Dataset, Reading};
 use clap::builder::RangedU64ValueParser;
 
@@ -49,7 +49,7 @@ pub fn print_notes(data: &Dataset) {
 
 /// Prints notes, a line each, on standard error.
 pub fn print_all_notes(notes: &[String]) {
-    for note in notes {
-        tell(format_args!("note: {note}"));
+    for text in notes {
+        note(text);
     }
 }

@@ -3,9 +3,10 @@
 use super::data_flags::{DataFlags, print_notes, warn};
 use super::flags::Flags;
 use super::model::takes_of_checkpoint;
-use super::{Kind, Output, finetune, print_json, say, tell};
+use super::{Kind, Output, finetune, note, print_json, say, tell};
 use crate::data::{Dataset, Reading};
 use crate::finetune::checkpoint as finetuned;
+use crate::inspect::grouped;
 use crate::net::Ranks;
 use crate::spec::{Draft, Spec};
 use crate::suit::{self, Takes};
@@ -155,16 +156,16 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let quiet = args.json || !is_first;
     if !quiet {
         say(format_args!(
-            "{}: {} parameters, {} multiply-accumulates; {}: {} training images",
+            "{}: {} parameters, {} MACs as trained; {}: {} training images",
             spec.name,
-            spec.parameters(),
-            spec.macs(),
+            grouped(spec.parameters() as u64),
+            grouped(spec.macs()),
             data.name,
             data.train.len()
         ));
     }
     if let (true, Some(decided)) = (is_first, &decided) {
-        tell(format_args!("note: {decided}"));
+        note(decided);
     }
     let mut watch = Watch::new(quiet);
     let command = command_line(ranks.count());

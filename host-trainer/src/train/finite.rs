@@ -5,7 +5,7 @@ use super::Optimiser;
 use crate::net::{Network, Role, Tensor};
 
 /// The first tensor of a step that holds a number that is not finite, in the order in which one ruins the next.
-pub(super) fn first_broken(
+pub(crate) fn first_broken(
     gradient: &mut Network,
     network: &mut Network,
     averaged: Option<&mut Network>,

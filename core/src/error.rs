@@ -165,7 +165,7 @@ impl fmt::Display for FormatError {
             Self::Version { found } => {
                 write!(
                     f,
-                    "blob version {found}, this library reads {}",
+                    "blob version: expected {}, found {found}: export it anew",
                     crate::format::VERSION
                 )
             }
@@ -184,7 +184,12 @@ impl fmt::Display for FormatError {
                 )
             }
             Self::Order { found } => write!(f, "unknown order of weights {found}"),
-            Self::NotZero { at } => write!(f, "byte {at} must be zero"),
+            Self::NotZero { at } => {
+                write!(
+                    f,
+                    "byte {at} is padding: expected 0, found another value: export the blob anew"
+                )
+            }
             Self::Input { found: [h, w, c] } => write!(f, "input {h}x{w}x{c} is out of range"),
             Self::Stem => f.write_str("stem geometry is out of range or leaves no output"),
             Self::Stage { index, kind } => write!(f, "stage {index}: kind {kind} may not stand here"),
@@ -213,9 +218,15 @@ impl fmt::Display for FormatError {
                 )
             }
             Self::Scale { at } => {
-                write!(f, "array at byte {at}: expected positive, finite scales")
+                write!(
+                    f,
+                    "array at byte {at}: expected positive, finite scales: export the blob anew"
+                )
             }
-            Self::Mask { at } => write!(f, "array at byte {at}: expected clamp masks of 0x00 or 0xff"),
+            Self::Mask { at } => write!(
+                f,
+                "array at byte {at}: expected clamp masks of 0x00 or 0xff: export the blob anew"
+            ),
             Self::TooLarge => {
                 f.write_str("network passes a limit of the format or of this machine's addresses")
             }

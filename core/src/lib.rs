@@ -26,7 +26,8 @@
 //! | [`network`] | rows in, logits out |
 //! | [`logits`] | integers with their scale, the best classes, probabilities |
 //!
-//! [`arithmetic`] defines every rounding, [`layout`] every index, and [`tap`] shows what happens inside.
+//! [`arithmetic`] defines every rounding, [`layout`] every index, [`limits`] how large anything may be, and [`tap`] shows what
+//! happens inside. A blob may hold the names of its classes: [`Model::labels`].
 //!
 //! # What is promised
 //!

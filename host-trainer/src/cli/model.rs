@@ -124,11 +124,14 @@ impl Model {
 
 /// Whether a path is a file that starts as a blob does, or is named as one.
 pub fn is_blob(path: &Path) -> bool {
-    let starts = std::fs::File::open(path).is_ok_and(|mut file| {
+    let starts = |mut file| {
         let mut magic = [0; 4];
         std::io::Read::read_exact(&mut file, &mut magic).is_ok() && magic == denselet::format::MAGIC
-    });
-    starts || path.extension().is_some_and(|extension| extension == "dlt")
+    };
+    // A pipe would wait for its writer.
+    let is_ordinary = crate::input_file::check(path).is_ok();
+    (is_ordinary && std::fs::File::open(path).is_ok_and(starts))
+        || path.extension().is_some_and(|extension| extension == "dlt")
 }
 
 /// What a checkpoint's network takes.

@@ -7,15 +7,16 @@ use super::error::Problem;
 use super::precision::Precision;
 use crate::net::{BatchNorm, Conv, Linear};
 use crate::spec::Map;
+use denselet::limits;
 
 /// Nodes a graph may have.
 const MOST_NODES: usize = 1 << 16;
 /// Largest side, channel count, kernel, stride or padding.
 const LARGEST: usize = 1 << 16;
 /// Values a feature map may have: 256 MiB of floats.
-const MOST_VALUES: usize = 1 << 26;
+const MOST_VALUES: usize = limits::MAP;
 /// Sides of an input picture, as a blob allows them.
-const LARGEST_SIDE: usize = 4096;
+const LARGEST_SIDE: usize = limits::SIDE;
 
 /// Order of the axes in which a file's network takes its pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,14 +2,19 @@
 
 use super::checkpoint::CheckpointError;
 use super::finite;
+use crate::input_file;
 use crate::spec::Spec;
 use crate::whole_file;
+use denselet::limits;
 use safetensors::{Dtype, SafeTensorError, SafeTensors, View};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+
+/// Bytes of a file: sixteen `f32` for each parameter that a network may have.
+const LARGEST_FILE: u64 = 64 * limits::PARAMETERS;
 
 /// Path and bytes of a file, or of the file `name` where `path` is a folder.
 pub(crate) fn load(path: &Path, name: &str) -> Result<(PathBuf, Vec<u8>), CheckpointError> {
@@ -18,7 +23,7 @@ pub(crate) fn load(path: &Path, name: &str) -> Result<(PathBuf, Vec<u8>), Checkp
     } else {
         path.to_owned()
     };
-    match std::fs::read(&path) {
+    match input_file::read(&path, LARGEST_FILE) {
         Ok(bytes) => Ok((path, bytes)),
         Err(source) => Err(CheckpointError::Read { path, source }),
     }

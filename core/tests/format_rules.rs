@@ -52,7 +52,8 @@ fn the_good_blob_is_good() {
 fn every_flipped_bit_is_found() {
     for order in [Order::Plain, Order::Pairs, Order::Quads] {
         let mut bytes = blob(&Recipe { order, ..small() });
-        for bit in 0..bytes.bytes().len() * 8 {
+        // An interpreter looks at some of them.
+        for bit in (0..bytes.bytes().len() * 8).step_by(if cfg!(miri) { 97 } else { 1 }) {
             bytes.bytes_mut()[bit / 8] ^= 1 << (bit % 8);
             assert!(Model::read(bytes.bytes()).is_err(), "{order:?}: bit {bit}");
             bytes.bytes_mut()[bit / 8] ^= 1 << (bit % 8);

@@ -12,6 +12,9 @@ use suite::{Case, Random, Values, Work};
 /// More than any case of these takes.
 const MEMORY: usize = 1 << 18;
 
+/// Cases of each kind; an interpreter runs a few.
+const CASES: u32 = if cfg!(miri) { 4 } else { 1000 };
+
 fn cases(work: impl Strategy<Value = Work>) -> impl Strategy<Value = Case> {
     let values = prop_oneof![3 => Just(Values::Random), 1 => Just(Values::Extreme)];
     let order = prop_oneof![Just(Order::Plain), Just(Order::Pairs), Just(Order::Quads)];
@@ -92,7 +95,7 @@ fn agree(case: &Case) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: CASES, ..Default::default() })]
 
     #[test]
     fn on_bottlenecks(case in cases(bottlenecks())) {
@@ -128,7 +131,7 @@ proptest! {
 #[test]
 fn on_what_boards_draw() {
     let mut random = Random::new(1);
-    for _ in 0..1000 {
+    for _ in 0..CASES {
         agree(&Case::draw(&mut random));
     }
 }

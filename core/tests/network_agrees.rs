@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use support::{Aligned, Random, blob, recipes::recipes, run, slow};
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, max_global_rejects: 100_000, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 2 } else { 400 }, max_global_rejects: 100_000, ..Default::default() })]
 
     #[test]
     fn core_gives_the_bits_of_the_text(recipe in recipes()) {

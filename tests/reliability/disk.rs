@@ -97,12 +97,6 @@ fn starve(what: What, sizes: &[u32], starved: &mut u64) -> Result<(), String> {
 
 fn run(place: &Place, size: u32, before: &Path, after: &Path) -> Result<Output, String> {
     let command = place.command();
-    // A tmpfs of size 0 has no limit; one page holds no file.
-    let size = if size == 0 {
-        "4k".to_owned()
-    } else {
-        format!("{size}k")
-    };
     namespace()
         .args([SCRIPT, "sh"])
         .arg(command.get_program())

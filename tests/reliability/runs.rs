@@ -202,9 +202,11 @@ pub(crate) fn readable(folder: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Files that are not finished: their names begin with a dot.
+/// Files that are not finished; a run's mark is not among them.
 pub(crate) fn unfinished(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    names.filter(|name| name.starts_with(".denselet-")).collect()
+    names
+        .filter(|name| denselet_train::whole_file::is_temporary(name))
+        .collect()
 }

@@ -26,6 +26,7 @@ pub mod report;
 pub mod run;
 pub mod train;
 mod verbosity;
+pub mod watch;
 
 pub use verbosity::{Verbosity, detail, is_quiet, note};
 

@@ -3,6 +3,7 @@
 use super::data_flags::{DataFlags, print_notes, warn};
 use super::flags::Flags;
 use super::model::takes_of_checkpoint;
+pub use super::watch::Watch;
 use super::{Kind, Output, finetune, note, print_json, say, tell};
 use crate::data::{Dataset, Reading};
 use crate::finetune::checkpoint as finetuned;
@@ -11,12 +12,10 @@ use crate::net::Ranks;
 use crate::spec::{Draft, Spec};
 use crate::suit::{self, Takes};
 use crate::train::checkpoint;
-use crate::train::{
-    self, Epoch, Method, Place, Position, Progress, Recipe, RunFolder, Schedule, agree, from_first,
-};
+use crate::train::{self, Epoch, Method, Place, Recipe, RunFolder, Schedule, agree, from_first};
 use anyhow::Context;
 use core::time::Duration;
-use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+use indicatif::HumanDuration;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -436,85 +435,4 @@ fn default_folder(net: &str, data: &str) -> PathBuf {
         .file_name()
         .map_or("data".into(), |name| name.to_string_lossy());
     Path::new("runs").join(format!("{net}-{data}"))
-}
-
-/// Shows a run on the terminal: a bar while an epoch lasts, a line when it is done.
-#[derive(Debug)]
-pub struct Watch {
-    bar: ProgressBar,
-    quiet: bool,
-    images_per_second: f64,
-    left: Duration,
-}
-
-impl Watch {
-    /// Shows nothing when `quiet`.
-    pub fn new(quiet: bool) -> Self {
-        let bar = if quiet || super::is_quiet() {
-            ProgressBar::hidden()
-        } else {
-            ProgressBar::new(1)
-        };
-        let style = ProgressStyle::with_template("{prefix} {bar:32} {msg}")
-            .unwrap_or_else(|_| ProgressStyle::default_bar());
-        bar.set_style(style);
-        Self {
-            bar,
-            quiet,
-            images_per_second: 0.0,
-            left: Duration::ZERO,
-        }
-    }
-
-    /// Takes the bar away.
-    pub fn finish(&self) {
-        self.bar.finish_and_clear();
-    }
-}
-
-impl Progress for Watch {
-    fn step(&mut self, at: &Position) {
-        self.images_per_second = at.images_per_second;
-        let steps = (at.epochs - at.epoch) * at.steps + (at.steps - at.step);
-        let seconds = (steps * at.batch) as f64 / at.images_per_second.max(1e-9);
-        self.left = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
-        if self.quiet {
-            return;
-        }
-        self.bar.set_length(at.steps as u64);
-        self.bar.set_prefix(format!("epoch {}/{}", at.epoch, at.epochs));
-        self.bar.set_message(format!(
-            "loss {:.4}, accuracy {:.2} %, {:.0} images/s, {} left",
-            at.loss,
-            100.0 * at.accuracy,
-            at.images_per_second,
-            HumanDuration(self.left)
-        ));
-        self.bar.set_position(at.step as u64);
-    }
-
-    fn epoch(&mut self, done: &Epoch) {
-        if self.quiet {
-            return;
-        }
-        let held_out = done.held_out_accuracy.map_or_else(String::new, |share| {
-            let loss = done
-                .held_out_loss
-                .map_or_else(String::new, |loss| format!(" and loss {loss:.4}"));
-            format!(", held-out accuracy {:.2} %{loss}", 100.0 * share)
-        });
-        let line = format!(
-            "epoch {}: loss {:.4}, accuracy {:.2} %{held_out}, {:.0} images/s",
-            done.number,
-            done.loss,
-            100.0 * done.accuracy,
-            self.images_per_second
-        );
-        // A bar nobody sees swallows its lines; a log wants them all the same.
-        if self.bar.is_hidden() {
-            say(line)
-        } else {
-            self.bar.println(line)
-        }
-    }
 }

@@ -146,17 +146,20 @@ fn measure(
         .cycle()
         .take(image_len * args.count)
         .collect();
-    let outcome = run_with_progress(&Request {
-        workspace,
-        table: boards,
-        board,
-        program: Program::Logits,
-        model: &blob,
-        images: &images,
-        labels: &[],
-        cycles: args.cycles,
-        limit: Duration::from_secs(args.timeout),
-    })
+    let outcome = run_with_progress(
+        &Request {
+            workspace,
+            table: boards,
+            board,
+            program: Program::Logits,
+            model: &blob,
+            images: &images,
+            labels: &[],
+            cycles: args.cycles,
+            limit: Duration::from_secs(args.timeout),
+        },
+        args.json,
+    )
     .with_context(|| format!("network {net}"))?;
     let minimal = workspace.build(boards, board, Program::Minimal, blob.bytes())?;
     let instructions = outcome

@@ -47,7 +47,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let model = Blob::read(&args.model)?;
     let arena = denselet::arena_len(model.bytes());
     warn_of_order(model.model()?.header().order, board);
-    let busy = spinner(format!("builds the firmware for {}", board.name));
+    let busy = spinner(format!("builds the firmware for {}", board.name), args.json);
     let built = workspace.build(&table, board, Program::Logits, model.bytes())?;
     out.write(&built.elf)?;
     busy.finish_and_clear();

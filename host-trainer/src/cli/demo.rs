@@ -119,17 +119,20 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         board.core,
         board.name
     ));
-    let outcome = run_with_progress(&Request {
-        workspace: &workspace,
-        table: &boards,
-        board,
-        program: Program::Logits,
-        model: &blob,
-        images: &test.images,
-        labels: &test.labels,
-        cycles: false,
-        limit: Duration::from_secs(600),
-    })?;
+    let outcome = run_with_progress(
+        &Request {
+            workspace: &workspace,
+            table: &boards,
+            board,
+            program: Program::Logits,
+            model: &blob,
+            images: &test.images,
+            labels: &test.labels,
+            cycles: false,
+            limit: Duration::from_secs(600),
+        },
+        args.json,
+    )?;
 
     let instructions = outcome
         .instructions

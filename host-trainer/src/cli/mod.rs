@@ -181,9 +181,9 @@ pub fn progress(count: usize, what: &str, quiet: bool) -> indicatif::ProgressBar
     indicatif::ProgressBar::new(count as u64).with_style(style)
 }
 
-/// A line that moves on standard error while something takes its time; none under `--quiet` or without a terminal.
-pub fn spinner(message: impl Into<std::borrow::Cow<'static, str>>) -> indicatif::ProgressBar {
-    if is_quiet() {
+/// A line that moves on standard error while something takes its time; none if `quiet`, under `--quiet`, or without a terminal.
+pub fn spinner(message: impl Into<std::borrow::Cow<'static, str>>, quiet: bool) -> indicatif::ProgressBar {
+    if quiet || is_quiet() {
         return indicatif::ProgressBar::hidden();
     }
     let spinner = indicatif::ProgressBar::new_spinner().with_message(message);

@@ -99,11 +99,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let blob = Blob::read(&args.model)?;
     warn_of_order(blob.model()?.header().order, board);
     let sizes = inspect::blob(&args.model.display().to_string(), &blob).context("network is too large")?;
-    let wait = if args.json {
-        indicatif::ProgressBar::hidden()
-    } else {
-        spinner(format!("profiles on {}", board.name))
-    };
+    let wait = spinner(format!("profiles on {}", board.name), args.json);
     let taken = board::profile(
         &workspace,
         &boards,

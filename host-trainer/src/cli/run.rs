@@ -88,7 +88,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         limit: Duration::from_secs(args.timeout),
     };
     warn_of_order(model.header().order, request.board);
-    let outcome = run_with_progress(&request)?;
+    let outcome = run_with_progress(&request, args.json)?;
     if args.json {
         print_json(&Report {
             outcome: &outcome,
@@ -107,14 +107,14 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs a request with a spinner for the build and a bar for the images.
+/// Runs a request with a spinner for the build and a bar for the images, without them if `quiet`.
 ///
 /// # Errors
 ///
 /// As [`board::run`].
-pub fn run_with_progress(request: &Request<'_>) -> Result<Outcome, board::Error> {
+pub fn run_with_progress(request: &Request<'_>, quiet: bool) -> Result<Outcome, board::Error> {
     let name = &request.board.name;
-    let mut bar = spinner(format!("builds the firmware for {name}"));
+    let mut bar = spinner(format!("builds the firmware for {name}"), quiet);
     let mut is_running = false;
     let start = std::time::Instant::now();
     let outcome = board::run(request, &mut |state| {
@@ -126,7 +126,7 @@ pub fn run_with_progress(request: &Request<'_>) -> Result<Outcome, board::Error>
                     "building for {name} took {:.1} s",
                     start.elapsed().as_secs_f64()
                 ));
-                bar = progress(of, &format!("images on {name}"), false);
+                bar = progress(of, &format!("images on {name}"), quiet);
                 // An image can take seconds: the time that has passed still moves.
                 bar.enable_steady_tick(Duration::from_millis(250));
             }

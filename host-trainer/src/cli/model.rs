@@ -77,7 +77,7 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// If the images have another shape than the network's input.
+    /// If the images have another shape than the network's input, or if a logit is not finite.
     pub fn logits(&self, images: &[u8], done: &(dyn Fn(usize) + Sync)) -> anyhow::Result<Vec<f64>> {
         match &self.network {
             Arithmetic::Integers(blob) => {
@@ -89,7 +89,14 @@ impl Model {
                 let mut logits = Vec::new();
                 for images in images.chunks(CHUNK * len) {
                     let count = images.len() / len;
-                    logits.extend(network.logits(images, count).into_iter().map(f64::from));
+                    let found = network.logits(images, count);
+                    anyhow::ensure!(
+                        found.iter().all(|logit| logit.is_finite()),
+                        "{}: expected finite logits, found infinite or NaN; its values are too large: train again with a \
+                         smaller --lr, or repair the file",
+                        self.file.display()
+                    );
+                    logits.extend(found.into_iter().map(f64::from));
                     done(count);
                 }
                 Ok(logits)

@@ -3,9 +3,9 @@
 //! Tensors carry their names in the network; what the optimiser remembers lies beside them, under `velocity.` or under
 //! `mean.` and `square.`; where the network is an average, the weights that steps change lie under `raw.`. Everything else is one JSON text in the file's metadata, under `denselet`.
 
-use super::Optimiser;
 pub use super::meta::{Meta, NO_DATA};
 use super::tensor_file::{self, Out, fill};
+use super::{Optimiser, Recipe, TrainError};
 use crate::about::About;
 use crate::net::{Conv, Network, Normalisation, Tensor};
 use crate::spec::{Spec, SpecError};
@@ -23,13 +23,15 @@ const KEY: &str = "denselet";
 const VERSION: u32 = 1;
 /// In front of the names of tensors that steps change where the others are their average.
 const RAW: &str = "raw.";
+/// Ends the names of batch norms' variances.
+const VARIANCE: &str = ".var";
 
 /// Why a checkpoint cannot be written or read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckpointError {
     /// The file cannot be read.
-    #[error("checkpoint {}: {source}", path.display())]
+    #[error("checkpoint {}: {}", path.display(), unread(source))]
     Read {
         /// Which file.
         path: PathBuf,
@@ -44,8 +46,12 @@ pub enum CheckpointError {
         /// Why.
         source: std::io::Error,
     },
-    /// The file is no safetensors file.
-    #[error("checkpoint {}: {source}", path.display())]
+    /// The file is not a safetensors file.
+    #[error(
+        "checkpoint {}: expected a safetensors file of denselet's, found a damaged file or one of another kind ({source}); \
+         name a run's folder or its checkpoint",
+        path.display()
+    )]
     Format {
         /// Which file.
         path: PathBuf,
@@ -72,6 +78,15 @@ pub enum CheckpointError {
         /// What it is.
         found: String,
     },
+}
+
+/// Why a file cannot be read; of one that is absent, what to name instead.
+fn unread(source: &std::io::Error) -> String {
+    if source.kind() == std::io::ErrorKind::NotFound {
+        return "expected a file, found none; name a checkpoint, or a run's folder after its first epoch"
+            .to_owned();
+    }
+    source.to_string()
 }
 
 impl CheckpointError {
@@ -240,6 +255,23 @@ impl Checkpoint {
     }
 }
 
+/// Checks a recipe's numbers, but for the size of a data set that is not known here.
+fn check_recipe(path: &Path, recipe: &Recipe) -> Result<(), CheckpointError> {
+    match recipe.check(usize::MAX) {
+        Err(TrainError::Recipe {
+            field,
+            expected,
+            found,
+        }) => Err(CheckpointError::field(
+            path,
+            &format!("recipe.{field}"),
+            expected,
+            found,
+        )),
+        _ => Ok(()),
+    }
+}
+
 pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointError> {
     let field =
         |field: &str, expected: &str, found: String| CheckpointError::field(path, field, expected, found);
@@ -255,6 +287,7 @@ pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointEr
         ..
     } = header;
     tensor_file::check(path, bytes, &spec, &meta.classes)?;
+    check_recipe(path, &meta.recipe)?;
     let channels = spec.input.channels;
     if normalisation.mean.len() != channels || normalisation.std.len() != channels {
         let found = format!(
@@ -267,7 +300,7 @@ pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointEr
     if normalisation
         .std
         .iter()
-        .any(|std| !(*std > 0.0 && std.is_finite()))
+        .any(|std| !(*std > 0.0 && std.is_normal()))
     {
         return Err(field(
             "normalisation.std",
@@ -286,6 +319,10 @@ pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointEr
     let mut expected = tensors.len();
     for tensor in tensors {
         fill(path, &file, &tensor.name, &tensor.shape, tensor.values)?;
+        let negative = tensor.values.iter().find(|value| **value < 0.0);
+        if let (true, Some(value)) = (tensor.name.ends_with(VARIANCE), negative) {
+            return Err(field(&tensor.name, "variances of at least 0", value.to_string()));
+        }
     }
     let mut raw = (file.names().iter().any(|name| name.starts_with(RAW))).then(|| network.clone());
     for tensor in raw.iter_mut().flat_map(Network::tensors) {
@@ -451,6 +488,34 @@ mod tests {
         assert!(changed(|c| drop(c.meta.classes.pop())).contains("`classes`: expected 10 names, found 9"));
         assert!(changed(|c| c.network.spec.blocks[0].layers[0].growth += 1).contains("expected F32"));
         assert!(changed(|c| c.network.spec.classes = 1 << 16).contains("expected"));
+        assert!(changed(|c| c.network.input.std[0] = 1e-40).contains("`normalisation.std`"));
+        assert!(
+            changed(|c| c.meta.classes[3] = c.meta.classes[2].clone())
+                .contains("`classes`: expected different")
+        );
+        assert!(
+            changed(|c| c.meta.recipe.held_out = 5.0)
+                .contains("`recipe.held_out`: expected from 0 to below 1")
+        );
+        assert!(changed(|c| c.meta.recipe.batch = 0).contains("`recipe.batch`"));
+        let negative = changed(|c| {
+            for tensor in c.network.tensors() {
+                if tensor.name.ends_with(VARIANCE) {
+                    tensor.values[0] = -1.0;
+                }
+            }
+        });
+        assert!(
+            negative.contains(".var`: expected variances of at least 0"),
+            "{negative}"
+        );
+        let damaged = message(&good[..1000]);
+        assert!(
+            damaged.contains("expected a safetensors file") && damaged.contains("name a run"),
+            "{damaged}"
+        );
+        let absent = load(Path::new("absent/checkpoint")).unwrap_err().to_string();
+        assert!(absent.contains("found none; name a checkpoint"), "{absent}");
     }
 
     #[test]

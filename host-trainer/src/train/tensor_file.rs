@@ -10,7 +10,7 @@ use safetensors::{Dtype, SafeTensorError, SafeTensors, View};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// Bytes of a file: sixteen `f32` for each parameter that a network may have.
@@ -96,6 +96,11 @@ pub(crate) fn check(
             &expected,
             classes.len().to_string(),
         ));
+    }
+    let mut names = HashSet::new();
+    if let Some(twice) = classes.iter().find(|name| !names.insert(*name)) {
+        let found = format!("`{twice}` twice");
+        return Err(CheckpointError::field(path, "classes", "different names", found));
     }
     // What the file's tensors weigh bounds what the spec may ask for.
     if spec.parameters() > bytes.len() {

@@ -130,6 +130,96 @@ fn a_foreign_folder_is_left_alone() {
     );
 }
 
+/// The bytes of every file of a folder, by name.
+fn contents(folder: &Path) -> Vec<(std::ffi::OsString, Vec<u8>)> {
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .map(|entry| (entry.file_name(), fs::read(entry.path()).unwrap()))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn a_command_leaves_the_folders_of_other_commands_alone() {
+    let folder = folder();
+    let folder = folder.path();
+    succeeds(folder, &format!("{TRAIN} --epochs 1 --out run"));
+    succeeds(
+        folder,
+        &format!("{TRAIN} --epochs 1 --seed 2 --held-out 0 --out other"),
+    );
+    succeeds(folder, "export-onnx run --out run.onnx");
+    succeeds(folder, "import run.onnx --out imported");
+    succeeds(folder, "finetune run --epochs 1 --out tuned");
+    // A best network that was copied beside other files makes no run's folder of theirs.
+    fs::create_dir(folder.join("kept")).unwrap();
+    fs::copy(
+        folder.join("run/best.safetensors"),
+        folder.join("kept/best.safetensors"),
+    )
+    .unwrap();
+    fs::write(folder.join("kept/log.csv"), "precious").unwrap();
+    let finetune = |from: &str, out: &str| format!("finetune {from} --data digits --epochs 1 --out {out}");
+    for (out, lines) in [
+        (
+            "run",
+            vec![
+                finetune("run", "run"),
+                finetune("other", "run"),
+                finetune("imported", "run"),
+            ],
+        ),
+        (
+            "other",
+            vec![finetune("run", "other"), finetune("other", "other")],
+        ),
+        (
+            "imported",
+            vec![finetune("run", "imported"), finetune("imported", "imported")],
+        ),
+        (
+            "tuned",
+            vec![
+                format!("{TRAIN} --epochs 1 --out tuned"),
+                "import run.onnx --out tuned".into(),
+            ],
+        ),
+        (
+            "kept",
+            vec![format!("{TRAIN} --epochs 1 --out kept"), finetune("run", "kept")],
+        ),
+    ] {
+        let before = contents(&folder.join(out));
+        for line in lines {
+            let mut ways = vec![line.clone()];
+            if !line.starts_with("import") {
+                ways.push(format!("{line} --resume"));
+            }
+            for line in ways {
+                let error = fails(folder, &line);
+                assert!(error.contains(out) && error.contains("--out"), "{line}: {error}");
+                assert!(!error.contains("TOML"), "{line}: {error}");
+                assert!(contents(&folder.join(out)) == before, "{line} changed {out}");
+            }
+        }
+    }
+    fs::write(folder.join("file"), "precious").unwrap();
+    let error = fails(folder, &format!("{TRAIN} --epochs 1 --out file"));
+    assert!(
+        error.contains("expected a folder or a free name, found a file"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_recipe_that_is_not_an_ordinary_file_is_refused() {
+    let folder = folder();
+    let error = fails(folder.path(), &format!("{TRAIN} --recipe /dev/zero --out run"));
+    assert!(error.contains("found a device"), "{error}");
+}
+
 #[test]
 fn outputs_go_through_links_and_replace_only_their_kind() {
     use std::os::unix::fs::symlink;

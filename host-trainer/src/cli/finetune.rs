@@ -164,7 +164,7 @@ fn tune(args: &Args) -> anyhow::Result<Report> {
     let aside = float.meta.recipe_for(&data).cloned();
     let (network, meta) = (float.network, float.meta);
     let folder = args.out.clone().unwrap_or_else(|| default_folder(&args.run));
-    RunFolder::check(&folder)?;
+    check_folder(&chosen, &folder)?;
     let is_there = finetuned::is_here(&folder);
     anyhow::ensure!(
         args.resume || !is_there,
@@ -173,7 +173,9 @@ fn tune(args: &Args) -> anyhow::Result<Report> {
     );
     let mut recipe = if is_there {
         finetuned::load(&folder)?.meta.recipe
-    } else if let (true, Some(recipe)) = (args.resume, finetune::recorded(&folder)?) {
+    } else if args.resume
+        && let Some(recipe) = finetune::recorded(&folder)?
+    {
         // Killed before the first epoch was done.
         recipe
     } else {
@@ -263,6 +265,36 @@ pub fn default_folder(run: &Path) -> PathBuf {
         .file_name()
         .map_or("run".into(), |name| name.to_string_lossy());
     folder.with_file_name(format!("{name}-int8"))
+}
+
+/// Checks that fine-tuning replaces nothing in `folder` but what fine-tuning of the same float network wrote.
+fn check_folder(chosen: &Path, folder: &Path) -> anyhow::Result<()> {
+    RunFolder::check(folder)?;
+    if finetuned::is_here(folder) {
+        return Ok(());
+    }
+    let kept = folder.join(checkpoint::FILE_NAME);
+    let is_own = || {
+        let parent = chosen.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let own = parent.unwrap_or(Path::new(".")).canonicalize();
+        own.is_ok_and(|own| folder.canonicalize().is_ok_and(|folder| folder == own))
+    };
+    // A kill before the first epoch leaves a copy of the float network and a recipe.
+    let is_copy =
+        || Ok::<_, std::io::Error>(!kept.exists() || std::fs::read(&kept)? == std::fs::read(chosen)?);
+    let found = if is_own() {
+        "the float network itself"
+    } else if folder.join(checkpoint::BEST_NAME).exists() || finetune::recorded(folder).is_err() {
+        "a training run"
+    } else if !is_copy().with_context(|| kept.display().to_string())? {
+        "another network"
+    } else {
+        return Ok(());
+    };
+    anyhow::bail!(
+        "{}: expected an empty folder or one of fine-tuning, found {found}; choose another --out",
+        folder.display()
+    )
 }
 
 /// Puts a copy of the float network beside what becomes of it; when going on, holds the two together.

@@ -7,6 +7,7 @@ pub use super::watch::Watch;
 use super::{Kind, Output, finetune, note, print_json, say, tell};
 use crate::data::{Dataset, Reading};
 use crate::finetune::checkpoint as finetuned;
+use crate::input_file;
 use crate::inspect::grouped;
 use crate::net::Ranks;
 use crate::spec::{Draft, Spec};
@@ -19,6 +20,9 @@ use indicatif::HumanDuration;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+
+/// Bytes of a recipe's file.
+const LARGEST_RECIPE: u64 = 1 << 20;
 
 /// Options of `denselet train`.
 #[derive(Debug, clap::Args)]
@@ -351,6 +355,11 @@ fn plan(args: &Args, ranks: &dyn Ranks) -> anyhow::Result<Plan> {
 fn ready(args: &Args, folder: &Path, data: &Dataset, ranks: usize) -> anyhow::Result<Recipe> {
     RunFolder::check(folder)?;
     anyhow::ensure!(
+        !finetuned::is_here(folder),
+        "{}: expected the folder of a training run or an empty one, found a fine-tuned network; choose another --out",
+        folder.display()
+    );
+    anyhow::ensure!(
         args.resume || !checkpoint::is_here(folder),
         "{} holds a run already: go on with --resume or choose another --out",
         folder.display()
@@ -363,6 +372,9 @@ fn ready(args: &Args, folder: &Path, data: &Dataset, ranks: usize) -> anyhow::Re
         "{} holds a fine-tuned network already: choose another --out",
         tuned.display()
     );
+    if recipe.finetune.is_some() {
+        RunFolder::check(&tuned)?;
+    }
     Ok(recipe)
 }
 
@@ -399,7 +411,9 @@ fn recipe(args: &Args, folder: &Path, data: &Dataset) -> anyhow::Result<Recipe> 
         Recipe::for_data(data)
     };
     if let Some(path) = &args.recipe {
-        let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        let named = || path.display().to_string();
+        let bytes = input_file::read(path, LARGEST_RECIPE).with_context(named)?;
+        let text = String::from_utf8(bytes).with_context(named)?;
         recipe = recipe.with(&text).with_context(|| path.display().to_string())?;
     }
     recipe.epochs = args.epochs.unwrap_or(recipe.epochs);

@@ -1,6 +1,7 @@
 //! The folder of a run: which folders are one, and that one process at a time writes there.
 
-use super::checkpoint::{BEST_NAME, FILE_NAME};
+use super::checkpoint::FILE_NAME;
+use crate::input_file;
 use crate::whole_file;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -38,8 +39,16 @@ pub enum FolderError {
         /// Which folder.
         folder: PathBuf,
     },
+    /// It is not a folder.
+    #[error("{}: expected a folder or a free name, found {found}; choose another --out", path.display())]
+    NotAFolder {
+        /// Which path.
+        path: PathBuf,
+        /// What it is.
+        found: &'static str,
+    },
     /// It cannot be read, made or locked.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}; choose another --out, in a folder that can be read and written", path.display())]
     Io {
         /// The folder or a file in it.
         path: PathBuf,
@@ -104,7 +113,21 @@ impl RunFolder {
     pub fn check(path: &Path) -> Result<(), FolderError> {
         let entries = match fs::read_dir(path) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if !path.is_symlink() {
+                    return Ok(());
+                }
+                return Err(FolderError::NotAFolder {
+                    path: path.to_owned(),
+                    found: "a link to nothing",
+                });
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                return Err(FolderError::NotAFolder {
+                    path: path.to_owned(),
+                    found: "a file",
+                });
+            }
             Err(source) => {
                 return Err(FolderError::Io {
                     path: path.to_owned(),
@@ -132,9 +155,10 @@ impl RunFolder {
         })
     }
 
-    /// Whether a folder is a run's: it holds the marker, or a checkpoint from before there was one.
+    /// Whether a folder is a run's: it holds the marker, or a last checkpoint from before there was one. A best network alone
+    /// may be a copy that is kept beside other files.
     pub fn is_ours(folder: &Path) -> bool {
-        let is_marked = File::open(folder.join(MARKER)).is_ok_and(|file| {
+        let is_marked = input_file::open(&folder.join(MARKER)).is_ok_and(|file| {
             let mut text = String::new();
             let is_read = file.metadata().is_ok_and(|about| about.is_file())
                 && file.take(1 + TEXT.len() as u64).read_to_string(&mut text).is_ok();
@@ -142,7 +166,7 @@ impl RunFolder {
         });
         let tuned = crate::finetune::checkpoint::FILE_NAME;
         is_marked
-            || [FILE_NAME, BEST_NAME, tuned]
+            || [FILE_NAME, tuned]
                 .iter()
                 .any(|name| is_checkpoint(&folder.join(name)))
     }
@@ -155,7 +179,7 @@ impl RunFolder {
 
 /// Whether a file begins as denselet's checkpoints do: a length, and JSON with their metadata.
 fn is_checkpoint(path: &Path) -> bool {
-    let Ok(mut file) = File::open(path) else {
+    let Ok(mut file) = input_file::open(path) else {
         return false;
     };
     let mut length = [0; 8];
@@ -198,7 +222,10 @@ mod tests {
         fs::write(folder.path().join(MARKER), "mine").unwrap();
         assert!(!RunFolder::is_ours(folder.path()));
         let file = folder.path().join("log.csv");
-        assert!(matches!(RunFolder::claim(&file), Err(FolderError::Io { .. })));
+        assert!(matches!(
+            RunFolder::claim(&file),
+            Err(FolderError::NotAFolder { .. })
+        ));
     }
 
     #[test]
@@ -212,6 +239,13 @@ mod tests {
         assert!(error.to_string().contains("run"), "{error}");
         drop(claim);
         drop(RunFolder::claim(&run).unwrap());
+        #[cfg(unix)]
+        {
+            let link = folder.path().join("link");
+            std::os::unix::fs::symlink("nothing", &link).unwrap();
+            let error = RunFolder::claim(&link).unwrap_err().to_string();
+            assert!(error.contains("found a link to nothing"), "{error}");
+        }
         // A kill while the marker was written leaves its beginning.
         fs::write(run.join(MARKER), "").unwrap();
         assert!(RunFolder::claim(&run).is_ok());

@@ -2,9 +2,9 @@
 
 use super::classes::Labels;
 use super::files::{self, Budget};
-use super::measured::Values;
 use super::npy::{self, Array, Header};
 use super::shapes::{self, Pixels};
+use super::values::Values;
 use super::{DataError, Reading};
 use crate::input_file;
 use ndarray::{ArrayD, Axis};

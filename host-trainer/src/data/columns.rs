@@ -2,6 +2,7 @@
 
 use super::DataError;
 use super::classes::{list, whole};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Names of columns that hold the class.
@@ -33,6 +34,8 @@ const IDS: [&str; 8] = [
 const HEADER: usize = 6;
 /// Rows from which a column that counts them is not taken for a value.
 const COUNTED: usize = 10;
+/// Rows of one number from which a file may be sorted by a column that holds others too.
+const SORTED: usize = 500;
 
 /// The first rows of a table, as texts.
 pub(super) type Rows = Vec<csv::StringRecord>;
@@ -158,6 +161,28 @@ fn counts_rows(body: &[csv::StringRecord], column: usize) -> bool {
         })
 }
 
+/// The numbers of a column, each once; nothing if one is not whole.
+fn numbers(body: &[csv::StringRecord], column: usize) -> Option<BTreeSet<i64>> {
+    body.iter().map(|row| row.get(column).and_then(whole)).collect()
+}
+
+/// Whether a column holds few whole numbers that are counted from 0 or from 1.
+fn looks_like_classes(body: &[csv::StringRecord], column: usize) -> bool {
+    let numbers = numbers(body, column).unwrap_or_default();
+    let (Some(&first), Some(&last)) = (numbers.first(), numbers.last()) else {
+        return false;
+    };
+    let count = numbers.len();
+    let has_several = count > 1 && 2 * count <= body.len();
+    has_several && (0..=1).contains(&first) && last < 2 * i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// Whether there are enough rows to tell that a column is hardly the class.
+fn is_doubted(body: &[csv::StringRecord], column: usize) -> bool {
+    let is_sorted = body.len() >= SORTED && numbers(body, column).is_some_and(|numbers| numbers.len() == 1);
+    body.len() >= COUNTED && !is_sorted && !looks_like_classes(body, column)
+}
+
 /// The column that the user named, or numbered from 1 if the table has no names.
 fn find(path: &Path, label: &str, header: Option<&[String]>, count: usize) -> Result<usize, DataError> {
     let Some(header) = header else {
@@ -261,6 +286,11 @@ fn guess(
                     "a class in the first column, as the table does not name its columns",
                 ));
             }
+            if is_doubted(body, first) && looks_like_classes(body, last) {
+                return Err(ask(
+                    "a class in the first column, as the table does not name its columns (the last one looks more like it)",
+                ));
+            }
             notes.push("the table does not name its columns: the first one is the class".into());
             Ok(first)
         }
@@ -341,6 +371,28 @@ mod tests {
         let error = find_in("a,y,c\n1,2,3\n", Some("z")).unwrap_err();
         assert!(error.contains("`a`, `y`, `c`, found z"), "{error}");
         assert!(find_in("1,2,3\n", Some("4")).unwrap_err().contains("from 1 to 3"));
+    }
+
+    #[test]
+    fn without_names_the_first_column_must_look_like_a_class() {
+        let table = |row: fn(usize) -> String| (0..20).map(row).collect::<String>();
+        let last = table(|row| format!("{},{},{}\n", 100 + 7 * row, row % 5, row % 3));
+        let error = find_in(&last, None).unwrap_err();
+        assert!(
+            error.contains("`--label`") && error.contains("the last one"),
+            "{error}"
+        );
+        assert_eq!(find_in(&last, Some("3")).unwrap().1, 2);
+        // A black corner, as in tables of digits.
+        assert!(find_in(&table(|row| format!("0,{},{}\n", 9 * row, row % 3)), None).is_err());
+        assert_eq!(
+            found(&table(|row| format!("{},{},0\n", row % 3, 9 * row))),
+            (false, 0, vec![1, 2])
+        );
+        assert_eq!(
+            found(&table(|row| format!("{},{},{}\n", row % 3, 9 * row, row % 4))).1,
+            0
+        );
     }
 
     #[test]

@@ -85,6 +85,23 @@ pub(super) fn unpacked_name(path: &Path) -> String {
     bare.map_or(name.clone(), str::to_owned)
 }
 
+/// Returns what to do with a file that is not a data set.
+pub(super) fn advice(path: &Path) -> &'static str {
+    let name = unpacked_name(path);
+    let is = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
+    if is(&[".zip", ".tar", ".tgz", ".tbz2", ".bz2", ".7z", ".rar"]) {
+        "unpack it and give the folder"
+    } else if is(&[".npy", "ubyte", ".idx"]) {
+        "give its folder, with images and labels in it"
+    } else if is(&[".txt", ".data", ".dat"]) {
+        "rename a table to .csv"
+    } else if is(&[".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"]) {
+        "give a folder that has a folder for each class, or classify single images with `denselet predict`"
+    } else {
+        "save it as one of them"
+    }
+}
+
 /// Returns the paths in a folder, in order.
 pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     let mut list = std::fs::read_dir(folder)

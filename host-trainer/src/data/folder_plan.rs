@@ -128,7 +128,11 @@ fn size(
         format!("{count} of {height}x{width} (such as {})", path.display())
     });
     let found = shown.collect::<Vec<_>>().join(", ") + more;
-    let expected = "images of one size, or `--resize` to resize them to the network's";
+    let expected = if reading.input.is_none() && reading.resize {
+        "images of one size, as the network's file has no size to resize them to: write `[input]` in it"
+    } else {
+        "images of one size, or `--resize` to resize them to the network's"
+    };
     Err(DataError::field(folder, "size", expected, found))
 }
 

@@ -51,11 +51,24 @@ impl Tree {
                 of_role.entry(role).or_default().push(path);
             }
         }
-        let is_split = of_role.contains_key(&Role::Train) && of_role.len() > 1;
+        // Alone, a folder `train` is a split if it holds folders.
+        let is_alone = || match &level.folders[..] {
+            [train] => Level::read(train, &mut Left::default()).map(|level| !level.folders.is_empty()),
+            _ => Ok(false),
+        };
+        let is_split = of_role.contains_key(&Role::Train) && (of_role.len() > 1 || is_alone()?);
         if !is_split {
             if of_role.len() == level.folders.len() && !of_role.is_empty() {
-                let expected =
-                    "a folder of training images and one of test images, or a folder for each class";
+                let mut expected =
+                    "a folder of training images and one of test images, or a folder for each class"
+                        .to_owned();
+                if let [alone] = &level.folders[..] {
+                    expected += &format!(
+                        ": to read `{}` alone, give `{}` as the data",
+                        name(alone),
+                        alone.display()
+                    );
+                }
                 return Err(DataError::field(
                     folder,
                     "folders",
@@ -349,8 +362,13 @@ mod tests {
         assert!(error.contains("`dev`, `val`"), "{error}");
         let error = find(&["train/1.png", "test/1.png"]).unwrap_err();
         assert!(error.contains("a folder for each class"), "{error}");
-        let error = find(&["train/a/1.png"]).unwrap_err();
+        let (tree, _) = find(&["train/a/1.png", "train/b/1.png"]).unwrap();
+        assert_eq!(classes(&tree.train), ["a", "b"]);
+        assert!(tree.test.is_none() && tree.validation.is_none());
+        let error = find(&["train/1.png"]).unwrap_err();
         assert!(error.contains("found `train`"), "{error}");
+        let error = find(&["test/a/1.png", "test/b/1.png"]).unwrap_err();
+        assert!(error.contains("/test` as the data, found `test`"), "{error}");
         // A class may be a train if nothing else looks like a split.
         let (tree, _) = find(&["bus/1.png", "train/1.png"]).unwrap();
         assert_eq!(classes(&tree.train), ["bus", "train"]);

@@ -1,9 +1,20 @@
 //! Image files that have no classes, in the shape that a network takes.
 
-use super::image_file::{self, Pixels, Wanted};
+use super::image_file::{self, FORMATS, Pixels, Wanted};
 use super::{DataError, Reading};
 use crate::spec::Input;
 use std::path::PathBuf;
+
+/// Adds what was expected to the error of a decoder.
+fn not_an_image(error: DataError) -> DataError {
+    match error {
+        DataError::Picture { path, source } => {
+            let expected = format!("a whole image ({FORMATS}): replace the file");
+            DataError::field(&path, "image", expected, source)
+        }
+        other => other,
+    }
+}
 
 /// Reads image files for a network that takes images of `input`. Returns their bytes, image after image, and a sentence for
 /// everything that was inferred.
@@ -24,7 +35,11 @@ pub fn image_files(
                 format!("a network of 1 or 3 channels for images, this one takes {input}: evaluate arrays");
             return Err(DataError::field(file, "image", expected, "an image file"));
         }
-        let header = image_file::header(file)?;
+        if file.is_dir() {
+            let expected = "an image file: give the files in it, or measure a data set with `denselet eval`";
+            return Err(DataError::field(file, "image", expected, "a folder"));
+        }
+        let header = image_file::header(file).map_err(not_an_image)?;
         let is_colour = input.channels == 3;
         let has_size = (header.height, header.width) == (input.height, input.width);
         if !has_size && !reading.resize {
@@ -52,7 +67,7 @@ pub fn image_files(
             is_colour,
             is_deep: deep.is_some(),
         };
-        match (image_file::decode(file, wanted)?.0, deep) {
+        match (image_file::decode(file, wanted).map_err(not_an_image)?.0, deep) {
             (Pixels::Bytes(pixels), _) => bytes.extend(pixels),
             (Pixels::Words(pixels), Some(encoding)) => {
                 let values = pixels.iter().enumerate();

@@ -2,86 +2,15 @@
 
 use super::classes::check_coverage;
 use super::splits::divide;
+use super::values::Values;
 use super::{DataError, Dataset, Encoding, Reading, Split};
-use crate::spec::Input;
-use ndarray::{Array4, ArrayView4, Axis};
+use ndarray::{ArrayView4, Axis};
 use std::path::Path;
 
 /// Channels whose ranges a note lists.
 const LISTED: usize = 4;
 /// Share of whole numbers outside of a network's range that makes bytes of them more likely than measurements.
 const OUTSIDE: f64 = 0.01;
-
-/// Values of images, `[n][height][width][channels]`.
-#[derive(Clone, Debug)]
-pub(super) enum Values {
-    /// Stored as bytes.
-    Bytes(Array4<u8>),
-    /// Stored as any other kind of number.
-    Numbers(Array4<f32>),
-}
-
-impl Values {
-    fn shape(&self) -> Input {
-        let (_, height, width, channels) = match self {
-            Self::Bytes(array) => array.dim(),
-            Self::Numbers(array) => array.dim(),
-        };
-        Input {
-            height,
-            width,
-            channels,
-        }
-    }
-
-    fn select(&self, picked: &[usize]) -> Self {
-        match self {
-            Self::Bytes(array) => Self::Bytes(array.select(Axis(0), picked)),
-            Self::Numbers(array) => Self::Numbers(array.select(Axis(0), picked)),
-        }
-    }
-
-    fn are_bytes(&self) -> bool {
-        match self {
-            Self::Bytes(_) => true,
-            Self::Numbers(array) => array.iter().all(is_byte),
-        }
-    }
-
-    fn are_unit_bytes(&self) -> bool {
-        match self {
-            Self::Bytes(_) => false,
-            Self::Numbers(array) => array.iter().all(is_unit_byte),
-        }
-    }
-
-    fn encode(self, encoding: Option<&Encoding>) -> Vec<u8> {
-        match (self, encoding) {
-            (Self::Bytes(array), None) => array.into_iter().collect(),
-            (Self::Numbers(array), None) => array.iter().map(|&value| value as u8).collect(),
-            (Self::Bytes(array), Some(encoding)) => {
-                let values = array.indexed_iter();
-                values
-                    .map(|((.., c), &value)| encoding.byte(c, value.into()))
-                    .collect()
-            }
-            (Self::Numbers(array), Some(encoding)) => {
-                let values = array.indexed_iter();
-                values.map(|((.., c), &value)| encoding.byte(c, value)).collect()
-            }
-        }
-    }
-}
-
-fn is_byte(value: &f32) -> bool {
-    (0.0..=255.0).contains(value) && value.fract() == 0.0
-}
-
-/// Whether a value is a byte divided by 255, but for the rounding of 16-bit floats.
-fn is_unit_byte(value: &f32) -> bool {
-    let byte = value * 255.0;
-    (0.0..=1.0).contains(value) && (byte - byte.round()).abs() < 0.07
-}
 
 /// One split as it was read: values, and a class for each image.
 #[derive(Clone, Debug)]
@@ -178,7 +107,8 @@ pub(super) fn dataset(
     let mut all = vec![&train.values];
     all.extend(others.iter().map(|(_, part)| &part.values));
     let encoding = encoding(path, &all, reading.encoding.as_ref(), &mut notes)?;
-    let are_unit_bytes = encoding.is_some() && all.iter().all(|values| values.are_unit_bytes());
+    let is_binary = all.iter().all(|values| values.are_bytes());
+    let are_unit_bytes = encoding.is_some() && !is_binary && all.iter().all(|values| values.are_unit_bytes());
     let split = |part: Part| Split {
         images: part.values.encode(encoding.as_ref()),
         labels: part.labels,
@@ -226,8 +156,16 @@ fn encoding(
 ) -> Result<Option<Encoding>, DataError> {
     let channels = all[0].shape().channels;
     let are_bytes = all.iter().all(|values| values.are_bytes());
-    let are_stored_as_bytes = all.iter().all(|values| matches!(values, Values::Bytes(_)));
+    let are_stored_as_bytes = all.iter().all(|values| values.are_stored_as_bytes());
     let Some(network) = network else {
+        let largest = all.iter().map(|values| values.largest()).fold(0.0, f32::max);
+        if are_bytes && largest == 1.0 {
+            if !are_stored_as_bytes {
+                notes.push("every value is 0 or 1: 0 to 1 becomes 0 to 255".into());
+                return Ok(Some(Encoding::unit(channels)));
+            }
+            notes.push("every value is 0 or 1: they are taken as the bytes 0 and 1 of 0 to 255".into());
+        }
         if are_bytes {
             return Ok(None);
         }
@@ -276,15 +214,6 @@ fn encoding(
         "values are measurements: they become bytes by the network's encoding{clipped}"
     ));
     Ok(Some(network.clone()))
-}
-
-impl Values {
-    fn count(&self) -> usize {
-        match self {
-            Self::Bytes(array) => array.len(),
-            Self::Numbers(array) => array.len(),
-        }
-    }
 }
 
 /// Number of values outside of an encoding's range.
@@ -359,6 +288,7 @@ impl Encoding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ndarray::Array4;
 
     fn numbers(values: &[f32], labels: &[u16]) -> Part {
         let shape = (labels.len(), 1, values.len() / labels.len(), 1);
@@ -421,6 +351,22 @@ mod tests {
         let bytes = read(&unit);
         assert!(bytes.are_unit_bytes && bytes.train.images.iter().copied().eq(0..=255));
         assert!(!read(&[0.1, 0.5]).are_unit_bytes);
+    }
+
+    #[test]
+    fn zeros_and_ones_are_not_bytes_unless_they_are_stored_as_bytes() {
+        let part = numbers(&[0.0, 1.0, 1.0, 0.0], &[0, 1]);
+        let read = set(part.clone(), Some(part), None).unwrap();
+        assert_eq!(read.train.images, [0, 255, 255, 0]);
+        // Bytes that a network reads may be 0 and 1 or 0 and 255: it is asked, not guessed.
+        assert!(read.encoding == Some(Encoding::unit(1)) && !read.are_unit_bytes);
+        let stored = Part {
+            values: Values::Bytes(Array4::from_elem((2, 1, 1, 1), 1)),
+            labels: vec![0, 1],
+        };
+        let read = set(stored.clone(), Some(stored), None).unwrap();
+        assert_eq!((read.train.images, read.encoding), (vec![1, 1], None));
+        assert!(read.notes.concat().contains("0 and 1"), "{:?}", read.notes);
     }
 
     #[test]

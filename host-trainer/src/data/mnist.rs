@@ -3,8 +3,9 @@
 use super::classes::{self, Labels, list};
 use super::files::{self, Budget};
 use super::idx;
-use super::measured::{self, Part, Parts, Values};
+use super::measured::{self, Part, Parts};
 use super::splits::Role;
+use super::values::Values;
 use super::{DataError, Dataset, Reading};
 use ndarray::Array4;
 use std::collections::BTreeMap;
@@ -41,11 +42,19 @@ fn kind(path: &Path) -> Option<(String, Role, Kind)> {
         .chars()
         .map(|c| if c.is_alphanumeric() { c } else { '-' })
         .collect();
-    let bare = name.strip_suffix("-ubyte").unwrap_or(&name);
-    let (rest, kind) = match (
-        bare.strip_suffix("-images-idx3"),
-        bare.strip_suffix("-labels-idx1"),
-    ) {
+    let bare = name.strip_suffix("-bin").unwrap_or(&name);
+    // At least one of the two words tells that it is an IDX file.
+    let without = |word: &str| bare.strip_suffix(word);
+    let bare = without("-ubyte").unwrap_or(bare);
+    let without = |word: &str| bare.strip_suffix(word);
+    let bare = without("-idx3")
+        .or_else(|| without("-idx1"))
+        .or_else(|| without("-idx"))
+        .unwrap_or(bare);
+    if bare.len() == name.len() {
+        return None;
+    }
+    let (rest, kind) = match (bare.strip_suffix("-images"), bare.strip_suffix("-labels")) {
         (Some(rest), _) => (rest, Kind::Images),
         (_, Some(rest)) => (rest, Kind::Labels),
         _ => return None,
@@ -61,6 +70,14 @@ fn find(folder: &Path) -> Result<Found, DataError> {
     let mut found = Found::new();
     for path in files::entries(folder)? {
         if let Some((before, role, kind)) = kind(&path) {
+            // An unpacked archive may leave each file in a folder of the same name.
+            let path = match path.file_name() {
+                Some(name) if path.is_dir() => path.join(name),
+                _ => path,
+            };
+            if path.is_dir() || !path.exists() {
+                continue;
+            }
             found
                 .entry(before)
                 .or_default()
@@ -72,6 +89,24 @@ fn find(folder: &Path) -> Result<Found, DataError> {
 }
 
 pub(super) fn is_here(folder: &Path) -> bool {
+    home(folder).is_some()
+}
+
+/// The folder that holds the files: this one, or the one named `raw` in it or in one of its folders, as torchvision leaves them.
+fn home(folder: &Path) -> Option<PathBuf> {
+    if has_files(folder) {
+        return Some(folder.to_owned());
+    }
+    let entries = files::entries(folder).ok()?;
+    let raw = entries.iter().map(|entry| entry.join("raw"));
+    let mut found = [folder.join("raw")]
+        .into_iter()
+        .chain(raw)
+        .filter(|raw| has_files(raw));
+    found.next().filter(|_| found.next().is_none())
+}
+
+fn has_files(folder: &Path) -> bool {
     let found = find(folder).unwrap_or_default();
     found
         .values()
@@ -86,6 +121,8 @@ fn is_fashion(folder: &Path) -> bool {
 }
 
 pub(super) fn load(folder: &Path, reading: &Reading) -> Result<Dataset, DataError> {
+    let home = home(folder).unwrap_or_else(|| folder.to_owned());
+    let folder = home.as_path();
     let mut found = find(folder)?;
     found.retain(|_, files| files.contains_key(&(Role::Train, Kind::Images)));
     if found.len() > 1 {
@@ -169,8 +206,11 @@ mod tests {
         for part in ["train", "t10k"] {
             let images = [&[0, 0, 8, 3, 0, 0, 0, 10, 0, 0, 0, 2, 0, 0, 0, 2][..], &[7; 40]].concat();
             let labels = [&[0, 0, 8, 1, 0, 0, 0, 10][..], &[9, 8, 7, 6, 5, 4, 3, 2, 1, 0]].concat();
-            std::fs::write(folder.join(name(part, "images-idx3")), images).unwrap();
-            std::fs::write(folder.join(name(part, "labels-idx1")), labels).unwrap();
+            for (kind, bytes) in [("images-idx3", images), ("labels-idx1", labels)] {
+                let path = folder.join(name(part, kind));
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(path, bytes).unwrap();
+            }
         }
     }
 
@@ -181,10 +221,13 @@ mod tests {
     #[test]
     fn usual_names_are_known() {
         type Name = fn(&str, &str) -> String;
-        let names: [Name; 4] = [
+        let names: [Name; 7] = [
             |part, kind| format!("{part}-{kind}-ubyte"),
             |part, kind| format!("{part}-{}-ubyte", kind.replace('-', ".")),
             |part, kind| format!("{part}-{kind}-ubyte").to_uppercase(),
+            |part, kind| format!("{part}-{}-ubyte", &kind[..6]),
+            |part, kind| format!("{part}_{}.idx", &kind[..6]),
+            |part, kind| format!("{part}-{kind}-ubyte/{part}-{kind}-ubyte"),
             |part, kind| format!("emnist-digits-{}-{kind}-ubyte", part.replace("t10k", "test")),
         ];
         for name in names {
@@ -204,6 +247,9 @@ mod tests {
         let raw = folder.path().join("FashionMNIST").join("raw");
         write(&raw, |part, kind| format!("{part}-{kind}-ubyte"));
         assert_eq!(load(&raw).unwrap().classes[9], "Ankle boot");
+        // Where torchvision leaves it.
+        assert_eq!(load(folder.path()).unwrap().classes[9], "Ankle boot");
+        assert_eq!(load(raw.parent().unwrap()).unwrap().classes[9], "Ankle boot");
     }
 
     #[test]

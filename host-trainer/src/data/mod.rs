@@ -24,6 +24,7 @@ mod sample;
 mod shapes;
 mod splits;
 mod table;
+mod values;
 
 pub(crate) use augment::mix;
 pub use augment::{Augment, Fill, Ground};
@@ -215,13 +216,22 @@ impl Dataset {
             _ => from_path(name, Path::new(name), reading)?,
         };
         set.name = name.to_owned();
+        if reading.resize && reading.input.is_none() {
+            set.notes
+                .push("`--resize` has no effect: the network takes its input from the data".into());
+        }
         if let Some(shape) = reading.input.filter(|_| reading.resize) {
             if (set.height == 1) != (shape.height == 1) {
                 let expected =
                     format!("images of {shape}: `--resize` makes no image of a row, and no row of an image");
                 return Err(DataError::field(Path::new(name), "images", expected, set.shape()));
             }
+            let before = set.shape();
             set.resize(shape);
+            if set.shape() != before {
+                set.notes
+                    .push(format!("images of {before} are resized to {}", set.shape()));
+            }
         }
         Ok(set)
     }
@@ -303,6 +313,11 @@ fn from_path(name: &str, path: &Path, reading: &Reading) -> Result<Dataset, Data
         numpy::load(path, reading)
     } else if path.exists() && table::is_table(path) {
         table::load(path, reading)
+    } else if path.exists() {
+        let advice = files::advice(path);
+        let expected =
+            format!("an .npz, .csv or .tsv file (tables also as .gz or .xz), or a folder: {advice}");
+        Err(DataError::field(path, "kind of file", expected, "another file"))
     } else {
         Err(DataError::Missing {
             name: name.to_owned(),
@@ -369,6 +384,45 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("`digits`"), "{error}");
+    }
+
+    #[test]
+    fn files_of_other_kinds_are_not_called_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, advice) in [
+            ("x.zip", "unpack"),
+            ("x.tar.gz", "unpack"),
+            ("x.png", "folder for each class"),
+            ("x_train.npy", "its folder"),
+            ("x.txt", "rename"),
+            ("train-images-idx3-ubyte", "its folder"),
+        ] {
+            let path = folder.path().join(name);
+            std::fs::write(&path, b"x").unwrap();
+            let found = Dataset::load(path.to_str().unwrap(), &Reading::default());
+            let error = found.unwrap_err().to_string();
+            assert!(error.contains(advice) && !error.contains("not found"), "{error}");
+        }
+    }
+
+    #[test]
+    fn resizing_is_said() {
+        let input = |height, channels| Input {
+            height,
+            width: height,
+            channels,
+        };
+        let notes = |input| {
+            let reading = Reading {
+                input,
+                resize: true,
+                ..Reading::default()
+            };
+            Dataset::load("digits", &reading).unwrap().notes.concat()
+        };
+        assert!(notes(Some(input(4, 3))).contains("images of 8x8x1 are resized to 4x4x3"));
+        assert!(notes(Some(input(8, 1))).is_empty());
+        assert!(notes(None).contains("no effect"));
     }
 
     #[test]

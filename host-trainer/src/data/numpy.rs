@@ -3,8 +3,9 @@
 use super::arrays::Source;
 use super::classes::{self, list};
 use super::files;
-use super::measured::{self, Part, Parts, Values};
+use super::measured::{self, Part, Parts};
 use super::splits::Role;
+use super::values::Values;
 use super::{DataError, Dataset, Reading};
 use ndarray::Axis;
 use std::collections::BTreeMap;

@@ -3,9 +3,10 @@
 use super::classes::{self, Labels};
 use super::columns::{Columns, Rows};
 use super::files::{self, Budget};
-use super::measured::{self, Part, Parts, Values};
+use super::measured::{self, Part, Parts};
 use super::shapes::{self, Pixels};
 use super::splits::Role;
+use super::values::Values;
 use super::{DataError, Dataset, Reading};
 use ndarray::ArrayD;
 use std::collections::BTreeMap;
@@ -148,12 +149,14 @@ impl Table {
                 .enumerate()
                 .map(|(row, record)| {
                     record.map_err(|error| {
-                        DataError::field(
-                            path,
-                            &format!("row {}", row + 1),
-                            "a row as long as the others",
-                            error,
-                        )
+                        let field = format!("row {}", row + 1);
+                        match error.kind() {
+                            csv::ErrorKind::Utf8 { .. } => {
+                                let expected = "text in UTF-8: save the table as UTF-8";
+                                DataError::field(path, &field, expected, "other bytes")
+                            }
+                            _ => DataError::field(path, &field, "a row as long as the others", error),
+                        }
                     })
                 })
         };
@@ -187,7 +190,7 @@ impl Table {
                         "" => "nothing".to_owned(),
                         text => format!("`{text}`"),
                     };
-                    let expected = "a finite number with a decimal point: fill or leave out missing values";
+                    let expected = "a finite number with a decimal point: fill missing values, write texts as numbers, or leave them out";
                     DataError::field(path, &field, expected, found)
                 })?;
                 table.values.push(value);

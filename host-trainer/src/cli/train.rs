@@ -309,7 +309,7 @@ fn plan(args: &Args, ranks: &dyn Ranks) -> anyhow::Result<Plan> {
         .map(|bytes| serde_json::from_slice(&bytes))
         .transpose()?;
     let load = || {
-        let data = match &goes_on {
+        let mut data = match &goes_on {
             Some(takes) => suit::load(&args.data, takes, args.data_flags.reading())?,
             None => {
                 let reading = Reading {
@@ -319,12 +319,19 @@ fn plan(args: &Args, ranks: &dyn Ranks) -> anyhow::Result<Plan> {
                 Dataset::load(&args.data, &reading)?
             }
         };
+        if let [alone] = &data.classes[..] {
+            anyhow::bail!(
+                "data set `{}`: classes: expected at least two, found `{alone}` alone: add images of another class, and check \
+                 that a table's column of the class is the right one (--label)",
+                args.data
+            );
+        }
         let (spec, decided) = draft.spec_for(data.shape(), data.classes.len())?;
         if rank == 0 {
             print_notes(&data);
         }
         let recipe = (rank == 0)
-            .then(|| ready(args, &folder, &data, ranks.count()))
+            .then(|| ready(args, &folder, &mut data, ranks.count()))
             .transpose()?;
         anyhow::Ok((spec, data, decided, recipe))
     };
@@ -352,7 +359,7 @@ fn plan(args: &Args, ranks: &dyn Ranks) -> anyhow::Result<Plan> {
 }
 
 /// The recipe of a run in this folder, once it is certain that nothing there is lost.
-fn ready(args: &Args, folder: &Path, data: &Dataset, ranks: usize) -> anyhow::Result<Recipe> {
+fn ready(args: &Args, folder: &Path, data: &mut Dataset, ranks: usize) -> anyhow::Result<Recipe> {
     RunFolder::check(folder)?;
     anyhow::ensure!(
         !finetuned::is_here(folder),
@@ -364,7 +371,11 @@ fn ready(args: &Args, folder: &Path, data: &Dataset, ranks: usize) -> anyhow::Re
         "{} holds a run already: go on with --resume or choose another --out",
         folder.display()
     );
-    let recipe = recipe(args, folder, data)?;
+    let (recipe, fitted) = recipe(args, folder, data, ranks)?;
+    if let Some(fitted) = fitted {
+        note(&fitted);
+        data.notes.push(fitted);
+    }
     recipe.check_ranks(ranks)?;
     let tuned = finetune::default_folder(folder);
     anyhow::ensure!(
@@ -400,21 +411,32 @@ pub(super) fn command_line(ranks: usize) -> String {
     [program].into_iter().chain(words).collect::<Vec<_>>().join(" ")
 }
 
-/// The recipe of the run to go on with, or of the data; then what the file says, then what the flags say.
-fn recipe(args: &Args, folder: &Path, data: &Dataset) -> anyhow::Result<Recipe> {
-    let mut recipe = if checkpoint::is_here(folder) {
-        checkpoint::load(&checkpoint::choose(folder, true))?.meta.recipe
+/// The recipe of the run to go on with, or of the data; then what the file says, then what the flags say. If none of them says
+/// how large a batch is, it fits the data, with a sentence if that is not the usual size.
+fn recipe(
+    args: &Args,
+    folder: &Path,
+    data: &Dataset,
+    ranks: usize,
+) -> anyhow::Result<(Recipe, Option<String>)> {
+    let begun = if checkpoint::is_here(folder) {
+        Some(checkpoint::load(&checkpoint::choose(folder, true))?.meta.recipe)
     } else if args.resume {
         // Killed before the first checkpoint, or not begun yet.
-        train::recorded(folder)?.unwrap_or_else(|| Recipe::for_data(data))
+        train::recorded(folder)?
     } else {
-        Recipe::for_data(data)
+        None
     };
+    let mut has_batch = begun.is_some() || args.batch.is_some();
+    let mut recipe = begun.unwrap_or_else(|| Recipe::for_data(data));
     if let Some(path) = &args.recipe {
         let named = || path.display().to_string();
         let bytes = input_file::read(path, LARGEST_RECIPE).with_context(named)?;
         let text = String::from_utf8(bytes).with_context(named)?;
         recipe = recipe.with(&text).with_context(|| path.display().to_string())?;
+        has_batch |= text
+            .parse::<toml::Table>()
+            .is_ok_and(|fields| fields.contains_key("batch"));
     }
     recipe.epochs = args.epochs.unwrap_or(recipe.epochs);
     recipe.batch = args.batch.unwrap_or(recipe.batch);
@@ -431,8 +453,13 @@ fn recipe(args: &Args, folder: &Path, data: &Dataset) -> anyhow::Result<Recipe> 
     recipe.held_out = args.held_out.unwrap_or(recipe.held_out);
     recipe.seed = args.seed.unwrap_or(recipe.seed);
     args.flags.put(&mut recipe);
+    let fitted = if has_batch {
+        None
+    } else {
+        recipe.fit_batch(data.train.len(), ranks)
+    };
     recipe.check(data.train.len())?;
-    Ok(recipe)
+    Ok((recipe, fitted))
 }
 
 /// What the network of the run to go on with takes, if there is one.

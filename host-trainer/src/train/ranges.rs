@@ -41,12 +41,12 @@ impl Recipe {
             below_1,
             &self.held_out,
         )?;
-        let trained = count - self.held_out(count).min(count);
+        let trained = self.trained(count);
         ensure(
             self.batch > 0 && self.batch <= trained,
             "batch",
             "from 1 to the number of training images",
-            &self.batch,
+            &format!("{} ({trained} images are trained on)", self.batch),
         )?;
         ensure(
             (0.0..=MOST_RATE).contains(&self.clip),

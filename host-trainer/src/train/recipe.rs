@@ -145,6 +145,28 @@ impl Recipe {
         }
     }
 
+    /// Makes the batch a quarter of the training images, and a multiple of the ranks, if it is larger than all of `count`
+    /// that are not held out. Returns a sentence about it.
+    pub fn fit_batch(&mut self, count: usize, ranks: usize) -> Option<String> {
+        let trained = self.trained(count);
+        if self.batch <= trained {
+            return None;
+        }
+        let usual = self.batch;
+        // Batch norm wants two images at least.
+        let per_rank = (trained / 4 / ranks.max(1)).max(2);
+        self.batch = (per_rank * ranks).min(trained).max(1);
+        Some(format!(
+            "the batch is {} instead of {usual}, as only {trained} images are trained on",
+            self.batch
+        ))
+    }
+
+    /// Number of training images that are not held out, of `count`.
+    pub(super) fn trained(&self, count: usize) -> usize {
+        count - self.held_out(count).min(count)
+    }
+
     /// How the weights follow their gradients.
     pub fn rule(&self) -> Rule {
         match self.optimiser {
@@ -222,6 +244,24 @@ fn merge(table: &mut toml::Table, over: toml::Table) {
 mod tests {
     use super::*;
     use crate::data::Reading;
+
+    #[test]
+    fn a_batch_fits_the_images_and_the_ranks() {
+        let fitted = |count, ranks| {
+            let mut recipe = Recipe::default();
+            let note = recipe.fit_batch(count, ranks);
+            (recipe.batch, note.is_some())
+        };
+        assert_eq!(Recipe::default().batch, 64);
+        assert_eq!(
+            [fitted(64, 1), fitted(63, 1), fitted(5, 1)],
+            [(64, false), (15, true), (2, true)]
+        );
+        assert_eq!(
+            [fitted(1, 1), fitted(40, 2), fitted(40, 3)],
+            [(1, true), (10, true), (9, true)]
+        );
+    }
 
     #[test]
     fn a_file_changes_what_it_names() {

@@ -64,6 +64,13 @@ impl Blob {
     /// # Errors
     /// Where the file cannot be read or is no blob.
     pub fn read(path: &Path) -> Result<Self, BlobError> {
+        if path.is_dir() {
+            let advice = "expected a blob (.dlt), found a folder: `denselet export` makes a blob of a run";
+            return Err(BlobError::Read {
+                path: path.into(),
+                error: std::io::Error::new(std::io::ErrorKind::IsADirectory, advice),
+            });
+        }
         let bytes = input_file::read(path, u32::MAX.into()).map_err(|error| BlobError::Read {
             path: path.into(),
             error,

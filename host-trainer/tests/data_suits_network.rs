@@ -335,3 +335,86 @@ fn files_are_classified() {
     std::fs::write(folder.join("bad.png"), b"not an image").unwrap();
     assert!(complaint(folder, "predict run bad.png").contains("bad.png"));
 }
+
+#[test]
+fn the_usual_batch_fits_a_small_data_set() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    std::fs::write(folder.join("net.toml"), NET).unwrap();
+    write_folder(&folder.join("small"), &[("columns", 1, 10), ("rows", 2, 10)]);
+    let train = "train --net net.toml --data small --epochs 1 --held-out 0";
+    let report = json(folder, &format!("{train} --out a"));
+    let notes = report["notes"].to_string();
+    assert!(
+        notes.contains("the batch is 4 instead of 64, as only 16 images"),
+        "{notes}"
+    );
+    // What is asked for is not changed.
+    let error = complaint(folder, &format!("{train} --out b --batch 64"));
+    assert!(error.contains("64 (16 images are trained on)"), "{error}");
+    std::fs::write(folder.join("recipe.toml"), "batch = 32\n").unwrap();
+    let error = complaint(folder, &format!("{train} --out b --recipe recipe.toml"));
+    assert!(error.contains("32 (16 images"), "{error}");
+    std::fs::remove_dir_all(folder.join("small/rows")).unwrap();
+    let error = complaint(folder, &format!("{train} --out b"));
+    assert!(error.contains("at least two, found `columns` alone"), "{error}");
+}
+
+#[test]
+fn what_is_not_a_network_or_an_image_is_called_so() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    std::fs::write(folder.join("net.toml"), NET).unwrap();
+    write_folder(&folder.join("data"), &[("columns", 1, 10), ("rows", 2, 10)]);
+    let error = complaint(folder, "eval net.toml --data data");
+    assert!(error.contains("name a run's folder or its checkpoint"), "{error}");
+    json(
+        folder,
+        "train --net net.toml --data data --epochs 1 --batch 4 --held-out 0 --out run",
+    );
+    let error = complaint(folder, "build run --board mps2-an386 --out x.elf");
+    assert!(
+        error.contains("a blob (.dlt), found a folder") && error.contains("denselet export"),
+        "{error}"
+    );
+    let error = complaint(folder, "predict run data");
+    assert!(error.contains("denselet eval"), "{error}");
+    let error = complaint(folder, "predict run net.toml");
+    assert!(error.contains("expected a whole image (PNG"), "{error}");
+}
+
+/// Writes a table of `count` images whose pixels are 0 or `one`.
+fn write_binary(path: &Path, one: &str) {
+    let mut text = String::from("label");
+    for column in 0..SIDE * SIDE {
+        write!(text, ",p{column}").unwrap();
+    }
+    for n in 0..40 {
+        write!(text, "\n{}", n % 2).unwrap();
+        for pixel in image(1 + n % 2, n / 2).pixels() {
+            write!(text, ",{}", if pixel.0[0] > 100 { one } else { "0" }).unwrap();
+        }
+    }
+    std::fs::write(path, text).unwrap();
+}
+
+#[test]
+fn zeros_and_ones_are_not_guessed() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    std::fs::write(folder.join("net.toml"), NET).unwrap();
+    write_binary(&folder.join("bytes.csv"), "255");
+    write_binary(&folder.join("ones.csv"), "1");
+    let train = "train --net net.toml --epochs 2 --batch 8 --held-out 0";
+    json(folder, &format!("{train} --data bytes.csv --out bytes"));
+    let error = complaint(folder, "eval bytes --data ones.csv");
+    assert!(error.contains("by channel 0 to 1"), "{error}");
+    // A network that was trained on them reads them, and bytes of 0 and 255 as the same.
+    json(folder, &format!("{train} --data ones.csv --out ones"));
+    let report = json(folder, "eval ones --data ones.csv");
+    assert_eq!(report["images"], 8, "{report}");
+    assert!(
+        report["notes"].to_string().contains("network's encoding"),
+        "{report}"
+    );
+}

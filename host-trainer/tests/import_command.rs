@@ -93,7 +93,15 @@ fn a_network_from_elsewhere_is_fine_tuned() {
     let of_folder = json("eval run-int8 --data digits --resize");
     assert_eq!(of_folder["arithmetic"], "int8");
     assert_eq!(of_folder["accuracy"], report["int8_accuracy"]);
-    json("export run-int8 --out tuned.dlt");
+    // Nothing told the preprocessing, which every later step repeats.
+    let guess = checkpoint::load(&folder.join("run")).unwrap().meta.guess.unwrap();
+    for report in [&report, &json("export run-int8 --out tuned.dlt")] {
+        let warning = report["warnings"][0].as_str().unwrap();
+        assert!(
+            warning.contains("is a guess") && warning.contains(&guess),
+            "{report}"
+        );
+    }
     let of_blob = json("eval tuned.dlt --data digits --resize");
     assert_eq!(of_blob["confusion"], of_folder["confusion"]);
 }

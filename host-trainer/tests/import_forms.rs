@@ -107,13 +107,14 @@ fn transitions_without_a_relu_are_linear_in_every_later_step() {
 
 #[test]
 fn one_score_becomes_two_logits() {
-    for (name, ending) in [
-        ("score.onnx", Ending::Logits),
-        ("sigmoid.onnx", Ending::Sigmoid),
-        ("sigmoid-keras.keras", Ending::Sigmoid),
+    for (name, vectors, ending) in [
+        ("score.onnx", "score.npz", Ending::Logits),
+        // The sigmoid is not in the file, only in what answered.
+        ("score.onnx", "score-sigmoid.npz", Ending::Logits),
+        ("sigmoid.onnx", "sigmoid.npz", Ending::Sigmoid),
+        ("sigmoid-keras.keras", "sigmoid-keras.npz", Ending::Sigmoid),
     ] {
-        let stem = name.split('.').next().unwrap();
-        let imported = agrees(name, &format!("{stem}.npz"), &Options::default());
+        let imported = agrees(name, vectors, &Options::default());
         assert_eq!(imported.ending, ending);
         assert_eq!(imported.network.spec.classes, 2, "{name}");
         let logits = imported.network.logits(&imported.noise(4, 1), 4);
@@ -145,6 +146,7 @@ fn networks_of_one_dimension_take_images_of_one_row() {
 fn functions_of_keras_are_read_like_layers() {
     for (name, vectors) in [
         ("functions.keras", "functions.npz"),
+        ("functions.h5", "functions.npz"),
         ("divided.keras", "divided.npz"),
         ("legacy-functions.keras", "legacy-functions.npz"),
         ("legacy-functions.h5", "legacy-functions.npz"),

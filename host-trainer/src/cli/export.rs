@@ -121,10 +121,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             ..Exported::default()
         },
         (Some(run), _) => match finetuned::find(run) {
-            Some(file) => Exported {
-                blob: trained_integers(&file, args, order)?,
-                ..Exported::default()
-            },
+            Some(file) => trained_integers(&file, args, order)?,
             None => calibrated(run, args, order)?,
         },
         (None, None) => bail!("give a run's folder, or --untrained and --net"),
@@ -182,12 +179,7 @@ fn calibrated(run: &Path, args: &Args, order: Order) -> anyhow::Result<Exported>
     let bytes = export::export(network, &calibration.images.images, order, &checkpoint.about())?;
     let blob = Blob::new(&bytes)?;
     let fidelity = Fidelity::measure(network, &blob, &data, checkpoint.meta.recipe_for(&data))?;
-    let guess = checkpoint.meta.guess.as_ref().map(|guess| {
-        format!(
-            "the preprocessing of this imported network is a guess: {guess}. If its framework scaled images otherwise, every \
-             answer of the blob is wrong: import it again with --preprocess, or check its accuracy with `denselet eval`"
-        )
-    });
+    let guess = checkpoint.meta.guess.as_deref().map(guess_warning);
     let warnings = [guess, calibration_warning(&calibration), fidelity.warning()];
     let warnings: Vec<String> = warnings.into_iter().flatten().collect();
     warn(&warnings);
@@ -202,7 +194,7 @@ fn calibrated(run: &Path, args: &Args, order: Order) -> anyhow::Result<Exported>
 }
 
 /// The blob of exactly the integers that were fine-tuned: nothing is calibrated again.
-fn trained_integers(file: &Path, args: &Args, order: Order) -> anyhow::Result<Vec<u8>> {
+fn trained_integers(file: &Path, args: &Args, order: Order) -> anyhow::Result<Exported> {
     anyhow::ensure!(
         args.data.is_none(),
         "{} is fine-tuned and is not calibrated again: leave out --data, or export the float network beside it",
@@ -212,11 +204,28 @@ fn trained_integers(file: &Path, args: &Args, order: Order) -> anyhow::Result<Ve
         say(format_args!("takes {}", file.display()));
     }
     let found = finetuned::load(file)?;
-    Ok(export::write(
-        &found.parameters.quantise()?,
-        order,
-        &found.about(),
-    )?)
+    let blob = export::write(&found.parameters.quantise()?, order, &found.about())?;
+    let warnings: Vec<String> = found
+        .meta
+        .guess
+        .as_deref()
+        .map(guess_warning)
+        .into_iter()
+        .collect();
+    warn(&warnings);
+    Ok(Exported {
+        blob,
+        warnings,
+        ..Exported::default()
+    })
+}
+
+/// That a network was imported without knowing how images become its input.
+pub(super) fn guess_warning(guess: &str) -> String {
+    format!(
+        "the preprocessing of this imported network is a guess: {guess}. If its framework scaled images otherwise, every \
+         answer of the blob is wrong: import it again with --preprocess, or check its accuracy with `denselet eval`"
+    )
 }
 
 /// Images of noise that calibrate an untrained network: what it answers means nothing.

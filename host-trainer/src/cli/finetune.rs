@@ -1,6 +1,7 @@
 //! `denselet finetune`: trains the integer network, starting from a float one.
 
 use super::data_flags::{DataFlags, print_notes, warn};
+use super::export::guess_warning;
 use super::model::load_for;
 use super::train::{Watch, command_line};
 use super::{print_json, say};
@@ -163,6 +164,7 @@ fn tune(args: &Args) -> anyhow::Result<Report> {
     print_notes(&data);
     let aside = float.meta.recipe_for(&data).cloned();
     let (network, meta) = (float.network, float.meta);
+    let guess = meta.guess.clone();
     let folder = args.out.clone().unwrap_or_else(|| default_folder(&args.run));
     check_folder(&chosen, &folder)?;
     let is_there = finetuned::is_here(&folder);
@@ -214,6 +216,7 @@ fn tune(args: &Args) -> anyhow::Result<Report> {
         folder: &claim,
         resume: args.resume,
         command: Some(&command),
+        guess: guess.as_deref(),
     };
     let done = finetune::finetune_at(place, &network, &data, &recipe, &mut watch)?;
     watch.finish();
@@ -244,6 +247,7 @@ fn tune(args: &Args) -> anyhow::Result<Report> {
     let blob = done.blob(Order::Plain)?;
     let fidelity = Fidelity::measure(&network, &blob, &data, aside.as_ref())?;
     report.warnings = [
+        guess.as_deref().map(guess_warning),
         calibration_warning(&calibration),
         fidelity.warning(),
         report.worse(),

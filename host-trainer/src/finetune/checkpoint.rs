@@ -42,6 +42,9 @@ pub struct Meta {
     pub recipe: Recipe,
     /// What each epoch brought.
     pub history: Vec<Epoch>,
+    /// What the import of the float network assumed of the preprocessing, if nothing told it: an export repeats it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guess: Option<String>,
 }
 
 /// A fine-tuned network between two epochs, and all it takes to go on but the float network that it takes after.

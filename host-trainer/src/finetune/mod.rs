@@ -173,6 +173,7 @@ impl<'n> Run<'n> {
             encoding: data.encoding.clone(),
             recipe: recipe.clone(),
             history: Vec::new(),
+            guess: None,
         };
         let state = Finetuned {
             optimiser: Optimiser::new(RULE, &lengths),

@@ -27,6 +27,7 @@ pub fn finetune_in(
         folder: &claim,
         resume,
         command: None,
+        guess: None,
     };
     finetune_at(place, network, data, recipe, progress)
 }
@@ -40,6 +41,8 @@ pub struct Place<'p> {
     pub resume: bool,
     /// The command line, if one started the run.
     pub command: Option<&'p str>,
+    /// What the import of the float network assumed of the preprocessing.
+    pub guess: Option<&'p str>,
 }
 
 /// The recipe of the run in a folder, from before its first checkpoint; nothing if no run was begun there.
@@ -77,6 +80,9 @@ pub fn finetune_at(
         }
         Run::new(network, data, recipe)?
     };
+    if run.state.meta.guess.is_none() {
+        run.state.meta.guess = place.guess.map(str::to_owned);
+    }
     // A run that goes on for longer is one that was meant to be so long, should it be killed: the checkpoint decides.
     if run.is_longer {
         run.state.save(folder)?;

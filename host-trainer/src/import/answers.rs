@@ -55,6 +55,16 @@ impl Answers {
         }
     }
 
+    /// What the answers of one score may be instead: logits and probabilities may both lie between 0 and 1.
+    pub(super) fn of_one_score(self, values: &[f32], outputs: usize) -> Option<Self> {
+        let are_shares = || values.iter().all(|value| (0.0..=1.0).contains(value));
+        match self {
+            Self::Sigmoid => Some(Self::Logits),
+            Self::Logits if outputs == 1 && are_shares() => Some(Self::Sigmoid),
+            _ => None,
+        }
+    }
+
     /// The logits of `found` beside those that `expected` tells.
     pub(super) fn pairs(self, found: &[f32], expected: &[f32], outputs: usize) -> Pairs {
         let mut pairs = Pairs {
@@ -153,5 +163,8 @@ mod tests {
         );
         assert_eq!(Answers::of(Ending::Sigmoid, &[0.5], 1), Answers::Sigmoid);
         assert_eq!(Answers::of(Ending::Logits, &[0.5], 1), Answers::Logits);
+        assert_eq!(Answers::Logits.of_one_score(&[0.5], 1), Some(Answers::Sigmoid));
+        assert_eq!(Answers::Logits.of_one_score(&[1.5], 1), None);
+        assert_eq!(Answers::Logits.of_one_score(&[0.5, 0.5], 2), None);
     }
 }

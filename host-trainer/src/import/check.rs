@@ -158,9 +158,18 @@ impl Imported {
         };
         let found = self.scores(self.network.logits_of(&self.normalised(vectors), n));
         let answers = Answers::of(self.ending, &y.values, outputs);
-        let pairs = answers.pairs(&found, &y.values, outputs);
         let allowed = self.tolerance.unwrap_or(precision.bar());
-        Ok(Comparison::new(&pairs, n, precision, allowed))
+        let compare = |answers: Answers| {
+            let pairs = answers.pairs(&found, &y.values, outputs);
+            Comparison::new(&pairs, n, precision, allowed)
+        };
+        let usual = compare(answers);
+        // Numbers from 0 to 1 may be scores or a sigmoid's: the file may lack a sigmoid that the framework computes.
+        let other = answers.of_one_score(&y.values, outputs).map(compare);
+        Ok(match other {
+            Some(other) if !usual.passes() && other.passes() && !other.is_saturated() => other,
+            _ => usual,
+        })
     }
 
     /// Numbers that the file's network answers.

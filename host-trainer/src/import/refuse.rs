@@ -5,14 +5,24 @@ use super::chain::Chain;
 use super::error::Problem;
 use super::graph::Op;
 use super::structure::Place;
+use crate::spec::Map;
 
 /// How a block is read.
 const READ: &str = "a block is read by BatchNorm and ReLU before a convolution, or by the global average (activations belong \
                     before convolutions, not after them)";
 /// What ends a network.
-pub(super) const HEAD: &str = "end it in a global average and a fully connected layer";
+const HEAD: &str = "end it in a global average and a fully connected layer";
 /// What to do with a network that has none.
 const NO_HEAD: &str = "the network ends here, without a head";
+
+/// Why an output that is still a map ends no network.
+pub(super) fn map_as_output(field: impl Into<String>, map: Map) -> Problem {
+    let found = format!(
+        "a map of {}x{}x{}: {NO_HEAD}",
+        map.height, map.width, map.channels
+    );
+    Problem::field(field, format!("one number per class: {HEAD}"), found)
+}
 
 impl Chain<'_> {
     /// Why `reader`, the only one to read the stem's map or a whole block, begins nothing.

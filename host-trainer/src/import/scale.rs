@@ -7,6 +7,7 @@ use super::graph::{Affine, Graph};
 use super::npz::Vectors;
 use super::preprocess::Preprocess;
 use crate::data::Encoding;
+use core::ops::RangeInclusive;
 
 /// What was decided.
 #[derive(Debug)]
@@ -22,6 +23,11 @@ pub(super) struct Scale {
 const ENOUGH: usize = 16;
 /// How far an input may be from a byte, in bytes.
 const NEAR: f64 = 0.01;
+/// Bytes end here, with half a byte for rounding.
+const LOWEST: f64 = -0.5;
+const HIGHEST: f64 = 255.5;
+/// Deviations of bytes.
+const WIDTHS: RangeInclusive<f64> = 4.0..=512.0;
 
 /// Decides for a network whose file scales its input by `own` before the first convolution.
 pub(super) fn decide(options: &Options, graph: &Graph, own: Option<&Affine>) -> Result<Scale, Problem> {
@@ -55,10 +61,22 @@ pub(super) fn decide(options: &Options, graph: &Graph, own: Option<&Affine>) -> 
     }
     let range = vectors.map(range);
     match own {
-        Some(own) if takes_bytes(own) => Ok(known(Preprocess::bytes(), "the file scales bytes")),
+        Some(own) if takes_bytes(own) => Ok(match range {
+            Some((low, high)) if low < LOWEST as f32 || high > HIGHEST as f32 => assumed(
+                in_range(range).unwrap_or_else(|| centred(own)),
+                format!(
+                    "the file scales its input by numbers that fit bytes, but the inputs of --check, from {low} to {high}, are not bytes"
+                ),
+            ),
+            Some((_, high)) if high <= 1.0 => assumed(
+                Preprocess::bytes(),
+                "the file scales bytes, but the inputs of --check never pass 1".into(),
+            ),
+            _ => known(Preprocess::bytes(), "the file scales bytes"),
+        }),
         Some(own) => {
             let preprocess = in_range(range).unwrap_or_else(|| centred(own));
-            let reason = "the file scales its input, but by numbers that fit values of 1, not bytes";
+            let reason = "the file scales its input, but by numbers that fit other values, not bytes";
             Ok(assumed(preprocess, reason.into()))
         }
         None => Ok(match (in_range(range), range) {
@@ -102,11 +120,14 @@ fn measured(encoding: &Encoding, channels: usize) -> Result<Preprocess, Problem>
     Ok(Preprocess::of(encoding))
 }
 
-/// Whether what a file scales by fits bytes: one deviation is at least one byte. Values from 0 to 1 have deviations below 0.5.
+/// Whether what a file scales by fits bytes: the mean is a byte, and all bytes together are as wide as half a deviation, or wider,
+/// but not hundreds of deviations, unless only a mean above 1 is subtracted. Standardised values have a mean of about 0 and a
+/// deviation of about 1, values from 0 to 1 have a deviation below 0.5.
 fn takes_bytes(own: &Affine) -> bool {
     own.scale.iter().zip(&own.shift).all(|(scale, shift)| {
         let (mean, deviation) = (-shift / scale, 1.0 / scale.abs());
-        deviation > 1.0 || deviation == 1.0 && !(-1.0..=1.0).contains(&mean)
+        let is_wide = WIDTHS.contains(&deviation) || deviation >= 1.0 && deviation < 4.0 && mean > 1.0;
+        is_wide && (LOWEST..=HIGHEST).contains(&mean)
     })
 }
 
@@ -187,6 +208,7 @@ mod tests {
     use super::super::tensor::Tensor;
     use super::*;
     use crate::spec::Map;
+    use std::rc::Rc;
 
     fn vectors(values: Vec<f32>) -> Vectors {
         let tensor = Tensor {
@@ -224,6 +246,32 @@ mod tests {
                 && !takes_bytes(&affine(0.5, 0.5))
                 && !takes_bytes(&affine(0.5, 1.0))
         );
+        // Measurements: standardised, of another range, of more bits.
+        assert!(
+            !takes_bytes(&affine(0.001, 1.003))
+                && !takes_bytes(&affine(980.0, 200.0))
+                && !takes_bytes(&affine(-40.0, 20.0))
+                && !takes_bytes(&affine(0.0, 4095.0))
+        );
+    }
+
+    #[test]
+    fn inputs_that_are_not_bytes_contradict_a_file_that_scales_bytes() {
+        let decided = |x: &[f32]| {
+            let options = Options {
+                vectors: Some(Rc::new(vectors(x.to_vec()))),
+                ..Options::default()
+            };
+            let found = decide(&options, &graph(), Some(&affine(33.0, 78.0))).unwrap();
+            (found.preprocess.to_string(), found.is_known, found.reason)
+        };
+        let (preprocess, is_known, _) = decided(&[0.5, 17.25, 254.1]);
+        assert!(is_known && preprocess == "bytes");
+        let (preprocess, is_known, reason) = decided(&[0.1, 0.52, 0.97]);
+        assert!(!is_known && preprocess == "bytes" && reason.contains("never pass 1"));
+        let (_, is_known, reason) = decided(&[-2.5, 0.3, 1.7]);
+        assert!(!is_known && reason.contains("from -2.5 to 1.7"), "{reason}");
+        assert!(!decided(&[0.0, 700.0]).1);
     }
 
     #[test]

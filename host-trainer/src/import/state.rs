@@ -22,8 +22,22 @@ impl State {
     pub(super) fn new(file: &SafeTensors<'_>, epsilon: f32) -> Result<Self, Problem> {
         let first = "features.conv0.weight";
         let names = file.names();
-        let prefix = names.iter().find_map(|name| name.strip_suffix(first));
-        let Some(prefix) = prefix.map(str::to_owned) else {
+        let prefixes = || names.iter().filter_map(|name| name.strip_suffix(first));
+        let mut prefixes: Vec<String> = prefixes().map(str::to_owned).collect();
+        prefixes.sort_unstable();
+        if prefixes.len() > 1 {
+            let named: Vec<String> = prefixes
+                .iter()
+                .map(|prefix| format!("`{prefix}{first}`"))
+                .collect();
+            let expected = "one network: save only the tensors of the one that is wanted";
+            return Err(Problem::field(
+                first,
+                expected,
+                format!("{}: {}", named.len(), named.join(", ")),
+            ));
+        }
+        let Some(prefix) = prefixes.pop() else {
             let mut some: Vec<&str> = names.iter().map(|name| name.as_ref()).collect();
             some.sort_unstable();
             some.truncate(3);
@@ -48,6 +62,9 @@ impl State {
                 Dtype::BF16 => Number::Bf16,
                 Dtype::F32 => Number::F32,
                 Dtype::F64 => Number::F64,
+                other if !matches!(other, Dtype::I8 | Dtype::U8) => {
+                    return Err(unknown(name, &format!("{other:?}")));
+                }
                 other => {
                     let expected = "floats: import the network as it was before it was quantised, `denselet export` quantises it";
                     return Err(Problem::field(name, expected, format!("{other:?}")));
@@ -112,15 +129,18 @@ impl State {
         self.tensors
             .keys()
             .next()
-            .map_or(Ok(()), |name| Err(unknown(name)))
+            .map_or(Ok(()), |name| Err(unknown(name, "another")))
     }
 }
 
-fn unknown(name: &str) -> Problem {
+fn unknown(name: &str, found: &str) -> Problem {
     Problem::field(
         name,
-        format!("a tensor of a DenseNet by torchvision's names ({ADVICE})"),
-        "another",
+        format!(
+            "a tensor of a DenseNet by torchvision's names: if it is not a part of the network (a loss, a counter), save the \
+             state dict without it ({ADVICE})"
+        ),
+        found,
     )
 }
 

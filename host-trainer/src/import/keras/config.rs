@@ -164,13 +164,23 @@ fn layer(value: &Value, depth: usize) -> Result<Layer, Problem> {
         (outer, _) => outer,
     };
     Ok(Layer {
-        is_layer: !text(value, "module").starts_with("keras.src.ops"),
+        is_layer: !is_operation(value, &settings),
         calls: list(value, "inbound_nodes").iter().map(call).collect(),
         name,
         class,
         settings,
         model: inner,
     })
+}
+
+/// Whether this is an operation of Keras 3, not a layer. A `.keras` file names the operation's module; an `.h5` file does not, but
+/// only layers have the setting `trainable`.
+fn is_operation(value: &Value, settings: &Value) -> bool {
+    if let Some(module) = value.get("module").and_then(Value::as_str) {
+        return module.starts_with("keras.src.ops");
+    }
+    let is_called = list(value, "inbound_nodes").iter().any(Value::is_object);
+    is_called && settings.get("trainable").is_none()
 }
 
 /// A call in the form of Keras 3, `{args, kwargs}` with tensors somewhere inside, or of Keras 2, `[[name, call, tensor, {}], ...]`,
@@ -326,6 +336,30 @@ mod tests {
         let two = r#"["_CONSTANT_VALUE", -1, 1.0, {"y": ["a", 0, 0], "name": null}]"#;
         assert!(constant(two).is_first);
         assert_eq!(call(&serde_json::from_str(two).unwrap()).reads.len(), 1);
+    }
+
+    #[test]
+    fn operations_are_told_from_layers_of_the_same_class() {
+        let tensor = r#"{"class_name": "__keras_tensor__", "config": {"keras_history": ["a", 0, 0]}}"#;
+        let is_layer = |module: &str, settings: &str| {
+            let text = format!(
+                r#"{{{module} "class_name": "Concatenate", "config": {settings}, "inbound_nodes": [{{"args": [[{tensor}]]}}]}}"#
+            );
+            layer(&serde_json::from_str(&text).unwrap(), 1).unwrap().is_layer
+        };
+        assert!(!is_layer(
+            r#""module": "keras.src.ops.numpy","#,
+            r#"{"name": "c", "axis": -1}"#
+        ));
+        assert!(is_layer(
+            r#""module": "keras.layers","#,
+            r#"{"name": "c", "axis": -1}"#
+        ));
+        assert!(!is_layer("", r#"{"name": "c", "axis": -1}"#), "HDF5");
+        assert!(
+            is_layer("", r#"{"name": "c", "axis": -1, "trainable": true}"#),
+            "HDF5"
+        );
     }
 
     #[test]

@@ -79,6 +79,18 @@ pub(super) fn stranger(class: &str) -> Option<(&'static str, &'static str)> {
             "it belongs to a quantised network",
             "import the network as it was before it was quantised: `denselet export` quantises it",
         ),
+        "Multiply" => (
+            "it multiplies feature maps, as squeeze-and-excitation does",
+            "a DenseNet joins feature maps with Concatenate",
+        ),
+        "Subtract" | "Average" | "Maximum" | "Minimum" | "Dot" => (
+            "it combines feature maps",
+            "a DenseNet joins feature maps with Concatenate",
+        ),
+        "Resizing" | "CenterCrop" | "Cropping2D" => (
+            "it changes the size of the image",
+            "save the network without it, and give images of the network's size",
+        ),
         "Conv2DTranspose" | "UpSampling2D" => ("it enlarges the map", "only classifiers are imported"),
         _ => return None,
     })

@@ -2,6 +2,7 @@
 
 use super::super::error::Problem;
 use super::super::graph::{Axes, Graph, Op, Pads, Window, same};
+use super::super::refuse::map_as_output;
 use super::config::{Call, Layer, Model, Reference};
 use super::functions;
 use super::settings::{activation, channels_last, is_row, pair, policy, refuse};
@@ -41,8 +42,7 @@ pub(super) fn read(model: &Model, weights: &Weights, input: Option<Input>) -> Re
     reader.graph.output = output;
     let map = reader.graph.nodes[output].map;
     if map.pixels() != 1 {
-        let found = format!("a map of {}x{}x{}", map.height, map.width, map.channels);
-        return Err(Problem::field("output_layers", "one number per class", found));
+        return Err(map_as_output("output_layers", map));
     }
     Ok(reader.graph)
 }

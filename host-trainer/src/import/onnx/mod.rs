@@ -15,6 +15,7 @@ mod strangers;
 
 use super::error::Problem;
 use super::graph::{Axes, Graph};
+use super::refuse::map_as_output;
 use crate::spec::{Input, Map};
 use axes::{Axis, NCHW, NCW, NHWC, NWC};
 use constant::{Constant, Tensors};
@@ -173,12 +174,7 @@ impl<'m> Reader<'m> {
         };
         let map = self.graph.nodes[*at].map;
         if map.pixels() != 1 || axes.first() != Some(&Axis::Batch) {
-            let found = format!("a map of {}x{}x{}", map.height, map.width, map.channels);
-            return Err(Problem::field(
-                format!("output `{name}`"),
-                "one number per class",
-                found,
-            ));
+            return Err(map_as_output(format!("output `{name}`"), map));
         }
         self.graph.output = *at;
         self.graph.precision = self.tensors.precision;

@@ -24,7 +24,7 @@ pub(super) struct Pairs {
     pub(super) all: usize,
     /// How far a logit is on the wrong side of what a saturated answer allows.
     pub(super) excess: f64,
-    /// Whether the other of two logits is 0 and belongs to the range.
+    /// Whether a logit of 0 belongs to the range: the other of two, or the largest, which the others are counted from.
     pub(super) has_zero: bool,
 }
 
@@ -68,7 +68,7 @@ impl Answers {
     /// The logits of `found` beside those that `expected` tells.
     pub(super) fn pairs(self, found: &[f32], expected: &[f32], outputs: usize) -> Pairs {
         let mut pairs = Pairs {
-            has_zero: outputs == 1,
+            has_zero: outputs == 1 || matches!(self, Self::Shares | Self::Logarithms),
             ..Pairs::default()
         };
         if found.len() != expected.len() {

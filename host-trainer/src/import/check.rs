@@ -149,8 +149,10 @@ impl Imported {
                 format!("{:?}", y.shape),
             ));
         }
-        if let Some(value) = y.values.iter().find(|value| !value.is_finite()) {
-            return Err(Problem::field("y", "finite answers", value));
+        for (name, tensor) in [("x", &vectors.x), ("y", y)] {
+            if let Some(value) = tensor.values.iter().find(|value| !value.is_finite()) {
+                return Err(Problem::field(name, "finite numbers", value));
+            }
         }
         let precision = match Precision::of(&y.values) {
             Precision::Float32 => self.graph.precision.unwrap_or(Precision::Float32),
@@ -244,5 +246,9 @@ mod tests {
         let far = compared(&[0.0, 100.0, 50.02], &[0.0, 100.0, 50.0]);
         assert!(!far.passes(), "{far:?}");
         assert!(!compared(&[f32::NAN], &[1.0]).passes());
+        // Of two probabilities one logit is told: the range begins at the other, which is 0.
+        let pairs = Answers::Shares.pairs(&[1.0, 3.0], &[0.119_202_92, 0.880_797_1], 2);
+        let one = Comparison::new(&pairs, 1, Precision::Float32, BAR);
+        assert!(one.passes() && (one.range - 2.0).abs() < 1e-5, "{one:?}");
     }
 }

@@ -174,13 +174,14 @@ fn layer(value: &Value, depth: usize) -> Result<Layer, Problem> {
 }
 
 /// Whether this is an operation of Keras 3, not a layer. A `.keras` file names the operation's module; an `.h5` file does not, but
-/// only layers have the setting `trainable`.
+/// every layer has the setting `trainable` or, as SpatialDropout2D, `dtype`, which of all operations only a cast has.
 fn is_operation(value: &Value, settings: &Value) -> bool {
     if let Some(module) = value.get("module").and_then(Value::as_str) {
         return module.starts_with("keras.src.ops");
     }
     let is_called = list(value, "inbound_nodes").iter().any(Value::is_object);
-    is_called && settings.get("trainable").is_none()
+    let has = |key: &str| settings.get(key).is_some();
+    is_called && !has("trainable") && (!has("dtype") || text(value, "class_name") == "Cast")
 }
 
 /// A call in the form of Keras 3, `{args, kwargs}` with tensors somewhere inside, or of Keras 2, `[[name, call, tensor, {}], ...]`,
@@ -360,6 +361,7 @@ mod tests {
             is_layer("", r#"{"name": "c", "axis": -1, "trainable": true}"#),
             "HDF5"
         );
+        assert!(is_layer("", r#"{"name": "c", "dtype": "float32"}"#), "HDF5");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use denselet::kernel::arch::{self, Visitor};
 use denselet::kernel::{Clamp, Content, Conv, Ready, Tile, conv1x1, conv3x3, head, stem, transition};
 use denselet::layout::{TAPS, stride};
-use denselet::shape::StemShape;
+use denselet::shape::{StemPool, StemShape};
 
 /// Pixels of a row.
 const WIDTH: usize = 32;
@@ -167,7 +167,7 @@ impl Rows<'_> {
             pad_left: 1,
             pad_bottom: 1,
             pad_right: 1,
-            pool: false,
+            pool: StemPool::None,
             filters,
         };
         let length = stride(9 * channels);

@@ -13,7 +13,7 @@ use crate::layout::stride;
 use crate::logits::Logits;
 use crate::model::{Model, Stage, Stem};
 use crate::plan::{Buffer, Plan, Step, Steps};
-use crate::shape::Shape;
+use crate::shape::{Shape, StemPool};
 use crate::tap::{Blind, Tap};
 use core::ops::Range;
 use half::f16;
@@ -370,7 +370,7 @@ impl<T: Tile> Feed<'_, '_, T> {
         let y = top / shape.stride_y;
         let line = cast::as_i16s_mut(line);
         let channels = self.input.channels;
-        if !shape.pool {
+        if shape.pool == StemPool::None {
             let (out, out_stride) = (&mut below[self.to.row(y)], self.to.stride);
             stem::row(tile, shape, channels, ring, top, conv, line, out, out_stride);
             return;
@@ -390,20 +390,18 @@ impl<T: Tile> Feed<'_, '_, T> {
             slots[y % 3],
             pool_stride,
         );
-        let is_last = self
-            .stem
-            .shape
-            .convolved(self.input)
-            .is_some_and(|map| y + 1 == map.height);
-        if y % 2 == 1 || is_last {
+        let height = shape.convolved(self.input).map_or(0, |map| map.height);
+        if let Some(at) = shape.pool.completed(y, height) {
             let rows = [slots[(y + 1) % 3] as &[u8], slots[(y + 2) % 3], slots[y % 3]];
-            // An odd row ends a window of three, or of two at the top; an even last row ends one of two.
-            let rows = if y % 2 == 1 && y > 1 {
-                &rows[..]
-            } else {
-                &rows[if y == 0 { 2 } else { 1 }..]
-            };
-            pool::row(rows, pool_stride, &mut below[self.to.row(y / 2)], self.to.stride);
+            // The newest rows, as many as the window has.
+            let rows = &rows[3 - shape.pool.window(at, height).len()..];
+            pool::row(
+                shape.pool,
+                rows,
+                pool_stride,
+                &mut below[self.to.row(at)],
+                self.to.stride,
+            );
         }
     }
 }

@@ -1,4 +1,6 @@
-//! Shapes: the vocabulary of the family as data. Rank 0: imports nothing.
+//! Shapes: the vocabulary of the family as data. Rank 0: imports nothing of the crate.
+
+use core::ops::Range;
 
 /// Height (rows), width (columns) and channels of a feature map, laid out NHWC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,10 +32,53 @@ pub struct StemShape {
     pub pad_bottom: usize,
     /// Padding columns to the right, fewer than `kernel_width`.
     pub pad_right: usize,
-    /// Whether a 3x3 max pool of stride 2 and padding 1 follows.
-    pub pool: bool,
+    /// The max pool that follows.
+    pub pool: StemPool,
     /// Output channels.
     pub filters: usize,
+}
+
+/// Max pool of a stem: 3x3 with stride 2. A side of n pixels becomes one of n / 2 pixels, rounded up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StemPool {
+    /// No pool.
+    None,
+    /// One pixel of padding before and after.
+    Centred,
+    /// One pixel of padding before and after an odd side; none before and one after an even side (`padding="same"` in Keras,
+    /// `SAME_UPPER` in ONNX).
+    Same,
+}
+
+impl StemPool {
+    /// Pixels of padding before a side of `side` pixels.
+    pub const fn before(self, side: usize) -> usize {
+        match self {
+            Self::Centred => 1,
+            Self::Same => side % 2,
+            Self::None => 0,
+        }
+    }
+
+    /// Rows, or columns, of a side of `side` pixels that pixel `at` of the output reads.
+    pub fn window(self, at: usize, side: usize) -> Range<usize> {
+        match self {
+            Self::None => at..at + 1,
+            _ => {
+                let before = self.before(side);
+                (2 * at).saturating_sub(before)..side.min(2 * at + 3 - before)
+            }
+        }
+    }
+
+    /// The row of the output that is complete once row `y` of `height` rows is there.
+    pub fn completed(self, y: usize, height: usize) -> Option<usize> {
+        let end = y + self.before(height);
+        if end >= 2 && end % 2 == 0 {
+            return Some(end / 2 - 1);
+        }
+        (y + 1 == height).then_some(end / 2)
+    }
 }
 
 /// One stage behind the stem, as far as sizes go.
@@ -102,7 +147,7 @@ impl StemShape {
     /// Shape of the stem's output; `None` where the filter does not fit.
     pub fn output(&self, input: Shape) -> Option<Shape> {
         let shape = self.convolved(input)?;
-        if !self.pool {
+        if self.pool == StemPool::None {
             return Some(shape);
         }
         Some(Shape {
@@ -126,7 +171,7 @@ mod tests {
         pad_left: 3,
         pad_bottom: 3,
         pad_right: 3,
-        pool: true,
+        pool: StemPool::Centred,
         filters: 64,
     };
 
@@ -192,5 +237,29 @@ mod tests {
                 channels: 2
             }
         );
+    }
+
+    #[test]
+    fn pooled_rows_are_complete_when_their_windows_are() {
+        for pool in [StemPool::Centred, StemPool::Same] {
+            for height in 1usize..9 {
+                let outputs = height.div_ceil(2);
+                let completed = |y: &usize| pool.completed(*y, height).is_some();
+                assert_eq!(
+                    (0..height).filter(completed).count(),
+                    outputs,
+                    "{pool:?}, {height} rows"
+                );
+                for at in 0..outputs {
+                    let last = pool.window(at, height).end - 1;
+                    assert_eq!(pool.completed(last, height), Some(at), "{pool:?}, {height} rows");
+                }
+                assert!((0..outputs).all(|at| !pool.window(at, height).is_empty()));
+            }
+        }
+        assert_eq!(StemPool::Same.window(0, 4), 0..3);
+        assert_eq!(StemPool::Same.window(1, 4), 2..4);
+        assert_eq!(StemPool::Same.window(1, 5), 1..4);
+        assert_eq!(StemPool::Centred.window(1, 4), 1..4);
     }
 }

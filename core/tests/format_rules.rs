@@ -218,7 +218,7 @@ fn rule_10_stem() {
     let height = (28, 16);
     let stride = (31, 0);
     let padding = (34, 3);
-    let pool = (36, 2);
+    let pool = (36, 3);
     let filters = (38, 0);
     for change in [height, (28, 9), stride, padding, pool, filters] {
         assert_eq!(error(&changed(&[change])), FormatError::Stem, "{change:?}");

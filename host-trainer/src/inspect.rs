@@ -6,7 +6,7 @@ use crate::spec::{Geometry, Macs, Spec};
 use denselet::format::{self, Kind, Section};
 use denselet::layout::{Order, TILE};
 use denselet::plan::Step;
-use denselet::shape::{Shape, StageShape};
+use denselet::shape::{Shape, StageShape, StemPool};
 use serde::Serialize;
 
 /// What there is to know about a network's size.
@@ -194,7 +194,11 @@ fn behind(kind: Kind, input: Shape) -> Shape {
 fn what(kind: Kind, input: Shape) -> String {
     match kind {
         Kind::Stem(stem) => {
-            let pool = if stem.pool { ", 3x3 max pool" } else { "" };
+            let pool = match stem.pool {
+                StemPool::None => "",
+                StemPool::Centred => ", 3x3 max pool",
+                StemPool::Same => ", 3x3 max pool padded as `same`",
+            };
             format!(
                 "{}x{} stride {}{pool}",
                 stem.kernel_height, stem.kernel_width, stem.stride_x

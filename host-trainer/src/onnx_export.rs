@@ -139,10 +139,12 @@ impl Writer {
         }
         if stem.pool {
             let rows = if is_flat { 1 } else { 3 };
+            let (made, pool) = (network.spec.maps().stem, stem.pooling());
+            let above = if is_flat { 0 } else { pool.before(made.height) };
             let window = vec![
                 ints("kernel_shape", &[rows, 3]),
                 ints("strides", &[rows.min(2), 2]),
-                ints("pads", &[rows / 2, 1, rows / 2, 1]),
+                ints("pads", &[above, pool.before(made.width), rows / 2, 1]),
             ];
             self.node("MaxPool", "stem.pooled", &[&at], window);
             at = "stem.pooled".into();
@@ -292,7 +294,7 @@ pub fn to_state_dict(network: &Network) -> Result<Vec<u8>, StateError> {
     let pads = [stem.pad_top, stem.pad_left, stem.pad_bottom, stem.pad_right];
     let known = match kernel {
         (3, 3, 1, false, false) => pads == [1; 4],
-        (7, 7, 2, true, true) => pads == [3; 4],
+        (7, 7, 2, true, true) => pads == [3; 4] && !stem.pool_same,
         _ => false,
     };
     if !known {

@@ -6,6 +6,7 @@
 use denselet_train::calibrate::calibrate;
 use denselet_train::fold::fold;
 use denselet_train::import::{Assumed, Ending, Imported, Options, Precision, Structure, Vectors, import};
+use denselet_train::net::Network;
 use denselet_train::onnx_export;
 use denselet_train::quantise::quantise;
 use denselet_train::spec::Input;
@@ -68,41 +69,50 @@ fn transitions_without_a_relu_are_linear_in_every_later_step() {
             network.blocks[0].transition.as_ref().unwrap().norm.is_none(),
             "{name}"
         );
-        // Out again and in again: the same network.
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("again.onnx");
-        std::fs::write(&path, onnx_export::to_onnx(network)).unwrap();
-        let again = import(&path, &Options::default()).unwrap();
-        assert!(again.preprocess_is_known, "an export takes bytes");
-        let mut again = again.network;
-        again.spec.name.clone_from(&network.spec.name);
-        assert!(again == *network, "{name}");
+        out_and_in_again(network, name);
         assert!(
             onnx_export::to_state_dict(network).is_err(),
             "those names have batch norms"
         );
-        // Integers stay near the floats.
-        let images = imported.noise(64, 2);
-        let quantised = quantise(&fold(network), &calibrate(network, &images)).unwrap();
-        let about = denselet_train::about::About::default();
-        let blob = denselet_train::export::write(&quantised, denselet::layout::Order::Plain, &about).unwrap();
-        let blob = denselet_train::blob::Blob::new(&blob).unwrap();
-        let test = imported.noise(32, 3);
-        let integers = denselet_train::evaluate::logits(&blob, &test, &|_| {}).unwrap();
-        let floats = network.logits(&test, 32);
-        // One scale for all logits, by least squares.
-        let both = || integers.iter().zip(&floats).map(|(a, b)| (*a as f32, *b));
-        let scale = both().map(|(a, b)| a * b).sum::<f32>() / both().map(|(a, _)| a * a).sum::<f32>();
-        let (low, high) = floats
-            .iter()
-            .fold((f32::MAX, f32::MIN), |(low, high), v| (low.min(*v), high.max(*v)));
-        let largest = both().map(|(a, b)| (scale * a - b).abs()).fold(0.0, f32::max);
-        assert!(
-            largest < 0.1 * (high - low),
-            "{name}: {largest} of {}",
-            high - low
-        );
+        integers_are_near(&imported, name);
     }
+}
+
+/// Writes the network as ONNX and imports it: the same network.
+fn out_and_in_again(network: &Network, name: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("again.onnx");
+    std::fs::write(&path, onnx_export::to_onnx(network)).unwrap();
+    let again = import(&path, &Options::default()).unwrap();
+    assert!(again.preprocess_is_known, "an export takes bytes");
+    let mut again = again.network;
+    again.spec.name.clone_from(&network.spec.name);
+    assert!(again == *network, "{name}");
+}
+
+/// Quantises the network: integers stay near the floats.
+fn integers_are_near(imported: &Imported, name: &str) {
+    let network = &imported.network;
+    let images = imported.noise(64, 2);
+    let quantised = quantise(&fold(network), &calibrate(network, &images)).unwrap();
+    let about = denselet_train::about::About::default();
+    let blob = denselet_train::export::write(&quantised, denselet::layout::Order::Plain, &about).unwrap();
+    let blob = denselet_train::blob::Blob::new(&blob).unwrap();
+    let test = imported.noise(32, 3);
+    let integers = denselet_train::evaluate::logits(&blob, &test, &|_| {}).unwrap();
+    let floats = network.logits(&test, 32);
+    // One scale for all logits, by least squares.
+    let both = || integers.iter().zip(&floats).map(|(a, b)| (*a as f32, *b));
+    let scale = both().map(|(a, b)| a * b).sum::<f32>() / both().map(|(a, _)| a * a).sum::<f32>();
+    let (low, high) = floats
+        .iter()
+        .fold((f32::MAX, f32::MIN), |(low, high), v| (low.min(*v), high.max(*v)));
+    let largest = both().map(|(a, b)| (scale * a - b).abs()).fold(0.0, f32::max);
+    assert!(
+        largest < 0.1 * (high - low),
+        "{name}: {largest} of {}",
+        high - low
+    );
 }
 
 #[test]
@@ -132,6 +142,32 @@ fn one_score_becomes_two_logits() {
     assert!(
         refused("several.keras", &Options::default()).contains("each of 3 classes a probability of its own")
     );
+}
+
+#[test]
+fn a_stem_pool_that_pads_as_same_is_the_same_on_every_road() {
+    for (file, name) in [
+        ("pool-same.keras", "pool-same"),
+        ("pool-mixed.keras", "pool-mixed"),
+        ("pool-ceil.onnx", "pool-ceil"),
+    ] {
+        let imported = agrees(file, &format!("{name}.npz"), &Options::default());
+        let network = &imported.network;
+        assert!(network.spec.stem.pool_same, "{name}");
+        out_and_in_again(network, name);
+        assert!(
+            onnx_export::to_state_dict(network).is_err(),
+            "{name}: those names pad every side"
+        );
+        integers_are_near(&imported, name);
+        let mut other = network.clone();
+        other.spec.stem.pool_same = false;
+        let images = imported.noise(4, 1);
+        assert!(
+            other.logits(&images, 4) != network.logits(&images, 4),
+            "{name}: the pools differ"
+        );
+    }
 }
 
 #[test]

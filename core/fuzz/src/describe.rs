@@ -2,7 +2,7 @@
 
 use denselet::format::{self, Header, Kind, Section};
 use denselet::layout::Order;
-use denselet::shape::{Shape, StageShape, StemShape};
+use denselet::shape::{Shape, StageShape, StemPool, StemShape};
 
 /// A network that bytes describe: its shape by the first [`SHAPE`] bytes, its arrays filled with the others.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ pub fn describe(bytes: &[u8]) -> Option<Described> {
         pad_left: below(kernel_width),
         pad_bottom: below(kernel_height),
         pad_right: below(kernel_width),
-        pool: below(2) == 1,
+        pool: [StemPool::None, StemPool::Centred, StemPool::Same][below(3)],
         filters: 1 + below(18),
     };
     let mut shapes = Vec::new();

@@ -3,6 +3,7 @@
 use super::*;
 use crate::error::FormatError;
 use crate::limits;
+use crate::shape::StemPool;
 
 /// Bytes that obey the rules of the format but 6, 17 and 19: the model's, the plan's and those of who asks for metadata.
 ///
@@ -334,7 +335,11 @@ fn header(bytes: &[u8]) -> Header {
             pad_left: stem(5),
             pad_bottom: stem(6),
             pad_right: stem(7),
-            pool: byte_at(bytes, field::POOL) == 1,
+            pool: match byte_at(bytes, field::POOL) {
+                0 => StemPool::None,
+                2 => StemPool::Same,
+                _ => StemPool::Centred,
+            },
             filters: usize::from(u16_at(bytes, field::FILTERS)),
         },
         stages: usize::from(u16_at(bytes, field::STAGES)),
@@ -360,7 +365,7 @@ fn stem_is_in_range(stem: &StemShape, pool: u8, input: Shape) -> bool {
         && stride.contains(&stem.stride_x)
         && stem.pad_top.max(stem.pad_bottom) < stem.kernel_height
         && stem.pad_left.max(stem.pad_right) < stem.kernel_width
-        && pool < 2
+        && pool < 3
         && stem.filters > 0
         && stem.output(input).is_some()
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::error::FormatError;
+use crate::shape::StemPool;
 use core::fmt;
 
 /// What keeps stages from being written.
@@ -206,7 +207,11 @@ fn write_header(header: &Header, len: usize, out: &mut [u8]) -> Result<(), Write
         narrow(stem.pad_left)?,
         narrow(stem.pad_bottom)?,
         narrow(stem.pad_right)?,
-        u8::from(stem.pool),
+        match stem.pool {
+            StemPool::None => 0,
+            StemPool::Centred => 1,
+            StemPool::Same => 2,
+        },
     ];
     put(out, field::MAGIC, &MAGIC)?;
     put(out, field::VERSION, &VERSION.to_le_bytes())?;

@@ -10,7 +10,7 @@ mod overlap;
 
 use crate::kernel::{conv1x1, conv3x3, stem, transition};
 use crate::layout::{self, GROUP, stride};
-use crate::shape::{Shape, StageShape, StemShape};
+use crate::shape::{Shape, StageShape, StemPool, StemShape};
 use core::ops::Range;
 
 /// A dense block's memory: `height` rows of `width` pixels of `stride` bytes, from `offset` in the arena.
@@ -251,7 +251,7 @@ impl<S: Iterator<Item = StageShape> + Clone> Steps<S> {
         let convolved = stem.convolved(input)?;
         let filter_len = stride(stem.kernel_height * stem.kernel_width * input.channels);
         let row_len = (input.width + stem.pad_left + stem.pad_right) * input.channels;
-        let pool_len = if stem.pool {
+        let pool_len = if stem.pool != StemPool::None {
             3 * convolved.width * stride(stem.filters)
         } else {
             0

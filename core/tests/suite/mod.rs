@@ -4,7 +4,7 @@
 use denselet::kernel::arch::{Visitor, cast, each, reference::Reference};
 use denselet::kernel::{Clamp, Content, Conv, Ready, Tile, conv1x1, conv3x3, head, stem, transition};
 use denselet::layout::{BORDERS, Order, stride};
-use denselet::shape::StemShape;
+use denselet::shape::{StemPool, StemShape};
 
 /// What an inner loop is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -317,7 +317,7 @@ impl Case {
                     pad_left: 0,
                     pad_bottom: 0,
                     pad_right: 0,
-                    pool: false,
+                    pool: StemPool::None,
                     filters,
                 };
                 let padded = (width - 1) * stride_x + kernel_width;

@@ -8,7 +8,7 @@
 use denselet::format::{self, Header, Kind, Section, StageBytes};
 use denselet::layout::{Filters, Order};
 use denselet::network::Network;
-use denselet::shape::{Shape, StageShape, StemShape};
+use denselet::shape::{Shape, StageShape, StemPool, StemShape};
 
 pub mod recipes;
 pub mod slow;
@@ -94,7 +94,7 @@ pub fn same_stem(filters: usize) -> StemShape {
         pad_left: 1,
         pad_bottom: 1,
         pad_right: 1,
-        pool: false,
+        pool: StemPool::None,
         filters,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Recipe;
 use denselet::layout::Order;
-use denselet::shape::{Shape, StageShape, StemShape};
+use denselet::shape::{Shape, StageShape, StemPool, StemShape};
 use proptest::prelude::*;
 
 /// Networks whose maps stay at least two columns wide at every transition.
@@ -43,7 +43,11 @@ fn stems() -> impl Strategy<Value = StemShape> {
         1usize..3,
         1usize..3,
         any::<[u8; 4]>(),
-        any::<bool>(),
+        prop_oneof![
+            Just(StemPool::None),
+            Just(StemPool::Centred),
+            Just(StemPool::Same)
+        ],
         1usize..11,
     )
         .prop_map(

@@ -4,7 +4,7 @@
 use denselet::kernel::{Clamp, Conv};
 use denselet::layout::{border, stem_position, tap_position};
 use denselet::model::{Model, Stage};
-use denselet::shape::Shape;
+use denselet::shape::{Shape, StemPool};
 
 /// A map of bytes, `[y][x][c]`.
 #[derive(Clone, Debug)]
@@ -177,7 +177,10 @@ pub fn run(blob: &[u8], image: &[u8]) -> Vec<i32> {
                         }
                     }
                 }
-                map = if s.pool { max_pool(&out) } else { out };
+                map = match s.pool {
+                    StemPool::None => out,
+                    pool => max_pool(&out, pool == StemPool::Same),
+                };
             }
             Stage::Layer(layer) => {
                 let clamped = map.clamped(&layer.clamp);
@@ -225,7 +228,7 @@ pub fn run(blob: &[u8], image: &[u8]) -> Vec<i32> {
     logits
 }
 
-fn max_pool(input: &Map) -> Map {
+fn max_pool(input: &Map, is_same: bool) -> Map {
     let Shape {
         height,
         width,
@@ -236,9 +239,14 @@ fn max_pool(input: &Map) -> Map {
         for x in 0..out.shape.width {
             for c in 0..channels {
                 let mut best = 0;
-                for iy in (2 * y).saturating_sub(1)..height.min(2 * y + 2) {
-                    for ix in (2 * x).saturating_sub(1)..width.min(2 * x + 2) {
-                        best = best.max(input.at(iy, ix, c));
+                // An even side begins one pixel later.
+                let first = |at: usize, side: usize| 2 * at + usize::from(is_same && side % 2 == 0);
+                for iy in first(y, height)..first(y, height) + 3 {
+                    for ix in first(x, width)..first(x, width) + 3 {
+                        // Counted with one row and one column of padding.
+                        if (1..=height).contains(&iy) && (1..=width).contains(&ix) {
+                            best = best.max(input.at(iy - 1, ix - 1, c));
+                        }
                     }
                 }
                 out.set(y, x, c, best);

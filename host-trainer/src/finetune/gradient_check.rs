@@ -37,6 +37,17 @@ fn kinds() -> Vec<(&'static str, String)> {
                 .replace("width = 9", "width = 2"),
         ),
         ("imagenet", IMAGENET.into()),
+        (
+            "pool as same",
+            IMAGENET.replace("max_pool = true", "max_pool = \"same\""),
+        ),
+        (
+            "pool as same on even sides",
+            IMAGENET
+                .replace("max_pool = true", "max_pool = \"same\"")
+                .replace("height = 21", "height = 20")
+                .replace("width = 18", "width = 19"),
+        ),
         ("article", ARTICLE.into()),
         (
             "wide",

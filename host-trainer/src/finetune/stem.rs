@@ -6,6 +6,7 @@ use super::pass::{Features, Scratch, StageSums, Trace};
 use super::product::{Rows, multiply, outer, padded};
 use super::quantiser::{requantise, settle};
 use crate::spec::{Map, Spec};
+use denselet::shape::StemPool;
 
 /// The stem's integers and its geometry.
 #[derive(Clone, Copy, Debug)]
@@ -73,9 +74,10 @@ impl Stem<'_> {
         let (u, exact) = (&mut trace.inner.u[..], &mut trace.inner.exact[..]);
         requantise(self.conv, made, sums, (u, whole), (exact, whole));
         let slot = Lattice::whole(to.map);
+        let pool = self.spec.stem.pooling();
         for (y, x) in pixels(to.map) {
             for c in 0..made.channels {
-                let at = largest(&trace.inner.u, made, y, x, c);
+                let at = largest(&trace.inner.u, (made, pool), y, x, c);
                 to.bytes.u[slot.at(y, x) + c] = trace.inner.u[at];
             }
         }
@@ -96,9 +98,10 @@ impl Stem<'_> {
         if self.spec.stem.pool {
             d.clear();
             d.resize(made.pixels() * outputs, 0.0);
+            let pool = self.spec.stem.pooling();
             for (y, x) in pixels(to.map) {
                 for c in 0..outputs {
-                    d[largest(&trace.inner.u, made, y, x, c)] += to.g[slot.at(y, x) + c];
+                    d[largest(&trace.inner.u, (made, pool), y, x, c)] += to.g[slot.at(y, x) + c];
                 }
             }
             let bytes = &trace.inner;
@@ -157,12 +160,12 @@ fn pixels(map: Map) -> impl Iterator<Item = (usize, usize)> {
 }
 
 /// Where the largest byte of channel `c` lies in the window of pooled pixel `(y, x)`: the first of several.
-fn largest(u: &[f32], map: Map, y: usize, x: usize, c: usize) -> usize {
+fn largest(u: &[f32], (map, pool): (Map, StemPool), y: usize, x: usize, c: usize) -> usize {
     let whole = Lattice::whole(map);
-    let rows = (2 * y).saturating_sub(1)..(2 * y + 2).min(map.height);
-    let mut best = whole.at(rows.start, (2 * x).saturating_sub(1)) + c;
+    let (rows, columns) = (pool.window(y, map.height), pool.window(x, map.width));
+    let mut best = whole.at(rows.start, columns.start) + c;
     for row in rows {
-        for column in (2 * x).saturating_sub(1)..(2 * x + 2).min(map.width) {
+        for column in columns.clone() {
             let at = whole.at(row, column) + c;
             if u[at] > u[best] {
                 best = at;

@@ -6,6 +6,7 @@ use super::graph::{Affine, Graph, Op, Window};
 use super::structure::{Before, Found, FoundLayer, FoundTransition, Gate};
 use crate::net::{self, BatchNorm, Conv, Linear, Network, Normalisation};
 use crate::spec::{self, Input, Spec};
+use denselet::shape::StemPool;
 
 /// Epsilon of networks whose batch norms are all folded away.
 const EPSILON: f32 = 1e-5;
@@ -298,7 +299,7 @@ fn one_row(conv: &Conv, pad_top: usize) -> Conv {
     }
 }
 
-fn stem_spec(stem: &net::Stem, window: &Window, height: usize, pool: bool) -> spec::Stem {
+fn stem_spec(stem: &net::Stem, window: &Window, height: usize, pool: StemPool) -> spec::Stem {
     let pads = window.pads;
     let rows = |pad: usize| if height == 1 { 0 } else { pad };
     spec::Stem {
@@ -311,7 +312,8 @@ fn stem_spec(stem: &net::Stem, window: &Window, height: usize, pool: bool) -> sp
         pad_right: pads.right,
         filters: stem.conv.outputs,
         norm: stem.norm.is_some(),
-        pool,
+        pool: pool != StemPool::None,
+        pool_same: pool == StemPool::Same,
     }
 }
 

@@ -7,6 +7,7 @@ use super::structure::{Before, Ending, Gate, Joins, Place, Stage};
 use crate::spec::Map;
 use core::cell::RefCell;
 use denselet::limits::{STEM_KERNEL, STEM_STRIDE};
+use denselet::shape::StemPool;
 
 /// A walk over a graph that remembers where it has been.
 pub(super) struct Chain<'g> {
@@ -89,7 +90,7 @@ impl<'g> Chain<'g> {
     }
 
     /// What follows the stem's convolution: a ReLU's gate, a max pool, and where the first block starts.
-    pub(super) fn stem(&self, stem: usize) -> Result<(Option<Gate>, bool, usize), Problem> {
+    pub(super) fn stem(&self, stem: usize) -> Result<(Option<Gate>, StemPool, usize), Problem> {
         self.check_stem(stem)?;
         let Some((gate, relu)) = self.only_reader(stem).and_then(|reader| self.gate(reader)) else {
             if let Some(pool) = self.only_reader(stem)
@@ -101,15 +102,15 @@ impl<'g> Chain<'g> {
                     "put a ReLU between the first convolution and its max pool",
                 ));
             }
-            return Ok((None, false, stem));
+            return Ok((None, StemPool::None, stem));
         };
-        let Some(pool) = self.only_reader(relu) else {
-            return Ok((Some(gate), false, relu));
+        let Some(number) = self.only_reader(relu) else {
+            return Ok((Some(gate), StemPool::None, relu));
         };
-        let Op::MaxPool(window) = &self.graph.nodes[pool].op else {
-            return Ok((Some(gate), false, relu));
+        let Op::MaxPool(window) = &self.graph.nodes[number].op else {
+            return Ok((Some(gate), StemPool::None, relu));
         };
-        self.see(pool);
+        self.see(number);
         let map = self.graph.nodes[relu].map;
         let rows = if map.height == 1 { 1 } else { 3 };
         let expected = Window {
@@ -123,20 +124,27 @@ impl<'g> Chain<'g> {
             },
             round_up: false,
         };
-        let starts = (window.pads.top, window.pads.left) == (expected.pads.top, expected.pads.left);
-        let is_ours = window.kernel == expected.kernel
+        let is_pool = window.kernel == expected.kernel
             && (window.stride == expected.stride || map.height == 1 && window.stride[1] == 2)
-            && starts
             && window.over(map) == expected.over(map);
-        if !is_ours {
+        let starts = (window.pads.top, window.pads.left);
+        let pool = [StemPool::Centred, StemPool::Same].into_iter().find(|pool| {
+            let top = if map.height == 1 {
+                0
+            } else {
+                pool.before(map.height)
+            };
+            is_pool && starts == (top, pool.before(map.width))
+        });
+        let Some(pool) = pool else {
             return Err(self.refuse(
-                pool,
+                number,
                 &format!("it pools {}", described(window)),
                 "the max pool behind a stem is 3x3 with stride 2 and one pixel of padding on every side \
-                 (in Keras: ZeroPadding2D(1) and MaxPooling2D(3, strides=2))",
+                 (in Keras: ZeroPadding2D(1) and MaxPooling2D(3, strides=2)), or padding=\"same\"",
             ));
-        }
-        Ok((Some(gate), true, pool))
+        };
+        Ok((Some(gate), pool, number))
     }
 
     fn check_stem(&self, stem: usize) -> Result<(), Problem> {

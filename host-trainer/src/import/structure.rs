@@ -6,6 +6,7 @@
 use super::chain::Chain;
 use super::error::Problem;
 use super::graph::{Affine, Graph, Op};
+use denselet::shape::StemPool;
 use std::collections::HashMap;
 
 /// Pieces all joins of a graph may have together.
@@ -24,7 +25,7 @@ pub(super) struct Found {
     /// In front of the ReLU behind it, where there is one.
     pub(super) stem_gate: Option<Gate>,
     /// The max pool behind that.
-    pub(super) pool: bool,
+    pub(super) pool: StemPool,
     /// Dense blocks in order.
     pub(super) blocks: Vec<FoundBlock>,
     /// Channels of the file's order, in ours, that the head reads.

@@ -109,7 +109,11 @@ fn stem_text(network: &Network) -> String {
         text += ", norm, ReLU";
     }
     if stem.pool {
-        text += ", max pool 3x3";
+        text += if stem.pool_same {
+            ", max pool 3x3 padded as `same`"
+        } else {
+            ", max pool 3x3"
+        };
     }
     text
 }

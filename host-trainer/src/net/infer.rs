@@ -5,6 +5,7 @@
 
 use super::{BatchNorm, Conv, Network, Pass};
 use crate::spec::Map;
+use denselet::shape::StemPool;
 use rayon::prelude::*;
 
 /// Pictures that go through the network at once when only logits are wanted.
@@ -319,7 +320,7 @@ impl<'n> Folded<'n> {
             out = norm.relu(&out, made.channels);
         }
         if spec.stem.pool {
-            max_pool(&out, made)
+            max_pool(&out, made, spec.stem.pooling())
         } else {
             (made, out)
         }
@@ -388,18 +389,17 @@ fn average(values: &[f32], map: Map) -> (Map, Vec<f32>) {
 }
 
 /// 3x3 stride-2 max pool, one pixel of padding (1x3 where there is one row).
-fn max_pool(values: &[f32], map: Map) -> (Map, Vec<f32>) {
-    let side = |n: usize| if n == 1 { 1 } else { (n - 1) / 2 + 1 };
+fn max_pool(values: &[f32], map: Map, pool: StemPool) -> (Map, Vec<f32>) {
     let out_map = Map {
-        height: side(map.height),
-        width: side(map.width),
+        height: map.height.div_ceil(2),
+        width: map.width.div_ceil(2),
         ..map
     };
     let mut out = vec![f32::NEG_INFINITY; out_map.pixels() * map.channels];
     for (at, pixel) in out.chunks_exact_mut(map.channels).enumerate() {
         let (y, x) = (at / out_map.width, at % out_map.width);
-        for row in (2 * y).saturating_sub(1)..(2 * y + 2).min(map.height) {
-            for column in (2 * x).saturating_sub(1)..(2 * x + 2).min(map.width) {
+        for row in pool.window(y, map.height) {
+            for column in pool.window(x, map.width) {
                 let from = &values[(row * map.width + column) * map.channels..][..map.channels];
                 for (best, v) in pixel.iter_mut().zip(from) {
                     *best = best.max(*v);
@@ -478,7 +478,7 @@ mod tests {
         let (half, out) = average(&values, map);
         assert_eq!((half.height, half.width), (1, 2));
         assert_eq!(out, [3.0, 5.0]);
-        let (pooled, out) = max_pool(&values, map);
+        let (pooled, out) = max_pool(&values, map, StemPool::Centred);
         assert_eq!((pooled.height, pooled.width), (2, 3));
         assert_eq!(out, [6.0, 8.0, 9.0, 11.0, 13.0, 14.0]);
     }

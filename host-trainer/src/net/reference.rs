@@ -94,10 +94,10 @@ impl Maps {
         rows: usize,
         height: usize,
         fold: impl Fn(&[f64]) -> f64,
-        pad: usize,
+        [above, left]: [usize; 2],
         side: usize,
     ) -> Self {
-        let width = if pad == 1 {
+        let width = if side == 3 {
             (self.width - 1) / 2 + 1
         } else {
             self.width / 2
@@ -108,8 +108,11 @@ impl Maps {
                 for x in 0..width {
                     for c in 0..self.channels {
                         let mut seen = Vec::new();
-                        for row in (y * rows).saturating_sub(pad)..(y * rows + side - pad).min(self.height) {
-                            for column in (2 * x).saturating_sub(pad)..(2 * x + side - pad).min(self.width) {
+                        for row in
+                            (y * rows).saturating_sub(above)..(y * rows + side - above).min(self.height)
+                        {
+                            for column in (2 * x).saturating_sub(left)..(2 * x + side - left).min(self.width)
+                            {
                                 seen.push(self.at(n, row, column, c));
                             }
                         }
@@ -129,9 +132,9 @@ impl Maps {
     fn halved(&self) -> Self {
         let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
         if self.height == 1 {
-            self.window(1, 1, mean, 0, 2)
+            self.window(1, 1, mean, [0; 2], 2)
         } else {
-            self.window(2, self.height / 2, mean, 0, 2)
+            self.window(2, self.height / 2, mean, [0; 2], 2)
         }
     }
 
@@ -179,11 +182,13 @@ fn loss(network: &Network, images: &[u8], labels: &[u16], step: Step) -> f64 {
     }
     if s.pool {
         let height = if x.height == 1 { 1 } else { (x.height - 1) / 2 + 1 };
+        let before = |side: usize| usize::from(!(s.pool_same && side.is_multiple_of(2)));
+        let pads = [before(x.height), before(x.width)];
         x = x.window(
             2,
             height,
             |v| v.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-            1,
+            pads,
             3,
         );
     }

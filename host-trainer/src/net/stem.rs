@@ -7,6 +7,7 @@ use super::product::{Multiply, Outer, Panels, multiply, outer};
 use super::{Conv, Normalisation};
 use crate::spec::{Input, Map, Stem};
 use denselet::limits::STEM_KERNEL;
+use denselet::shape::StemPool;
 use pulp::{Simd, WithSimd};
 
 /// The weights as the forward pass reads them: `[ky][kx][i][o]`.
@@ -216,23 +217,12 @@ impl WithSimd for Backward<'_> {
     }
 }
 
-/// Rows or columns an output looks at: 3x3 with one pixel of padding, every second pixel; only its own place where the side is
-/// `kept`, as it is without a max pool.
-fn window(y: usize, side: usize, kept: usize) -> core::ops::Range<usize> {
-    if side == kept {
-        y..y + 1
-    } else {
-        (2 * y).saturating_sub(1)..(2 * y + 2).min(side)
-    }
-}
-
 /// Batch norm, ReLU and max pool of one job's stem outputs into the first block buffer, with the sums.
 pub(super) fn pool(
     norm: &Active,
-    from: &[f32],
-    map: Map,
-    to: &mut [f32],
-    to_map: Map,
+    pool: StemPool,
+    (from, map): (&[f32], Map),
+    (to, to_map): (&mut [f32], Map),
     scratch: &mut Scratch,
 ) {
     let (channels, stride) = (norm.channels, map.channels);
@@ -244,8 +234,8 @@ pub(super) fn pool(
         for (pixel, to) in to.chunks_exact_mut(to_map.channels).enumerate() {
             let (y, x) = (pixel / to_map.width, pixel % to_map.width);
             to[..channels].fill(0.0);
-            for row in window(y, map.height, to_map.height) {
-                for column in window(x, map.width, to_map.width) {
+            for row in pool.window(y, map.height) {
+                for column in pool.window(x, map.width) {
                     let from = &from[(row * map.width + column) * stride..][..channels];
                     for (c, (to, from)) in to.iter_mut().zip(from).enumerate() {
                         *to = to.max(from * norm.scale[c] + norm.shift[c]);
@@ -266,6 +256,7 @@ pub(super) fn pool(
 #[expect(clippy::too_many_arguments, reason = "one loop, its operands")]
 pub(super) fn unpool(
     norm: &Active,
+    pool: StemPool,
     from: &[f32],
     map: Map,
     d: &mut [f32],
@@ -289,8 +280,8 @@ pub(super) fn unpool(
             let (y, column) = (pixel / to_map.width, pixel % to_map.width);
             for c in 0..channels {
                 let mut best = (0.0, None);
-                for row in window(y, map.height, to_map.height) {
-                    for column in window(column, map.width, to_map.width) {
+                for row in pool.window(y, map.height) {
+                    for column in pool.window(column, map.width) {
                         let at = (row * map.width + column) * stride + c;
                         let value = from[at] * norm.scale[c] + norm.shift[c];
                         if value > best.0 {
@@ -337,6 +328,12 @@ mod tests {
             .replace("height = 7", "height = 17")
             .replace("width = 9", "width = 14");
         check(&larger, "stem");
+        let mut same = Spec::parse(&larger, "checked").unwrap();
+        same.stem.pool_same = true;
+        // 9x7 pixels, then 9x8: odd sides, and an even one.
+        check_spec(&same, "stem");
+        same.input.width = 16;
+        check_spec(&same, "stem");
     }
 
     #[test]

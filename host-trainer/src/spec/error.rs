@@ -136,6 +136,13 @@ pub(super) fn check(spec: &Spec) -> Result<(), SpecError> {
             false,
         ));
     }
+    if stem.pool_same && !stem.pool {
+        return Err(SpecError::field(
+            "stem.pool_same",
+            "false without a max pool",
+            true,
+        ));
+    }
     if spec.blocks.is_empty() {
         return Err(SpecError::field("blocks", "at least one dense block", "none"));
     }

@@ -41,7 +41,21 @@ struct StemForm {
     stride: Option<usize>,
     filters: Option<usize>,
     padding: Option<bool>,
-    max_pool: Option<bool>,
+    max_pool: Option<PoolForm>,
+}
+
+/// Whether a max pool follows the stem: if so, padded on every side or as `same`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged, expecting = "expected true, false or \"same\"")]
+enum PoolForm {
+    Is(bool),
+    Named(PoolName),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum PoolName {
+    Same,
 }
 
 /// A number of layers, or every width of one block.
@@ -163,7 +177,9 @@ fn stem(form: &Form, input: Input) -> Result<Stem, SpecError> {
     let written = &form.stem;
     let kernel = written.kernel.unwrap_or(3);
     let stride = written.stride.unwrap_or(1);
-    let max_pool = written.max_pool.unwrap_or(kernel == 7);
+    let max_pool = written
+        .max_pool
+        .map_or(kernel == 7, |pool| pool != PoolForm::Is(false));
     match (kernel, stride, max_pool) {
         (3, 1 | 2, false) | (7, 2, true) => {}
         (3, 1 | 2, true) => {
@@ -198,6 +214,7 @@ fn stem(form: &Form, input: Input) -> Result<Stem, SpecError> {
         filters,
         norm: max_pool,
         pool: max_pool,
+        pool_same: written.max_pool == Some(PoolForm::Named(PoolName::Same)),
     })
 }
 

@@ -48,7 +48,7 @@ impl Geometry {
                 pad_left: stem.pad_left,
                 pad_bottom: stem.pad_bottom,
                 pad_right: stem.pad_right,
-                pool: stem.pool,
+                pool: stem.pooling(),
                 filters: stem.filters,
             },
             stages,

@@ -16,6 +16,7 @@ pub use error::SpecError;
 pub use geometry::Geometry;
 pub use preset::{presets, text as preset_text};
 
+use denselet::shape::StemPool;
 use serde::{Deserialize, Serialize};
 
 /// A whole network, resolved to the width of every layer.
@@ -85,8 +86,22 @@ pub struct Stem {
     pub filters: usize,
     /// Batch norm + ReLU after the convolution.
     pub norm: bool,
-    /// 3x3 stride-2 max pool (padding 1) after that.
+    /// 3x3 stride-2 max pool after that.
     pub pool: bool,
+    /// Whether that pool pads an even side after it only, as `padding="same"` does; otherwise by one pixel on every side.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub pool_same: bool,
+}
+
+impl Stem {
+    /// The max pool.
+    pub fn pooling(&self) -> StemPool {
+        match (self.pool, self.pool_same) {
+            (false, _) => StemPool::None,
+            (true, false) => StemPool::Centred,
+            (true, true) => StemPool::Same,
+        }
+    }
 }
 
 /// One dense block and the transition behind it, if any.

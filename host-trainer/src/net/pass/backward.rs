@@ -311,6 +311,7 @@ impl Pass {
         if let (Some(inner), Some(norm), Some(to)) = (&self.stem, &network.stem.norm, &mut gradient.stem.norm)
         {
             let norm = Active::batch(norm, &inner.moments);
+            let pool = network.spec.stem.pooling();
             let size = self.stem_map.pixels() * self.stem_map.channels;
             let pooled = map.pixels() * map.channels;
             inner.values[..n * size]
@@ -322,7 +323,7 @@ impl Pass {
                 .with_min_len(grain)
                 .with_max_len(grain)
                 .for_each(|((((from, d), x), g), scratch)| {
-                    stem::unpool(&norm, from, self.stem_map, d, (x, g), map, &owed, scratch);
+                    stem::unpool(&norm, pool, from, self.stem_map, d, (x, g), map, &owed, scratch);
                 });
             let totals = Totals::new(jobs, n * self.stem_map.pixels());
             differentiate(&norm, &totals, to);

@@ -141,6 +141,7 @@ impl Pass {
         };
         take(&mut inner.moments, jobs, map);
         let norm = active(norm, &inner.moments, statistics);
+        let pool = network.spec.stem.pooling();
         let to_size = first.map.pixels() * first.map.channels;
         inner.values[..n * size]
             .par_chunks(share * size)
@@ -148,7 +149,7 @@ impl Pass {
             .zip(&mut *jobs)
             .with_min_len(grain)
             .with_max_len(grain)
-            .for_each(|((from, to), scratch)| stem::pool(&norm, from, map, to, first.map, scratch));
+            .for_each(|((from, to), scratch)| stem::pool(&norm, pool, (from, map), (to, first.map), scratch));
         take(&mut first.moments, jobs, first.map);
     }
 

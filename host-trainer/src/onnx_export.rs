@@ -25,7 +25,7 @@ pub fn to_onnx(network: &Network) -> Vec<u8> {
     let channels = input.channels;
     writer.tensor("input.mean", &[1, channels, 1, 1], &network.input.mean);
     writer.tensor("input.std", &[1, channels, 1, 1], &network.input.std);
-    writer.node("Sub", "input.centred", &["picture", "input.mean"], Vec::new());
+    writer.node("Sub", "input.centred", &["image", "input.mean"], Vec::new());
     writer.node(
         "Div",
         "input.normalised",
@@ -87,7 +87,7 @@ pub fn to_onnx(network: &Network) -> Vec<u8> {
             node: writer.nodes,
             name: spec.name.clone(),
             initializer: writer.tensors,
-            input: vec![value("picture", &sides)],
+            input: vec![value("image", &sides)],
             output: vec![value("logits", &[spec.classes])],
         }),
         opset_import: vec![Opset {

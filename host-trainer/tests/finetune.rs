@@ -176,14 +176,14 @@ fn what_does_not_fit_is_refused_by_name() {
     assert!(field(|recipe| recipe.finetune.distillation = 1.5).contains("`finetune.distillation`"));
     assert!(field(|recipe| recipe.finetune.rate = f32::NAN).contains("`finetune.rate`"));
     data.classes.pop();
-    assert!(message(&data, &recipe).contains("10 classes apart, data set `digits` has 9"));
+    assert!(message(&data, &recipe).contains("has 10 classes, data set `digits` has 9"));
     let mut data = digits();
     data.resize(denselet_train::spec::Input {
         height: 9,
         width: 8,
         channels: 1,
     });
-    assert!(message(&data, &recipe).contains("takes 8x8x1 pictures, data set `digits` has 9x8x1"));
+    assert!(message(&data, &recipe).contains("takes 8x8x1 images, data set `digits` has 9x8x1"));
 
     let folder = tempfile::tempdir().unwrap();
     let error = checkpoint::load(folder.path()).unwrap_err().to_string();

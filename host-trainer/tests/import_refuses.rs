@@ -72,7 +72,7 @@ fn other_families_are_refused_by_name() {
         ),
         ("relu6.onnx", "it bounds values between 0 and 6; use ReLU"),
         ("sigmoid.onnx", "node `/Sigmoid` is Sigmoid"),
-        ("two-inputs.onnx", "`inputs`: expected one, the picture"),
+        ("two-inputs.onnx", "`inputs`: expected one, the image"),
         ("two-outputs.onnx", "`outputs`: expected one"),
         ("own.keras", "found `Own`"),
         (

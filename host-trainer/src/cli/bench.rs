@@ -17,10 +17,10 @@ use std::path::PathBuf;
 /// Options of `denselet bench`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The networks d1 to d5 are built untrained with a fixed seed: an inference takes the same number of
-instructions whatever the weights and the image are. Ratios are ours over theirs.
+    after_help = "The networks d1 to d5 are built untrained with a fixed seed: an inference takes the same number of \
+instructions whatever the weights and the image are. Ratios are denselet over the peer.
 
---cycles models a Cortex-M4 by its published timing table, with memory that never waits. It needs a C compiler (cc) and an
+--cycles models a Cortex-M4 by its published timing table, with memory that never waits. It needs a C compiler (cc) and an \
 emulator with plugins.
 
 Examples:

@@ -16,7 +16,7 @@ pub struct Args {
     /// Images per step
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
     batch: u16,
-    /// Time to measure for
+    /// Seconds to measure for
     #[arg(long, value_name = "S", default_value_t = 10.0)]
     seconds: f64,
     /// Print one JSON object
@@ -32,11 +32,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         return print_json(&speed);
     }
     say(format_args!(
-        "{}, batch {}, {} threads: {:.0} images/s (best step {:.0})",
+        "{}, batch {}, {} threads: {:.0} images/s (fastest step {:.0})",
         speed.net, speed.batch, speed.threads, speed.images_per_second, speed.best_images_per_second
     ));
     say(format_args!(
-        "{:.1} GFLOP/s, {:.0} % of the {:.0} a matrix product in cache reaches here",
+        "{:.1} GFLOP/s, {:.0} % of the {:.0} GFLOP/s that a matrix product in cache reaches",
         speed.gflops,
         100.0 * speed.fraction_of_peak,
         speed.peak_gflops

@@ -3,6 +3,7 @@
 use super::{Kind, Output, print_json, say, spinner, warn_of_order};
 use crate::blob::Blob;
 use crate::board::{Program, Table, Workspace};
+use crate::inspect::grouped;
 use std::path::PathBuf;
 
 /// Options of `denselet build`.
@@ -12,7 +13,7 @@ use std::path::PathBuf;
                         denselet build model.dlt --board mps2-an386 --out fw.elf --json"
 )]
 pub struct Args {
-    /// The model's file.
+    /// A blob
     model: PathBuf,
     /// The board to build for; `denselet boards` lists them.
     #[arg(long, value_name = "NAME")]
@@ -20,7 +21,7 @@ pub struct Args {
     /// The firmware to write, an ELF file.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Denselet's sources, by default those that this program was built from.
+    /// Denselet's sources [default: those that this program was built from]
     #[arg(long, value_name = "DIR")]
     workspace: Option<PathBuf>,
     /// Install what is missing: a Rust target, QEMU
@@ -38,7 +39,7 @@ pub struct Args {
 ///
 /// # Errors
 ///
-/// Where the model is none or does not fit, the firmware does not build, or its file cannot be written.
+/// If the model is not a blob or does not fit, the firmware does not build, or its file cannot be written.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let out = Output::new(&args.out, Kind::Elf, args.force)?;
     let table = Table::load()?;
@@ -63,18 +64,22 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             "arena_bytes": arena,
         }));
     }
+    let bytes = |count: usize| grouped(count as u64);
     say(format_args!("{} for {}", args.out.display(), board.name));
     let flash = sizes.flash_code_bytes + sizes.flash_model_bytes;
     say(format_args!(
-        "flash  {flash:>9} of {} bytes: code {}, model {}",
-        board.flash_bytes, sizes.flash_code_bytes, sizes.flash_model_bytes
+        "flash  {:>11} of {} bytes: code {}, model {}",
+        bytes(flash),
+        bytes(board.flash_bytes),
+        bytes(sizes.flash_code_bytes),
+        bytes(sizes.flash_model_bytes)
     ));
     say(format_args!(
-        "RAM    {:>9} of {} bytes beside the stack: arena {}, one image and the rest {}",
-        sizes.ram_bytes,
-        board.ram_bytes,
-        arena,
-        sizes.ram_bytes.saturating_sub(arena)
+        "RAM    {:>11} of {} bytes beside the stack: arena {}, one image and the rest {}",
+        bytes(sizes.ram_bytes),
+        bytes(board.ram_bytes),
+        bytes(arena),
+        bytes(sizes.ram_bytes.saturating_sub(arena))
     ));
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! Flags of every command that reads data, and how what was inferred is printed.
 
-use super::{note, tell};
+use super::{detail, note, tell};
 use crate::data::{Dataset, Reading};
+use crate::inspect::grouped;
 use clap::builder::RangedU64ValueParser;
 
 /// Parses a number of images: none make no sense.
@@ -15,10 +16,10 @@ pub struct DataFlags {
     /// Resize images to what the network takes
     #[arg(long)]
     pub resize: bool,
-    /// Count damaged files and leave them out; otherwise one is an error
+    /// Leave out damaged files and count them; otherwise one is an error
     #[arg(long)]
     pub skip_damaged: bool,
-    /// Name of a table's column that holds the class
+    /// Name of a table's column that holds the class, or its number (from 1) if the table has no header
     #[arg(long, value_name = "NAME")]
     pub label: Option<String>,
 }
@@ -42,8 +43,17 @@ pub fn warn(warnings: &[String]) {
     }
 }
 
-/// Prints what was inferred while reading, a line each, on standard error.
+/// Prints what was inferred while reading, a line each, on standard error; the sizes of what was read as a detail.
 pub fn print_notes(data: &Dataset) {
+    detail(format_args!(
+        "{}: {} training, {} validation and {} test images of {}, {} classes",
+        data.name,
+        grouped(data.train.len() as u64),
+        grouped(data.validation.len() as u64),
+        grouped(data.test.len() as u64),
+        data.shape(),
+        data.classes.len()
+    ));
     print_all_notes(&data.notes);
 }
 

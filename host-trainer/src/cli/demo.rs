@@ -197,7 +197,7 @@ fn print(report: &Report, outcome: &Outcome) {
     let header = ["digits", &format!("on {}", report.board)];
     say(table(&header, rows.map(|row| row.map(str::to_owned).to_vec())));
     say(format_args!(
-        "checkpoint, blob, picture and report are in {}",
+        "checkpoint, blob, image (result.svg) and figures (report.json) are in {}",
         report.out.display()
     ));
 }

@@ -14,10 +14,10 @@ use std::path::PathBuf;
 #[command(after_help = "Examples:
   denselet eval model.dlt --data fashion-mnist
   denselet eval runs/fashion --data fashion-mnist         (the float network)
-  denselet eval runs/fashion-int8 --data fashion-mnist    (a fine-tuned network: the device's bits)
-  denselet eval model.dlt --data pictures/ --count 500 --json")]
+  denselet eval runs/fashion-int8 --data fashion-mnist    (a fine-tuned network: int8, bit-exact with the device)
+  denselet eval model.dlt --data images/ --count 500 --json")]
 pub struct Args {
-    /// A blob or a fine-tuned network (runs with the device's bits), or a run's folder or checkpoint (runs in float)
+    /// A blob or a fine-tuned network (runs in int8, bit-exact with the device), or a run's folder or checkpoint (runs in float)
     #[arg(value_name = "MODEL|DIR")]
     model: PathBuf,
     /// Data set; its test images are used
@@ -79,7 +79,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 fn print(report: &Report) {
-    let header: Vec<&str> = ["is \\ said"]
+    let header: Vec<&str> = ["label \\ predicted"]
         .into_iter()
         .chain(report.classes.iter().map(String::as_str))
         .collect();
@@ -87,7 +87,7 @@ fn print(report: &Report) {
         .classes
         .iter()
         .zip(&report.confusion)
-        // A class that the data has no images of has nothing to show.
+        // A class that the data has no images of has an empty row.
         .filter(|(_, counts)| counts.iter().any(|&count| count > 0))
         .map(|(name, counts)| {
             let counts = counts.iter().take(report.classes.len());

@@ -170,7 +170,7 @@ fn calibrated(run: &Path, args: &Args, order: Order) -> anyhow::Result<Exported>
     let chosen = checkpoint::choose(run, args.last);
     let checkpoint = checkpoint::load(&chosen)?;
     if !args.json {
-        say(format_args!("takes {}", chosen.display()));
+        say(format_args!("reads {}", chosen.display()));
     }
     let data = load_for(&chosen, &checkpoint, args.data.as_deref(), &args.data_flags)?;
     print_notes(&data);
@@ -201,7 +201,7 @@ fn trained_integers(file: &Path, args: &Args, order: Order) -> anyhow::Result<Ex
         file.display()
     );
     if !args.json {
-        say(format_args!("takes {}", file.display()));
+        say(format_args!("reads {}", file.display()));
     }
     let found = finetuned::load(file)?;
     let blob = export::write(&found.parameters.quantise()?, order, &found.about())?;

@@ -89,7 +89,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
     if let Some(path) = &report.onnx {
         say(format_args!(
-            "{}: {} bytes; input `picture`, floats from 0 to 255, [N, {}, {}, {}]",
+            "{}: {} bytes; input `image`, floats from 0 to 255, [N, {}, {}, {}]",
             path.display(),
             grouped(onnx_bytes as u64),
             network.spec.input.channels,

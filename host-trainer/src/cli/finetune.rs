@@ -9,6 +9,7 @@ use crate::calibrate::Calibration;
 use crate::data::{Augment, Sample};
 use crate::fidelity::{Fidelity, calibration_warning};
 use crate::finetune::{self, Parameters, Recipe, checkpoint as finetuned};
+use crate::inspect::grouped;
 use crate::train::{self, RunFolder, checkpoint};
 use crate::whole_file;
 use anyhow::Context;
@@ -24,9 +25,9 @@ use std::time::Instant;
 #[command(after_help = "Examples:
   denselet finetune runs/fashion                                 (on the data set it was trained on, into runs/fashion-int8)
   denselet finetune runs/fashion --data fashion-mnist --epochs 1 --lr 0.02
-  denselet finetune runs/imported --data pictures/ --resize --out runs/mine
-  denselet finetune runs/fashion --resume                        (goes on where it was stopped)
-  denselet eval runs/fashion-int8 --data fashion-mnist           (the device's bits)
+  denselet finetune runs/imported --data images/ --resize --out runs/mine
+  denselet finetune runs/fashion --resume                        (continues a stopped run)
+  denselet eval runs/fashion-int8 --data fashion-mnist           (int8, bit-exact with the device)
   denselet export runs/fashion-int8 --out fashion.dlt            (exactly the integers that were trained)
 
 The folder holds finetuned.safetensors, and a copy of the float network as checkpoint.safetensors.")]
@@ -37,16 +38,16 @@ pub struct Args {
     /// Data set; its training images are used [default: the one it was trained on]
     #[arg(long, value_name = "NAME|DIR")]
     data: Option<String>,
-    /// Times every picture is seen [default: what the run's recipe says, or 2]
+    /// Epochs: how often every image is seen [default: the recipe's, or 2]
     #[arg(long, value_name = "N")]
     epochs: Option<usize>,
-    /// Pictures per step [default: as in training]
+    /// Images per step [default: as in training]
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
     /// Highest learning rate, in steps of quantisation [default: the recipe's, or 0.01]
     #[arg(long, value_name = "RATE")]
     lr: Option<f32>,
-    /// Share of the loss that holds the integers against the float network, the rest is cross-entropy
+    /// Share of the loss that is the distance from the float network; the rest is cross-entropy
     /// [default: the recipe's, or 0.5]
     #[arg(long, value_name = "SHARE")]
     distillation: Option<f32>,
@@ -61,7 +62,7 @@ pub struct Args {
     /// Where the fine-tuned network goes [default: DIR-int8]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Go on with the run in the folder, or start it if there is none; its recipe is kept, and --epochs may be more
+    /// Resume the run in the folder, or start it if there is none; its recipe is kept, and --epochs may be more
     #[arg(long)]
     resume: bool,
     /// Of a run's folder take the last network, not the one with the highest held-out accuracy
@@ -170,7 +171,7 @@ fn tune(args: &Args) -> anyhow::Result<Report> {
     let is_there = finetuned::is_here(&folder);
     anyhow::ensure!(
         args.resume || !is_there,
-        "{} holds a fine-tuned network already: go on with --resume or choose another --out",
+        "{} holds a fine-tuned network already: resume it with --resume, or choose another --out",
         folder.display()
     );
     let mut recipe = if is_there {
@@ -205,9 +206,9 @@ fn tune(args: &Args) -> anyhow::Result<Report> {
         say(format_args!(
             "{}: {} parameters; {}: {} training images",
             network.spec.name,
-            network.spec.parameters(),
+            grouped(network.spec.parameters() as u64),
             data.name,
-            data.train.len()
+            grouped(data.train.len() as u64)
         ));
     }
     let mut watch = Watch::new(args.json);
@@ -312,7 +313,7 @@ fn keep_float(chosen: &Path, folder: &Path, is_there: bool) -> anyhow::Result<()
         let before = std::fs::read(&kept).with_context(|| kept.display().to_string())?;
         anyhow::ensure!(
             before == bytes,
-            "cannot go on: {} was fine-tuned from another network than {}",
+            "cannot resume: {} was fine-tuned from another network than {}",
             folder.display(),
             chosen.display()
         );

@@ -1,4 +1,4 @@
-//! Flags of `denselet train` that say what happens to pictures and what the loss is; belongs to `cli::train`.
+//! Flags of `denselet train` that say what happens to images and what the loss is.
 
 use crate::data::Fill;
 use crate::train::{ClassWeights, Finetuning, Recipe};
@@ -7,13 +7,13 @@ use std::path::PathBuf;
 /// Fields of a recipe that are off unless something turns them on.
 #[derive(Debug, clap::Args)]
 pub struct Flags {
-    /// Pixels a training picture may move left and right [default: --shift]
+    /// Pixels a training image may move left and right [default: --shift]
     #[arg(long, value_name = "N")]
     shift_x: Option<usize>,
-    /// Pixels a training picture may move up and down [default: --shift]
+    /// Pixels a training image may move up and down [default: --shift]
     #[arg(long, value_name = "N")]
     shift_y: Option<usize>,
-    /// What comes in where a training picture moved [default: black]
+    /// What fills the pixels that a moved training image leaves [default: black]
     #[arg(long, value_enum, value_name = "NAME")]
     fill: Option<Fill>,
     /// Side of a square, in pixels, that the mean covers; 0: none [default: 0]
@@ -34,16 +34,16 @@ pub struct Flags {
     /// Standard deviation of noise, in bytes [default: 0]
     #[arg(long, value_name = "BYTES")]
     jitter: Option<f32>,
-    /// Changes of brightness, contrast, angle and place per training picture [default: 0]
+    /// Changes of brightness, contrast, angle and place per training image [default: 0]
     #[arg(long, value_name = "N")]
     operations: Option<usize>,
     /// How strong these are, up to 1 [default: 0]
     #[arg(long, value_name = "SHARE")]
     magnitude: Option<f32>,
-    /// Blends pictures by shares from Beta(ALPHA, ALPHA); 0: none [default: 0]
+    /// Blends images by shares from Beta(ALPHA, ALPHA); 0: none [default: 0]
     #[arg(long, value_name = "ALPHA")]
     mixup: Option<f32>,
-    /// Puts rectangles of pictures into others, with areas from Beta(ALPHA, ALPHA); 0: none [default: 0]
+    /// Puts rectangles of images into others, with areas from Beta(ALPHA, ALPHA); 0: none [default: 0]
     #[arg(long, value_name = "ALPHA")]
     cutmix: Option<f32>,
     /// Share that a moving average of the weights keeps at a step; it is measured and exported [default: no average]
@@ -52,13 +52,13 @@ pub struct Flags {
     /// Takes batch norm's statistics over all ranks of `mpirun`; otherwise each takes its own
     #[arg(long)]
     sync_batch_norm: bool,
-    /// Share of values dropped behind a layer's convolutions [default: the network's]
+    /// Share of values dropped after a layer's convolutions [default: the network's]
     #[arg(long, value_name = "SHARE")]
     dropout: Option<f32>,
-    /// `balanced`, or what a picture of each class counts, with commas between [default: all 1]
+    /// `balanced`, or the weight of an image of each class, with commas between [default: all 1]
     #[arg(long, value_name = "WORD|LIST")]
     class_weights: Option<ClassWeights>,
-    /// A run's folder or a checkpoint to take after [default: nobody]
+    /// A run's folder or a checkpoint that the network is distilled from [default: none]
     #[arg(long, value_name = "PATH")]
     teacher: Option<PathBuf>,
     /// Divides the teacher's logits and the network's [default: 4]
@@ -67,8 +67,7 @@ pub struct Flags {
     /// Share of the loss that is the distance from the teacher [default: 0.5]
     #[arg(long, value_name = "SHARE")]
     teacher_weight: Option<f32>,
-    /// Epochs in which the device's integers are trained on behind the run, into its folder's name with -int8 behind it; 0:
-    /// they are not [default: 0]
+    /// Epochs of fine-tuning in int8 after the run, into a folder of its name with -int8 after it; 0: none [default: 0]
     #[arg(long, value_name = "N")]
     finetune: Option<usize>,
 }

@@ -30,7 +30,7 @@ const COMPARED: usize = 16;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Preprocessing, if the file does not hold it:
   bytes        x = byte
-  0..1         x = byte / 255 (assumed if nothing tells)
+  0..1         x = byte / 255 (assumed if the file, --check and --data do not tell)
   -1..1        x = byte / 127.5 - 1
   imagenet     x = (byte / 255 - mean) / std of ImageNet: torchvision, keras.applications' DenseNets
   mean=M,..;std=S,..         x = (byte - mean) / std, per channel
@@ -48,7 +48,7 @@ pub struct Args {
     /// The checkpoint's folder
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Shape of a picture, where the file leaves it open
+    /// Shape of an image, if the file leaves it open
     #[arg(long, value_name = "HxWxC", value_parser = shape)]
     input: Option<Input>,
     /// Data set it was trained on: its test images measure the accuracy, its training images calibrate a later export
@@ -57,7 +57,7 @@ pub struct Args {
     /// How bytes become what the network takes, see below
     #[arg(long, value_name = "HOW", allow_hyphen_values = true)]
     preprocess: Option<Preprocess>,
-    /// Reference vectors: arrays `x`, N pictures as the network takes them, and `y`, its framework's answers
+    /// Reference vectors: arrays `x`, N images as the network takes them, and `y`, its framework's answers
     #[arg(long, value_name = "FILE.npz")]
     check: Option<PathBuf>,
     /// Largest difference from the reference answers, as a share of the range of the logits [default: 1e-4, or 1e-2 for

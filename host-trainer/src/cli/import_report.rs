@@ -65,7 +65,7 @@ pub(super) fn print_found(report: &Report) {
     ));
     let (parameters, macs) = (grouped(report.parameters as u64), grouped(report.macs));
     say(format_args!(
-        "  input       {height}x{width}x{channels}, {}",
+        "  input            {height}x{width}x{channels}, {}",
         preprocess_text(report)
     ));
     say(format_args!("  parameters       {parameters}"));
@@ -79,7 +79,7 @@ pub(super) fn print_found(report: &Report) {
         let flag = flag
             .as_ref()
             .map_or_else(String::new, |flag| format!(" [{flag}]"));
-        say(format_args!("  assumed     {what}{flag}"));
+        say(format_args!("  assumed          {what}{flag}"));
     }
 }
 
@@ -106,7 +106,7 @@ pub(super) fn print_check(check: &Check) {
         compared,
     } = check.comparison;
     say(format_args!(
-        "  check       {images} inputs against {}: largest difference of the logits {difference:.2e}, {:.1e} of the range \
+        "  check            {images} inputs against {}: largest difference of the logits {difference:.2e}, {:.1e} of the range \
          {range:.3}, {allowed:.0e} allowed ({}): {}",
         check.against,
         check.comparison.share(),
@@ -115,7 +115,7 @@ pub(super) fn print_check(check: &Check) {
     ));
     if check.is_saturated {
         say(format_args!(
-            "  WARNING     {:.0} % of these answers are saturated probabilities: the check says little. Compare logits, or inputs \
+            "  WARNING          {:.0} % of these answers are saturated probabilities: the check says little. Compare logits, or inputs \
              that the network is less sure of",
             100.0 * (1.0 - compared)
         ));
@@ -125,12 +125,12 @@ pub(super) fn print_check(check: &Check) {
 pub(super) fn print_end(data: Option<&str>, out: &Path, report: &Report) {
     if let (Some(accuracy), Some(images), Some(data)) = (report.test_accuracy, report.test_images, data) {
         say(format_args!(
-            "  accuracy    {:.2} % of {images} test images of {data} (float)",
+            "  accuracy         {:.2} % of {images} test images of {data} (float)",
             100.0 * accuracy
         ));
     }
     let out = out.display();
-    say(format_args!(
-        "{out}: go on with `denselet export {out} --data ...`"
-    ));
+    // An import without data has recorded none to calibrate on.
+    let flag = if data.is_some() { "" } else { " --data DATA" };
+    say(format_args!("next: `denselet export {out}{flag}`"));
 }

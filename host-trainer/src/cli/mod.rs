@@ -50,7 +50,7 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// The whole path on the digits that ship with denselet.
+    /// Train, quantise and run the digits that ship with denselet on an emulated board.
     Demo(demo::Args),
     /// Train a network.
     Train(Box<train::Args>),
@@ -62,27 +62,27 @@ pub enum Command {
     Export(export::Args),
     /// Train the integers that the device runs, starting from a trained network.
     Finetune(finetune::Args),
-    /// Accuracy of a blob (the device's bits) or of a checkpoint (float).
+    /// Measure the accuracy of a blob (int8, bit-exact with the device) or of a checkpoint (float).
     Eval(eval::Args),
     /// Classify image files.
     Predict(predict::Args),
-    /// A run on one page: curves, confusions, the arena, as HTML.
+    /// Write an HTML page of a run: curves, confusion matrix, arena, sizes.
     Report(report::Args),
-    /// Sizes of a blob or a network, layer by layer.
+    /// Print sizes of a blob or a network, stage by stage.
     Inspect(inspect::Args),
     /// List the presets, or print one as TOML.
     Net(net::Args),
     /// Run a model on an emulated board.
     Run(run::Args),
-    /// Where an inference's instructions go, stage by stage.
+    /// Count an inference's instructions on an emulated board, stage by stage.
     Profile(profile::Args),
-    /// Five networks on a board beside a peer's figures.
+    /// Compare five networks on a board with a peer's recorded figures.
     Bench(bench::Args),
     /// Build firmware with a model embedded.
     Build(build::Args),
     /// List the boards.
     Boards(boards::Args),
-    /// How fast this machine trains a network.
+    /// Measure how fast this machine trains a network.
     BenchTrain(bench_train::Args),
     /// Print a script that completes commands and options in a shell.
     Completions(completions::Args),

@@ -192,7 +192,7 @@ pub fn load_for(
 ) -> anyhow::Result<Dataset> {
     let name = name.or_else(|| checkpoint.meta.data_name()).with_context(|| {
         format!(
-            "{}: the network was imported without a data set: give --data: images to calibrate on",
+            "{}: expected the data set that the network was trained on, found none: it was imported without --data; give --data",
             file.display()
         )
     })?;

@@ -70,7 +70,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         ]
     });
     say(table(
-        &["preset", "input", "parameters", "MACs", "arena bytes"],
+        &["preset", "input", "parameters", "MACs as trained", "arena bytes"],
         rows,
     ));
     say("`denselet train` takes the input and the classes from the data.");

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 #[command(
     after_help = "Flash traffic counts the parameters that the inner loops read: every filter once for each tile of pixels.
 
---cycles models a Cortex-M4 by its published timing table, with memory that never waits. It needs a C compiler (cc) and an
+--cycles models a Cortex-M4 by its published timing table, with memory that never waits. It needs a C compiler (cc) and an \
 emulator with plugins.
 
 Examples:

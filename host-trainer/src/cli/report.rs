@@ -50,7 +50,7 @@ pub struct Report {
     pub test_images: usize,
     /// Share right in float, 0 to 1.
     pub float_accuracy: f64,
-    /// Share right with the device's bits, 0 to 1.
+    /// Share right in int8, bit-exact with the device, 0 to 1.
     pub int8_accuracy: f64,
     /// What is wrong with the network or its calibration.
     pub warnings: Vec<String>,
@@ -81,7 +81,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         return print_json(&report);
     }
     say(format_args!(
-        "{}: {:.2} % in float, {:.2} % with the device's bits, on {} test images",
+        "{}: float {:.2} %, int8 {:.2} % (bit-exact with the device) on {} test images",
         report.out.display(),
         100.0 * report.float_accuracy,
         100.0 * report.int8_accuracy,

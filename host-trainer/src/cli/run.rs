@@ -6,6 +6,7 @@ use super::{detail, print_json, progress, say, spinner, warn_of_order};
 use crate::blob::Blob;
 use crate::board::{self, Outcome, Program, Progress, Request, Table, Workspace};
 use crate::data::{SAMPLE_SEED, Sample};
+use crate::inspect::grouped;
 use crate::suit;
 use core::time::Duration;
 use rand::{Rng as _, SeedableRng as _};
@@ -20,7 +21,7 @@ use std::path::PathBuf;
                         denselet run model.dlt --board lm3s6965evb --data noise --rows"
 )]
 pub struct Args {
-    /// The model's file.
+    /// A blob
     model: PathBuf,
     /// The board to run on; `denselet boards` lists them.
     #[arg(long, value_name = "NAME")]
@@ -39,7 +40,7 @@ pub struct Args {
     /// Seconds the emulator may take.
     #[arg(long, default_value_t = 1800, value_name = "SECONDS")]
     timeout: u64,
-    /// Denselet's sources, by default those that this program was built from.
+    /// Denselet's sources [default: those that this program was built from]
     #[arg(long, value_name = "DIR")]
     workspace: Option<PathBuf>,
     /// Install what is missing: a Rust target, QEMU.
@@ -64,7 +65,7 @@ struct Report<'r> {
 ///
 /// # Errors
 ///
-/// Where the model does not run on the board, and where its logits are not the host's.
+/// If the model does not run on the board, or its logits are not the host's.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let table = Table::load()?;
     let workspace = Workspace::find(args.workspace.as_deref())?.installing(args.install);
@@ -180,10 +181,11 @@ fn print(outcome: &Outcome) {
         .accuracy
         .map(|share| format!(", accuracy {:.2} %", share * 100.0));
     let instructions = match outcome.instructions {
-        Some(range) if range.min == range.max => range.max.to_string(),
-        Some(range) => format!("{} to {}", range.min, range.max),
+        Some(range) if range.min == range.max => grouped(range.max),
+        Some(range) => format!("{} to {}", grouped(range.min), grouped(range.max)),
         None => "not counted".to_owned(),
     };
+    let bytes = |count: usize| grouped(count as u64);
     say(format_args!("board         {}", outcome.board));
     say(format_args!(
         "images        {}{}",
@@ -197,10 +199,13 @@ fn print(outcome: &Outcome) {
     say(format_args!("instructions  {instructions} per inference"));
     say(format_args!(
         "RAM           arena {}, state {}, stack {} bytes",
-        outcome.arena_bytes, outcome.state_bytes, outcome.stack_bytes
+        bytes(outcome.arena_bytes),
+        bytes(outcome.state_bytes),
+        bytes(outcome.stack_bytes)
     ));
     say(format_args!(
         "flash         code {}, model {} bytes",
-        outcome.sizes.flash_code_bytes, outcome.sizes.flash_model_bytes
+        bytes(outcome.sizes.flash_code_bytes),
+        bytes(outcome.sizes.flash_model_bytes)
     ));
 }

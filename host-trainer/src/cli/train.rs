@@ -29,14 +29,15 @@ const LARGEST_RECIPE: u64 = 1 << 20;
 #[command(after_help = "Examples:
   denselet train --net digits --data digits
   denselet train --net d1 --data fashion-mnist --out runs/fashion
-  denselet train --net mine.toml --data pictures/ --resize --epochs 50 --lr 0.05
+  denselet train --net mine.toml --data images/ --resize --epochs 50 --lr 0.05
   denselet train --net d1 --data fashion-mnist --recipe mine.toml --lr 0.05    (the flag wins)
-  denselet train --net d2 --data cifar10 --out runs/cifar --resume    (goes on where it was stopped)
-  denselet train --net d2 --data cifar10 --out runs/cifar --resume --epochs 60    (goes on for longer than it was meant to)
-  mpirun -n 4 denselet train --net d2 --data cifar10    (on four processes, where it was built with the feature `mpi`)
+  denselet train --net d2 --data cifar10 --out runs/cifar --resume    (continues a stopped run)
+  denselet train --net d2 --data cifar10 --out runs/cifar --resume --epochs 60    (trains for longer than planned)
+  mpirun -n 4 denselet train --net d2 --data cifar10    (four processes; needs a build with the feature `mpi`)
 
-A run's folder holds checkpoint.safetensors (the last epoch), best.safetensors (the highest held-out accuracy), recipe.toml,
-log.csv, TensorBoard's events and report.html. Where the recipe has fine-tuning behind it, the device's integers go into the same name with -int8 behind it.")]
+A run's folder holds checkpoint.safetensors (the last epoch), best.safetensors (the highest held-out accuracy; of equal \
+ones the lowest held-out loss), recipe.toml, log.csv, TensorBoard's events and report.html. With --finetune, the integers go \
+into a folder of the same name with -int8 after it.")]
 pub struct Args {
     /// A preset's name or a TOML file
     #[arg(long, value_name = "NAME|FILE")]
@@ -48,10 +49,10 @@ pub struct Args {
     /// A TOML file with fields of a recipe; what it leaves out depends on the data, and flags win over it
     #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
-    /// Times every picture is seen [default: depends on the data]
+    /// Epochs: how often every image is seen [default: depends on the data]
     #[arg(long, value_name = "N")]
     epochs: Option<usize>,
-    /// Pictures per step, of all ranks together [default: depends on the data]
+    /// Images per step, of all ranks together [default: depends on the data]
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
     /// Highest learning rate [default: 0.1]
@@ -66,10 +67,11 @@ pub struct Args {
     /// Epochs in which the learning rate rises to its highest [default: 0]
     #[arg(long, value_name = "N")]
     warm_up: Option<f32>,
-    /// Longest gradient, as one vector; 0: any length [default: 0]
+    /// Longest gradient, as one vector of all tensors; 0: any length [default: 0]
     #[arg(long, value_name = "NORM")]
     clip: Option<f32>,
-    /// Epochs without a better held-out accuracy that end the run early; 0: never [default: 0]
+    /// Epochs without a better held-out accuracy, or an equal one with a lower held-out loss, that end the run early; 0: never
+    /// [default: 0]
     #[arg(long, value_name = "N")]
     patience: Option<usize>,
     /// Weight decay of convolutions and head [default: depends on the data]
@@ -78,10 +80,10 @@ pub struct Args {
     /// Decides every random number of the run [default: 1]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Pixels a training picture may move [default: depends on the data]
+    /// Pixels a training image may move [default: depends on the data]
     #[arg(long, value_name = "N")]
     shift: Option<usize>,
-    /// Whether training pictures may be mirrored [default: depends on the data]
+    /// Whether training images may be mirrored [default: depends on the data]
     #[arg(long, value_name = "BOOL")]
     flip: Option<bool>,
     /// Share of the labels spread over all classes [default: 0]
@@ -98,7 +100,7 @@ pub struct Args {
     /// The run's folder [default: runs/NET-DATA]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Go on with the run in the folder, or start it if there is none; its recipe is kept, and --epochs may be more
+    /// Resume the run in the folder, or start it if there is none; its recipe is kept, and --epochs may be more
     #[arg(long)]
     resume: bool,
     /// Print one JSON object
@@ -159,12 +161,13 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let quiet = args.json || !is_first;
     if !quiet {
         say(format_args!(
-            "{}: {} parameters, {} MACs as trained; {}: {} training images",
+            "{}: {} parameters, {} MACs as trained; {}: {} training images{}",
             spec.name,
             grouped(spec.parameters() as u64),
             grouped(spec.macs()),
             data.name,
-            data.train.len()
+            grouped(data.train.len() as u64),
+            measured_images(&data, &recipe)
         ));
     }
     if let (true, Some(decided)) = (is_first, &decided) {
@@ -210,7 +213,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         best_epoch: train::best(&run.meta.history),
         stopped_early: run.meta.stopped_early(),
         test_images: data.test.len(),
-        // The page has it already, where there is one.
+        // The page has it already, if there is one.
         test_accuracy: page.as_ref().map_or_else(
             || train::accuracy(&run.network, &data.test),
             |page| page.float_accuracy,
@@ -236,17 +239,24 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         report.finetuned = recipe.finetune.map(|_| tune()).transpose()?;
         return print_json(&report);
     }
+    let int8 = report.int8_accuracy.map_or_else(String::new, |share| {
+        format!(", int8 {:.2} % (bit-exact with the device)", 100.0 * share)
+    });
     say(format_args!(
-        "test accuracy {:.2} % on {} images; {} in {}",
-        100.0 * report.test_accuracy,
-        report.test_images,
+        "test accuracy on {} images: float {:.2} %{int8}",
+        grouped(report.test_images as u64),
+        100.0 * report.test_accuracy
+    ));
+    say(format_args!(
+        "network of epoch {} of {}: {}, after {}",
+        report.best_epoch.unwrap_or(report.epochs),
+        report.epochs,
         report.checkpoint.display(),
         HumanDuration(Duration::from_secs_f64(report.seconds))
     ));
-    if let (Some(int8), Some(page)) = (report.int8_accuracy, &report.page) {
+    if let Some(page) = &report.page {
         say(format_args!(
-            "{:.2} % with the device's bits; curves, confusions and the arena in {}",
-            100.0 * int8,
+            "report (curves, confusion matrix, arena): {}",
             page.display()
         ));
     }
@@ -254,6 +264,19 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         tune()?.say();
     }
     Ok(())
+}
+
+/// How many images are measured after every epoch, for the line that a run begins with.
+fn measured_images(data: &Dataset, recipe: &Recipe) -> String {
+    let Some(split) = train::held_out(data, recipe) else {
+        return String::new();
+    };
+    let count = grouped(split.len() as u64);
+    if data.validation.is_empty() {
+        format!(", {count} of them held out")
+    } else {
+        format!(", {count} validation images")
+    }
 }
 
 /// Points of held-out accuracy that the last epoch may be below the best one without a warning, 0 to 1.
@@ -368,7 +391,7 @@ fn ready(args: &Args, folder: &Path, data: &mut Dataset, ranks: usize) -> anyhow
     );
     anyhow::ensure!(
         args.resume || !checkpoint::is_here(folder),
-        "{} holds a run already: go on with --resume or choose another --out",
+        "{} holds a run already: resume it with --resume, or choose another --out",
         folder.display()
     );
     let (recipe, fitted) = recipe(args, folder, data, ranks)?;

@@ -4,6 +4,7 @@ use super::say;
 use crate::train::{Epoch, Position, Progress};
 use core::time::Duration;
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+use std::io::IsTerminal as _;
 
 /// Shows a run on the terminal: a bar while an epoch lasts, a line when it is done.
 #[derive(Debug)]
@@ -62,7 +63,7 @@ impl Progress for Watch {
     }
 
     fn epoch(&mut self, done: &Epoch) {
-        if self.quiet {
+        if self.quiet || super::is_quiet() {
             return;
         }
         let held_out = done.held_out_accuracy.map_or_else(String::new, |share| {
@@ -78,8 +79,9 @@ impl Progress for Watch {
             100.0 * done.accuracy,
             self.images_per_second
         );
-        // A bar nobody sees swallows its lines; a log wants them all the same.
-        if self.bar.is_hidden() {
+        // A visible bar would be torn by a line on the same terminal. A hidden bar prints nothing, and a log is not the bar's
+        // terminal.
+        if self.bar.is_hidden() || !std::io::stdout().is_terminal() {
             say(line)
         } else {
             self.bar.println(line)

@@ -112,7 +112,7 @@ pub(super) fn labels_of(
 ) -> Result<Vec<u16>, DataError> {
     let numbers = read(path, bytes, 1)?.values;
     if numbers.len() != count {
-        let expected = format!("{count}, one label per picture");
+        let expected = format!("{count}, one label per image");
         return Err(DataError::field(path, "count", expected, numbers.len()));
     }
     if let Some(at) = numbers.iter().position(|&label| usize::from(label) >= classes) {

@@ -66,7 +66,7 @@ impl Recipe {
         }
         Err(TrainError::Recipe {
             field: "batch",
-            expected: "from 1 to the number of training pictures",
+            expected: "from 1 to the number of training images",
             found: self.batch.to_string(),
         })
     }

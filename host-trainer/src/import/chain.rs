@@ -79,8 +79,8 @@ impl<'g> Chain<'g> {
                 _ => {
                     return Err(self.refuse(
                         at,
-                        "it is the first to read the picture",
-                        "the first layer must be a convolution, with nothing but scaling in front of it",
+                        "it is the first to read the image",
+                        "the first layer must be a convolution, with nothing but scaling before it",
                     ));
                 }
             };

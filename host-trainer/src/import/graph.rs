@@ -365,7 +365,7 @@ impl Graph {
                         name,
                         what,
                         format!("it reads a map of {}x{} pixels", first.height, first.width),
-                        "put a global average in front of it",
+                        "put a global average before it",
                     ));
                 }
                 sized((1, 1), linear.outputs)

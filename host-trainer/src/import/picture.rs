@@ -24,7 +24,7 @@ fn side(name: &str, own: Option<usize>, given: Option<usize>) -> Result<usize, P
         (Some(side), _) | (None, Some(side)) => Ok(side),
         (None, None) => Err(Problem::field(
             "--input",
-            "the shape HxWxC of a picture: the file leaves it open",
+            "the shape HxWxC of an image: the file leaves it open",
             "nothing",
         )),
     }

@@ -135,7 +135,7 @@ pub(super) fn find(graph: &Graph) -> Result<Found, Problem> {
                 if blocks.iter().all(|block| block.layers.is_empty()) {
                     return Err(chain.refuse(
                         linear,
-                        "no dense layer stands in front of it",
+                        "there is no dense layer before it",
                         "import a network whose layers are joined (Concat) with what they read",
                     ));
                 }

@@ -29,7 +29,7 @@ pub(super) fn read(
         return Err(Problem::field(
             "--input",
             format!(
-                "the shape HxWx{} of a picture: a state dict does not hold it",
+                "the shape HxWx{} of an image: a state dict does not hold it",
                 stem.0.inputs
             ),
             "nothing",
@@ -251,7 +251,7 @@ impl Builder<'_> {
         let Some(norm) = norm.map(str::to_owned) else {
             return Err(Problem::field(
                 "features.norm5",
-                format!("a batch norm in front of the classifier ({ADVICE})"),
+                format!("a batch norm before the classifier ({ADVICE})"),
                 "none",
             ));
         };

@@ -31,7 +31,8 @@ table { border-collapse: collapse; overflow-wrap: normal; } td, th { padding: .1
 th:first-child, td:first-child { text-align: left; } tr:nth-child(even) td { background: var(--stripe); }
 .matrix td { text-align: center; min-width: 1.2rem; } .matrix th.top { writing-mode: vertical-rl; transform: rotate(180deg); text-align: left; padding: .4rem 0; }
 .many td { min-width: .5rem; height: .5rem; padding: 0; } .many th { font-size: .55rem; line-height: .6rem; padding: 0 .2rem 0 0; white-space: nowrap; font-weight: normal; }
-.many th.top { padding: .2rem 0; }
+.many th.top { padding: .2rem 0; } .examples { text-align: left !important; white-space: normal; min-width: 130px; }
+@media (max-width: 600px) { td, th { padding: .15rem .3rem; } .matrix td { min-width: 1rem; } }
 .bar { display: inline-block; height: .7rem; background: var(--bar); }
 img.example { height: 56px; min-width: 40px; max-width: 160px; image-rendering: pixelated; margin: 2px; border: 1px solid var(--line); }
 pre { background: var(--box); padding: .8rem; overflow-x: auto; white-space: pre-wrap; }
@@ -57,7 +58,7 @@ pub(super) fn page(facts: &Facts<'_>) -> anyhow::Result<String> {
             }
             body {
                 h1 { (title) }
-                p.lead { (how_long(facts)) " Tested on " (facts.data.test.len()) " images of "
+                p.lead { (how_long(facts)) " Tested on " (grouped(facts.data.test.len() as u64)) " images of "
                     (facts.data.height) "x" (facts.data.width) "x" (facts.data.channels) "." }
                 @for warning in warnings(facts) { p.warning role="note" { (warning) } }
                 (summary(facts))
@@ -99,7 +100,7 @@ fn how_long(facts: &Facts<'_>) -> String {
     let seen = format!(
         "seed {}, {} training images.",
         meta.recipe.seed,
-        facts.data.train.len()
+        grouped(facts.data.train.len() as u64)
     );
     match meta.recipe.stopped_early(&meta.history) {
         Some(best) if done < planned => format!(
@@ -221,7 +222,7 @@ fn classes(confusion: &Confusion, names: &[String]) -> Markup {
                 @let found = share(counts[class], all);
                 tr {
                     td { (name) } td { (all) } td { @if all == 0 { "no images" } @else { (percent(found)) } }
-                    td style="text-align: left" { span.bar style={ "width:" (format!("{:.0}", 160.0 * found)) "px" } {} }
+                    td style="text-align: left" { span.bar style={ "width: calc(" (format!("{found:.3}")) " * min(160px, 20vw))" } {} }
                     td { @if said(class) == 0 { "never predicted" } @else { (percent(share(counts[class], said(class)))) } }
                 }
             }
@@ -256,7 +257,7 @@ fn mistakes(facts: &Facts<'_>) -> anyhow::Result<Markup> {
             @for (count, label, said, addresses) in &shown {
                 tr {
                     td { (name(*label)) " predicted as " (name(*said)) } td { (count) }
-                    td style="text-align: left" { @for address in addresses { img.example src=(address) alt={ "a test image of " (name(*label)) }; } }
+                    td.examples { @for address in addresses { img.example src=(address) alt={ "a test image of " (name(*label)) }; } }
                 }
             }
         } }

@@ -130,11 +130,7 @@ pub(super) fn check(spec: &Spec) -> Result<(), SpecError> {
         }
     }
     if stem.pool && !stem.norm {
-        return Err(SpecError::field(
-            "stem.norm",
-            "true in front of the max pool",
-            false,
-        ));
+        return Err(SpecError::field("stem.norm", "true before the max pool", false));
     }
     if stem.pool_same && !stem.pool {
         return Err(SpecError::field(
@@ -201,7 +197,7 @@ pub(super) fn check(spec: &Spec) -> Result<(), SpecError> {
         if shrinks && (map.width < 2 || (spec.input.height > 1 && map.height < 2)) {
             return Err(SpecError::field(
                 format!("blocks[{b}].transition"),
-                "none where the feature map has a side of one pixel",
+                "none if the feature map has a side of one pixel",
                 format!("a map of {}x{}", map.height, map.width),
             ));
         }

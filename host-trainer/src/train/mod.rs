@@ -56,7 +56,7 @@ pub enum TrainError {
     Folder(#[from] FolderError),
     /// The data set's pictures are not what the network takes.
     #[error(
-        "network `{network}` takes {}x{}x{} pictures, data set `{data}` has {}x{}x{}",
+        "network `{network}` takes {}x{}x{} images, data set `{data}` has {}x{}x{}",
         expected.height, expected.width, expected.channels, found.height, found.width, found.channels
     )]
     Shape {
@@ -70,7 +70,7 @@ pub enum TrainError {
         found: Input,
     },
     /// The data set's classes are not those of the network.
-    #[error("network `{network}` tells {expected} classes apart, data set `{data}` has {found}")]
+    #[error("network `{network}` has {expected} classes, data set `{data}` has {found}")]
     Classes {
         /// The network.
         network: String,

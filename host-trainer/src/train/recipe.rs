@@ -11,12 +11,12 @@ pub enum Method {
     /// Stochastic gradient descent with Nesterov momentum.
     #[default]
     Sgd,
-    /// Adam with the decay beside the gradient; its betas are 0.9 and 0.999.
+    /// Adam with decoupled weight decay; its betas are 0.9 and 0.999.
     #[value(name = "adamw")]
     AdamW,
 }
 
-/// How the learning rate goes through a run, behind the warm-up.
+/// How the learning rate goes through a run, after the warm-up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Schedule {

@@ -172,7 +172,7 @@ pub(super) fn check(recipe: &Recipe, data: &Dataset) -> Result<(), TrainError> {
         if mask > 0 && mask >= side {
             return Err(TrainError::Recipe {
                 field,
-                expected: "0, or fewer than a picture has",
+                expected: "0, or fewer than an image has",
                 found: mask.to_string(),
             });
         }

@@ -25,7 +25,7 @@ pub(super) fn read(model: &Model, weights: &Weights, input: Option<Input>) -> Re
         others => {
             return Err(Problem::field(
                 "input_layers",
-                "one input, the picture",
+                "one input, the image",
                 others.len(),
             ));
         }

@@ -168,7 +168,7 @@ impl<'m> Reader<'m> {
         let Some(Value::Map(at, axes)) = self.values.get(name) else {
             return Err(Problem::field(
                 format!("output `{name}`"),
-                "what the network makes of a picture",
+                "what the network makes of an image",
                 "a constant, or nothing",
             ));
         };
@@ -189,7 +189,7 @@ impl<'m> Reader<'m> {
                 Some(value) => Ok(Some(value)),
                 None => Err(node.bad(
                     &format!("its input `{name}` has no value"),
-                    "every input but the picture must be a constant or made by a node in front of it",
+                    "every input but the image must be a constant or made by a node before it",
                 )),
             },
         }
@@ -212,7 +212,7 @@ fn picture<'m>(
         let names: Vec<&str> = names.filter(|name| !initialisers.contains_key(name)).collect();
         return Err(Problem::field(
             "inputs",
-            "one, the picture",
+            "one, the image",
             if names.is_empty() {
                 "none".into()
             } else {

@@ -450,7 +450,7 @@ impl<'m> Reader<'m> {
         if axes.last() != Some(&Axis::Channel) || node.int("transA", 0) != 0 {
             return Err(node.bad(
                 &format!("it multiplies axes {axes:?}"),
-                "the only matrix product is the fully connected layer behind the global average",
+                "the only matrix product is the fully connected layer after the global average",
             ));
         }
         let name = node.input(1).unwrap_or_default();

@@ -11,7 +11,7 @@ use crate::spec::Map;
 use std::rc::Rc;
 
 /// What to do where shapes are computed in ways that are not known here.
-pub(super) const SHAPES: &str = "export with a fixed picture size, or simplify the file (onnxsim) first";
+pub(super) const SHAPES: &str = "export with a fixed image size, or simplify the file (onnxsim) first";
 
 impl<'m> Reader<'m> {
     /// A `Constant` node's value.

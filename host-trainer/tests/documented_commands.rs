@@ -27,12 +27,16 @@ fn words(line: &str) -> Option<Vec<&str>> {
         .iter()
         .position(|word| word.rsplit('/').next() == Some("denselet"))?;
     let starts = all[..at].iter().all(|word| word.contains('='));
-    (at == 0 || starts || matches!(all[0], "cargo" | "mpirun")).then(|| all[at..].to_vec())
+    // `cargo denselet ...` runs the program; `cargo build --bin denselet` does not.
+    let is_run = at == 0 || starts || all[0] == "mpirun" || (all[0] == "cargo" && at == 1);
+    is_run.then(|| all[at..].to_vec())
 }
 
 /// Why the command line refuses the words, but for placeholders.
 fn refusal(words: &[&str], is_whole: bool) -> Option<String> {
-    let words = words.iter().map(|word| word.trim_matches(['\'', '"']));
+    let is_whole = is_whole && !words.contains(&"...");
+    let words = words.iter().filter(|word| **word != "...");
+    let words = words.map(|word| word.trim_matches(['\'', '"']));
     let error = Cli::try_parse_from(words).err()?;
     let is_part = matches!(
         error.kind(),
@@ -77,13 +81,9 @@ fn help_shows_commands_that_exist() {
             .map(ToString::to_string)
             .unwrap_or_default();
         let lines: Vec<Vec<&str>> = help.lines().filter_map(words).collect();
-        assert!(!lines.is_empty(), "{}: no example", command.get_name());
+        let own = lines.iter().filter(|line| line[1] == command.get_name());
+        assert!(own.count() > 0, "{}: no example", command.get_name());
         for line in lines {
-            assert_eq!(
-                line[1],
-                command.get_name(),
-                "an example of another command: {line:?}"
-            );
             assert_eq!(refusal(&line, true), None, "{line:?}");
         }
     }

@@ -145,7 +145,15 @@ fn print(report: &Report) -> anyhow::Result<()> {
             bytes(stack_bytes)
         ),
     );
-    fact("blob", format!("{} bytes of flash", bytes(report.blob_bytes)));
+    let names = if report.order.is_some() {
+        ""
+    } else {
+        ", and the names of the network and its classes"
+    };
+    fact(
+        "blob",
+        format!("{} bytes of flash{names}", bytes(report.blob_bytes)),
+    );
     if let Some(order) = report.order {
         fact("weights", format!("{order} order, {}", boards_of(order)?));
     }

@@ -69,14 +69,17 @@ impl<'f> Facts<'f> {
         } else {
             network.logits(&test.images, test.len())
         };
+        let mut sizes =
+            inspect::network(&network.spec, order).context("a network of this size has no plan here")?;
+        // With the names of the classes, as `export` writes it.
+        sizes.blob_bytes = blob.bytes().len();
         Ok(Self {
             float: Confusion::new(&float, &test.labels, classes),
             int8: Confusion::new(&logits, &test.labels, classes),
             predicted,
             fidelity,
             warnings: warnings.into_iter().flatten().collect(),
-            sizes: inspect::network(&network.spec, order)
-                .context("a network of this size has no plan here")?,
+            sizes,
             geometry: Geometry::of(&network.spec),
             run,
             data,

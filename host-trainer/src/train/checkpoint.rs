@@ -3,12 +3,13 @@
 //! Tensors carry their names in the network; what the optimiser remembers lies beside them, under `velocity.` or under
 //! `mean.` and `square.`; where the network is an average, the weights that steps change lie under `raw.`. Everything else is one JSON text in the file's metadata, under `denselet`.
 
+pub use super::checkpoint_error::CheckpointError;
 pub use super::meta::{Meta, NO_DATA};
 use super::tensor_file::{self, Out, fill};
 use super::{Optimiser, Recipe, TrainError};
 use crate::about::About;
 use crate::net::{Conv, Network, Normalisation, Tensor};
-use crate::spec::{Spec, SpecError};
+use crate::spec::Spec;
 use safetensors::{SafeTensorError, SafeTensors};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -25,80 +26,6 @@ const VERSION: u32 = 1;
 const RAW: &str = "raw.";
 /// Ends the names of batch norms' variances.
 const VARIANCE: &str = ".var";
-
-/// Why a checkpoint cannot be written or read.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum CheckpointError {
-    /// The file cannot be read.
-    #[error("checkpoint {}: {}", path.display(), unread(source))]
-    Read {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file cannot be written.
-    #[error("checkpoint {}: {source}", path.display())]
-    Write {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file is not a safetensors file.
-    #[error(
-        "checkpoint {}: expected a safetensors file of denselet's, found a damaged file or one of another kind ({source}); \
-         name a run's folder or its checkpoint",
-        path.display()
-    )]
-    Format {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: SafeTensorError,
-    },
-    /// The network it describes is none.
-    #[error("checkpoint {}: {source}", path.display())]
-    Spec {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: SpecError,
-    },
-    /// A field or tensor is not what it should be.
-    #[error("checkpoint {}: `{field}`: expected {expected}, found {found}", path.display())]
-    Field {
-        /// Which file.
-        path: PathBuf,
-        /// Which field or tensor.
-        field: String,
-        /// What it must be.
-        expected: String,
-        /// What it is.
-        found: String,
-    },
-}
-
-/// Why a file cannot be read; of one that is absent, what to name instead.
-fn unread(source: &std::io::Error) -> String {
-    if source.kind() == std::io::ErrorKind::NotFound {
-        return "expected a file, found none; name a checkpoint, or a run's folder after its first epoch"
-            .to_owned();
-    }
-    source.to_string()
-}
-
-impl CheckpointError {
-    pub(crate) fn field(path: &Path, field: &str, expected: &str, found: String) -> Self {
-        Self::Field {
-            path: path.to_owned(),
-            field: field.to_owned(),
-            expected: expected.to_owned(),
-            found,
-        }
-    }
-}
 
 /// A network between two epochs, and all it takes to go on.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,6 +6,7 @@
 mod average;
 mod batch;
 pub mod checkpoint;
+mod checkpoint_error;
 mod events;
 mod finetuning;
 pub(crate) mod finite;

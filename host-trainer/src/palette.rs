@@ -51,6 +51,15 @@ const DARK: [(RGBColor, &str); 13] = [
     (GREY, "#9498a3"),
 ];
 
+/// The colour of an image's pixel: itself, or its neighbour if it is a colour of the charts, which a dark background replaces.
+pub(crate) fn apart(colour: RGBColor) -> RGBColor {
+    let RGBColor(r, g, b) = colour;
+    match DARK.iter().any(|(light, _)| *light == colour) {
+        true => RGBColor(r, g, b ^ 1),
+        false => colour,
+    }
+}
+
 /// Adds to a drawn SVG its name, its description in words and its dark colours.
 pub(crate) fn finish(svg: &str, name: &str, description: &str) -> String {
     let mut style = String::from("@media (prefers-color-scheme: dark) {");

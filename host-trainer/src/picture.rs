@@ -2,8 +2,7 @@
 //! draws.
 
 use crate::data::Split;
-use crate::palette::{FRAME, GREEN, INK, PAPER, RED, SOFT_INK, finish};
-use anyhow::Context;
+use crate::palette::{FRAME, GREEN, INK, PAPER, RED, SOFT_INK, apart, finish};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
@@ -98,28 +97,34 @@ fn image(
 ) -> anyhow::Result<()> {
     let [height, width, channels] = gallery.shape;
     let pixels = &gallery.split.images[index * height * width * channels..][..height * width * channels];
-    let mut bytes = Vec::with_capacity(3 * (SIDE * SIDE) as usize);
-    for row in 0..SIDE as usize {
-        for column in 0..SIDE as usize {
-            let at = row * height / SIDE as usize * width + column * width / SIDE as usize;
+    let edge = |at: usize, count: usize| SIDE * at as i32 / count as i32;
+    // White once for all pixels that are white: an image keeps its colours on a dark background.
+    let whole = [(left, top), (left + SIDE, top + SIDE)];
+    area.draw(&Rectangle::new(whole, apart(PAPER).filled()))?;
+    for row in 0..height {
+        for column in 0..width {
+            let at = (row * width + column) * channels;
             let shade = |c: usize| {
-                let value = pixels[at * channels + c];
+                let value = pixels[at + c];
                 (u32::from(value) * 255 / u32::from(gallery.white.max(1))).min(255) as u8
             };
-            bytes.extend(if channels == 3 {
-                [shade(0), shade(1), shade(2)]
+            let colour = if channels == 3 {
+                RGBColor(shade(0), shade(1), shade(2))
             } else {
-                [255 - shade(0); 3]
-            });
+                let grey = 255 - shade(0);
+                RGBColor(grey, grey, grey)
+            };
+            if colour == PAPER {
+                continue;
+            }
+            let corner = |row: usize, column: usize| (left + edge(column, width), top + edge(row, height));
+            area.draw(&Rectangle::new(
+                [corner(row, column), corner(row + 1, column + 1)],
+                apart(colour).filled(),
+            ))?;
         }
     }
-    // As one bitmap: its pixels are not colours of the chart, which a dark background replaces.
-    let bitmap = BitMapElement::with_owned_buffer((left, top), (SIDE as u32, SIDE as u32), bytes);
-    area.draw(&bitmap.context("an image of the gallery")?)?;
-    area.draw(&Rectangle::new(
-        [(left, top), (left + SIDE, top + SIDE)],
-        FRAME.stroke_width(1),
-    ))?;
+    area.draw(&Rectangle::new(whole, FRAME.stroke_width(1)))?;
     Ok(())
 }
 
@@ -146,5 +151,8 @@ mod tests {
         .unwrap();
         assert!(svg.contains("one (is zero)"));
         assert_eq!(svg.matches("fill=\"#C82828\">").count(), 1);
+        // White pixels stay white on a dark background: the page's white is another colour.
+        assert_eq!(svg.matches("fill=\"#FFFFFF\" stroke").count(), 1);
+        assert!(svg.contains("fill=\"#FFFFFE\""), "{svg}");
     }
 }

@@ -214,6 +214,36 @@ fn a_command_leaves_the_folders_of_other_commands_alone() {
 }
 
 #[test]
+fn a_run_does_not_go_on_with_other_images() {
+    let folder = folder();
+    let folder = folder.path();
+    let table = |seed: usize| {
+        let row = |n: usize| {
+            let pixels = (0..64).map(|at| ((n * 31 + at * 17 + seed) % 256).to_string());
+            format!("{},{}\n", n % 10, pixels.collect::<Vec<_>>().join(","))
+        };
+        let names = (0..64).map(|at| format!("pixel{at}"));
+        let header = format!("label,{}\n", names.collect::<Vec<_>>().join(","));
+        header + &(0..200).map(row).collect::<String>()
+    };
+    let train = |line: &str| format!("train -q --net tiny.toml --data table.csv --out run {line}");
+    let tune = |line: &str| format!("finetune -q run --out tuned {line}");
+    fs::write(folder.join("table.csv"), table(0)).unwrap();
+    succeeds(folder, &train("--epochs 1"));
+    succeeds(folder, &tune("--epochs 1"));
+    fs::write(folder.join("table.csv"), table(1)).unwrap();
+    for line in [train("--resume --epochs 2"), tune("--resume --epochs 2")] {
+        let error = fails(folder, &line);
+        assert!(
+            error.contains("images and labels of `table.csv`") && error.contains("--out"),
+            "{error}"
+        );
+    }
+    fs::write(folder.join("table.csv"), table(0)).unwrap();
+    succeeds(folder, &train("--resume --epochs 2"));
+}
+
+#[test]
 fn a_recipe_that_is_not_an_ordinary_file_is_refused() {
     let folder = folder();
     let error = fails(folder.path(), &format!("{TRAIN} --recipe /dev/zero --out run"));

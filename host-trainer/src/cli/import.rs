@@ -392,6 +392,7 @@ fn save(args: &Args, imported: Imported, data: Option<&Dataset>) -> anyhow::Resu
             recipe: Recipe::for_data(data),
             history: Vec::new(),
             command: None,
+            data_checksum: None,
             guess: (!imported.preprocess_is_known)
                 .then(|| format!("{} ({})", imported.preprocess, imported.preprocess_reason)),
         },

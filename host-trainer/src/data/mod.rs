@@ -196,6 +196,19 @@ impl Encoding {
 const FOLDER_VARIABLE: &str = "DENSELET_DATA";
 
 impl Dataset {
+    /// A checksum of what a run trains with: images, labels and groups of the training and validation splits.
+    pub fn checksum(&self) -> u32 {
+        let numbers = |sum: u32, numbers: &[u16]| {
+            let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+            crc32c::crc32c_append(sum, &bytes)
+        };
+        let splits = [&self.train, &self.validation];
+        let sum = splits.into_iter().fold(0, |sum, split| {
+            numbers(crc32c::crc32c_append(sum, &split.images), &split.labels)
+        });
+        numbers(sum, &self.groups)
+    }
+
     /// The data set `name`: `digits`, `fashion-mnist`, `cifar10`, `har`, `keywords`, or a folder that holds one of the last
     /// four or pictures by class.
     ///

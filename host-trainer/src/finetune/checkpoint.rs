@@ -45,6 +45,9 @@ pub struct Meta {
     /// What the import of the float network assumed of the preprocessing, if nothing told it: an export repeats it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guess: Option<String>,
+    /// Checksum of the images that it is trained with and their labels; absent in older files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_checksum: Option<u32>,
 }
 
 /// A fine-tuned network between two epochs, and all it takes to go on but the float network that it takes after.

@@ -174,6 +174,7 @@ impl<'n> Run<'n> {
             recipe: recipe.clone(),
             history: Vec::new(),
             guess: None,
+            data_checksum: Some(data.checksum()),
         };
         let state = Finetuned {
             optimiser: Optimiser::new(RULE, &lengths),
@@ -193,6 +194,7 @@ impl<'n> Run<'n> {
         check(network, data, recipe)?;
         resume::same("network", &state.parameters.folded.spec, &network.spec)?;
         resume::same("data set", &state.meta.data, &data.name)?;
+        resume::same_data(state.meta.data_checksum, data)?;
         recipe.check_resume(&state.meta.recipe)?;
         let is_longer = state.meta.recipe != *recipe;
         state.meta.recipe = recipe.clone();

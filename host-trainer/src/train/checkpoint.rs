@@ -358,6 +358,7 @@ mod tests {
                 seconds: 0.0,
             }],
             command: Some("denselet train".to_owned()),
+            data_checksum: Some(data.checksum()),
             guess: None,
         };
         Checkpoint {

@@ -23,6 +23,9 @@ pub struct Meta {
     /// The command line that started the run; absent in older files and in networks made elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
+    /// Checksum of the images that it is trained with and their labels; absent in older files and in networks made elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_checksum: Option<u32>,
     /// What an import assumed of the preprocessing, if nothing told it: an export repeats it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guess: Option<String>,

@@ -1,6 +1,7 @@
 //! What a run that goes on may have differently from what it was started with: nothing, but how long it lasts.
 
 use super::{Recipe, TrainError};
+use crate::data::Dataset;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -58,6 +59,19 @@ pub(crate) fn same(
             expected,
             found,
         }),
+    }
+}
+
+/// Checks that the images and labels are those that the run was started with, if that was recorded.
+pub(crate) fn same_data(before: Option<u32>, data: &Dataset) -> Result<(), TrainError> {
+    let now = data.checksum();
+    match before {
+        Some(before) if before != now => Err(TrainError::Resume {
+            what: format!("images and labels of `{}`", data.name),
+            expected: format!("those with the checksum {before:08x}"),
+            found: format!("others, {now:08x}"),
+        }),
+        _ => Ok(()),
     }
 }
 

@@ -43,6 +43,7 @@ impl Run {
             recipe: recipe.clone(),
             history: Vec::new(),
             command: None,
+            data_checksum: Some(data.checksum()),
             guess: None,
         };
         Self::from(
@@ -66,6 +67,7 @@ impl Run {
     ) -> Result<Self, TrainError> {
         resume::same("network", &state.network.spec, &with_dropout(spec, recipe))?;
         resume::same("data set", &state.meta.data, &data.name)?;
+        resume::same_data(state.meta.data_checksum, data)?;
         resume::check(&state.meta.recipe, recipe)?;
         let is_longer = state.meta.recipe != *recipe;
         state.meta.recipe = recipe.clone();

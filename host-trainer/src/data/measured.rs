@@ -11,6 +11,8 @@ use std::path::Path;
 const LISTED: usize = 4;
 /// Share of whole numbers outside of a network's range that makes bytes of them more likely than measurements.
 const OUTSIDE: f64 = 0.01;
+/// Share of measurements outside of the network's range from which they are taken for another unit.
+const MOST_CLIPPED: f64 = 0.5;
 
 /// One split as it was read: values, and a class for each image.
 #[derive(Clone, Debug)]
@@ -203,6 +205,15 @@ fn encoding(
         );
         return Err(DataError::field(path, "values", expected, found));
     }
+    if share > MOST_CLIPPED {
+        let expected = format!(
+            "measurements in the network's range ({} to {} in the first channel): give them in the unit of the data that the \
+             network was trained on",
+            network.low[0], network.high[0]
+        );
+        let found = format!("{:.0} % of them outside", 100.0 * share);
+        return Err(DataError::field(path, "values", expected, found));
+    }
     let clipped = match outside {
         0 => String::new(),
         _ => format!(
@@ -288,6 +299,19 @@ impl Encoding {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn measurements_in_another_unit_are_refused() {
+        let network = Encoding {
+            low: vec![-1.0],
+            high: vec![1.0],
+        };
+        let in_thousandths = vec![-900.5, 20.25, 0.5, 870.75];
+        let values = Values::Numbers(Array4::from_shape_vec((4, 1, 1, 1), in_thousandths).unwrap());
+        let found = encoding(Path::new("x"), &[&values], Some(&network), &mut Vec::new());
+        let error = found.unwrap_err().to_string();
+        assert!(error.contains("-1 to 1") && error.contains("75 %"), "{error}");
+    }
     use ndarray::Array4;
 
     fn numbers(values: &[f32], labels: &[u16]) -> Part {

@@ -23,12 +23,20 @@ pub struct Takes {
     pub encoding_is_known: bool,
 }
 
+/// The error with the data set's name, which it has already if the set is not there.
+fn named(name: &str, source: &DataError) -> String {
+    match source {
+        DataError::Missing { .. } => source.to_string(),
+        _ => format!("data set `{name}`: {source}"),
+    }
+}
+
 /// Why a data set cannot be used with a network.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SuitError {
     /// It cannot be read.
-    #[error("data set `{name}`: {source}")]
+    #[error("{}", named(.name, .source))]
     Data {
         /// As it was asked for.
         name: String,

@@ -74,7 +74,7 @@ impl StemPool {
     /// The row of the output that is complete once row `y` of `height` rows is there.
     pub fn completed(self, y: usize, height: usize) -> Option<usize> {
         let end = y + self.before(height);
-        if end >= 2 && end % 2 == 0 {
+        if end >= 2 && end.is_multiple_of(2) {
             return Some(end / 2 - 1);
         }
         (y + 1 == height).then_some(end / 2)

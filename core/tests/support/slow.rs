@@ -240,7 +240,7 @@ fn max_pool(input: &Map, is_same: bool) -> Map {
             for c in 0..channels {
                 let mut best = 0;
                 // An even side begins one pixel later.
-                let first = |at: usize, side: usize| 2 * at + usize::from(is_same && side % 2 == 0);
+                let first = |at: usize, side: usize| 2 * at + usize::from(is_same && side.is_multiple_of(2));
                 for iy in first(y, height)..first(y, height) + 3 {
                     for ix in first(x, width)..first(x, width) + 3 {
                         // Counted with one row and one column of padding.

@@ -248,11 +248,14 @@ fn advice(args: &Args, imported: &Imported, options: &Options, failed: &Comparis
     String::new()
 }
 
+/// A value of a flag, and what it sets.
+type Choice = (&'static str, fn(&mut Assumed));
+
 /// What a state dict may have instead of what was assumed, if the reference answers agree with it.
 fn agreeing(args: &Args, options: &Options, vectors: &Vectors) -> Option<String> {
     let given = options.assumed;
     let mut others: Vec<(String, Assumed)> = vec![(String::new(), given)];
-    let mut vary = |name: &str, values: &[(&str, fn(&mut Assumed))]| {
+    let mut vary = |name: &str, values: &[Choice]| {
         for (text, known) in others.clone() {
             for (value, set) in values {
                 let mut other = known;
@@ -265,7 +268,7 @@ fn agreeing(args: &Args, options: &Options, vectors: &Vectors) -> Option<String>
         vary("--stem-pool", &[("none", |other| other.stem_pool = Some(false))]);
     }
     if given.stem_stride.is_none() {
-        let strides: [(&str, fn(&mut Assumed)); 2] = [
+        let strides: [Choice; 2] = [
             ("1", |other| other.stem_stride = Some(1)),
             ("2", |other| other.stem_stride = Some(2)),
         ];

@@ -127,12 +127,10 @@ impl Pairs {
         let side = if one > other { found } else { -found };
         // A saturated answer says that the logit is beyond this; a little less is rounding.
         let least = 0.9 * -SMALLEST.ln();
-        if !(side >= least) {
-            self.excess = self.excess.max(if side.is_nan() {
-                f64::INFINITY
-            } else {
-                least - side
-            });
+        if side.is_nan() {
+            self.excess = f64::INFINITY;
+        } else if side < least {
+            self.excess = self.excess.max(least - side);
         }
     }
 }

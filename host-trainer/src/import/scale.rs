@@ -126,7 +126,7 @@ fn measured(encoding: &Encoding, channels: usize) -> Result<Preprocess, Problem>
 fn takes_bytes(own: &Affine) -> bool {
     own.scale.iter().zip(&own.shift).all(|(scale, shift)| {
         let (mean, deviation) = (-shift / scale, 1.0 / scale.abs());
-        let is_wide = WIDTHS.contains(&deviation) || deviation >= 1.0 && deviation < 4.0 && mean > 1.0;
+        let is_wide = WIDTHS.contains(&deviation) || (1.0..4.0).contains(&deviation) && mean > 1.0;
         is_wide && (LOWEST..=HIGHEST).contains(&mean)
     })
 }

@@ -192,7 +192,7 @@ pub fn load_for(
 ) -> anyhow::Result<Dataset> {
     let name = name.or_else(|| checkpoint.meta.data_name()).with_context(|| {
         format!(
-            "{}: expected the data set that the network was trained on, found none: it was imported without --data; give --data",
+            "{}: expected the data set that the network was trained on, found none: it was imported without --data; give --data: a data set to calibrate on and to measure with",
             file.display()
         )
     })?;

@@ -57,9 +57,9 @@ pub fn say(line: impl Display) {
     std::panic::resume_unwind(Box::new(closed));
 }
 
-/// Prints one line on standard error; one that is closed changes nothing.
+/// Prints one line on standard error, in one piece: other processes may write there too. One that is closed changes nothing.
 pub fn tell(line: impl Display) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    let _ = io::stderr().lock().write_all(format!("{line}\n").as_bytes());
 }
 
 /// Kinds of files that commands write, by how they begin.

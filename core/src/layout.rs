@@ -77,7 +77,7 @@ impl Order {
     }
 
     /// The one definition of padding among weights: the offset of one that is not zero although it meets no value. It is
-    /// behind a tap's inputs, in a filter that fills up, or in front of a filter.
+    /// after a tap's inputs, in a filter that fills up, or before a filter.
     ///
     /// `weights` are as long as [`weights_len`](Self::weights_len) says.
     pub fn find_padding(self, filters: &Filters, weights: &[u8]) -> Option<usize> {
@@ -100,8 +100,8 @@ impl Order {
             }
             let mut tap = 0;
             while inputs < depth && tap < length {
-                let behind = tap + inputs..tap + depth;
-                let mut offsets = behind.map(|k| self.weight_offset(length, depth, o, k));
+                let fill = tap + inputs..tap + depth;
+                let mut offsets = fill.map(|k| self.weight_offset(length, depth, o, k));
                 if let Some(at) = offsets.find(is_set) {
                     return Some(at);
                 }

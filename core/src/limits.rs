@@ -5,7 +5,7 @@
 
 /// Rows, columns and channels of an input, each.
 pub const SIDE: usize = 4096;
-/// Values of an input or of any map behind it, its channels rounded up to a multiple of 4: also bytes of arena.
+/// Values of an input or of any map after it, its channels rounded up to a multiple of 4: also bytes of arena.
 pub const MAP: usize = 1 << 26;
 /// Rows and columns of the stem's filter, each.
 pub const STEM_KERNEL: usize = 15;
@@ -13,7 +13,7 @@ pub const STEM_KERNEL: usize = 15;
 pub const STEM_STRIDE: usize = 4;
 /// Channels of a block, outputs of a stage, channels of a bottleneck, classes.
 pub const CHANNELS: usize = 65_535;
-/// Stages behind the stem: layers, transitions and the head.
+/// Stages after the stem: layers, transitions and the head.
 pub const STAGES: usize = 4096;
 /// Parameters of a network that is trained or imported.
 pub const PARAMETERS: u64 = 1 << 28;

@@ -327,7 +327,7 @@ fn a_reader_that_goes_away_ends_a_command_quietly() {
         assert_eq!(output.status.code(), Some(141), "{line}");
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{line}");
     }
-    // A run that nobody reads ends after an epoch; its folder is whole, and it goes on.
+    // A run whose output is closed ends after an epoch. Its folder is whole, and the run resumes.
     let mut child = command(folder, &format!("{TRAIN} --epochs 100000 --out run"));
     let mut child = child
         .stdout(Stdio::piped())

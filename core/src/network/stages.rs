@@ -9,7 +9,7 @@ use crate::plan::Buffer;
 use crate::shape::Shape;
 use core::ops::Range;
 
-/// A dense layer: every row through the ring into the slot behind `channels`.
+/// A dense layer: every row through the ring into the slot after `channels`.
 #[inline(never)]
 pub(super) fn dense_layer<T: Tile>(
     tile: T,

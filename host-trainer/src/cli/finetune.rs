@@ -106,7 +106,12 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 /// Fine-tunes the run in `folder` with what its recipe says, beside it; goes on where it was stopped.
-pub fn behind(folder: &Path, data: &str, data_flags: DataFlags, quiet: bool) -> anyhow::Result<Report> {
+pub fn after_training(
+    folder: &Path,
+    data: &str,
+    data_flags: DataFlags,
+    quiet: bool,
+) -> anyhow::Result<Report> {
     tune(&Args {
         run: folder.to_owned(),
         data: Some(data.to_owned()),

@@ -219,7 +219,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             run.meta.epoch, run.meta.recipe.patience
         ));
     }
-    let tune = || finetune::behind(&folder, &args.data, args.data_flags.clone(), args.json);
+    let tune = || finetune::after_training(&folder, &args.data, args.data_flags.clone(), args.json);
     if args.json {
         report.finetuned = recipe.finetune.map(|_| tune()).transpose()?;
         return print_json(&report);

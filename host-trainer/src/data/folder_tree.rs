@@ -8,7 +8,7 @@ use super::splits::Role;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Folders that programs leave behind.
+/// Folders that programs make for themselves.
 const LEFT_BEHIND: [&str; 9] = [
     "__macosx",
     "__pycache__",
@@ -138,7 +138,7 @@ impl Tree {
     }
 }
 
-/// What stands directly in a folder, without what programs left behind.
+/// What stands directly in a folder, without what programs made for themselves.
 struct Level {
     folders: Vec<PathBuf>,
     files: Vec<PathBuf>,

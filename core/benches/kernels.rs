@@ -1,18 +1,21 @@
 //! Every inner loop of this machine on the rows that D2 is made of: `cargo bench -p denselet --features std`. Throughput is
 //! in MACs a second (bytes a second where nothing is multiplied).
+#![allow(clippy::unwrap_used, reason = "a benchmark that is refused measures nothing")]
 #![allow(missing_docs, reason = "what criterion's macros make has none")]
 
 use core::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use denselet::kernel::arch::{self, Visitor};
-use denselet::kernel::{Clamp, Content, Conv, Ready, Tile, conv1x1, conv3x3, head, stem, transition};
-use denselet::layout::{TAPS, stride};
-use denselet::shape::{StemPool, StemShape};
+use denselet::kernel;
+use denselet::kernel::arch::{self, Visitor, checked};
+use denselet::kernel::transition::{self, Columns};
+use denselet::kernel::{Clamp, Content, Conv, Lines, Prepared, Tile, conv1x1, conv3x3, head, stem};
+use denselet::layout::{TAPS, TILE, WINDOW, line_len, stride};
+use denselet::shape::Shape;
 
 /// Pixels of a row.
 const WIDTH: usize = 32;
 
-/// Numbers that look like nothing in particular.
+/// Arbitrary bytes.
 fn bytes(len: usize) -> Vec<u8> {
     let bytes = (0..len as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8);
     bytes.collect()
@@ -37,7 +40,6 @@ impl Arrays {
 
     fn conv<T: Tile>(&self, length: usize, depth: usize) -> Conv<'_> {
         Conv {
-            weights: &self.weights,
             bias: &self.bias,
             multiplier: &self.multiplier,
             order: T::ORDER,
@@ -56,8 +58,11 @@ impl Line {
         Self(vec![0; len.div_ceil(4)])
     }
 
-    fn values(&mut self) -> &mut [i16] {
-        bytemuck::cast_slice_mut(&mut self.0)
+    fn with<'l>(&'l mut self, scratch: &'l [i32]) -> kernel::Line<'l> {
+        kernel::Line {
+            words: &mut self.0,
+            scratch,
+        }
     }
 }
 
@@ -76,7 +81,7 @@ impl Visitor for Rows<'_> {
 }
 
 impl Rows<'_> {
-    /// Runs `row`, which takes so many MACs, or bytes.
+    /// Times `row`, which takes `count` MACs, or bytes.
     fn bench<T: Tile>(&mut self, name: &str, count: usize, mut row: impl FnMut()) {
         let mut group = self.0.benchmark_group(name);
         group.throughput(Throughput::Elements(count as u64));
@@ -88,24 +93,25 @@ impl Rows<'_> {
         let depth = stride(inputs);
         let arrays = Arrays::new::<T>(outputs, depth);
         let conv = arrays.conv::<T>(depth, depth);
-        let mut notes = vec![0; outputs];
-        let conv = Ready::new(tile, &conv, Content::Bytes, &mut notes);
+        let mut scratch = vec![0; outputs];
+        let conv = Prepared::new(tile, &conv, &arrays.weights, Content::Bytes, &mut scratch).unwrap();
         let (mask, threshold) = (vec![0; depth], vec![30; depth]);
-        let clamp = Clamp {
-            mask: &mask,
-            threshold: &threshold,
-        };
+        let clamp = Clamp::new(&mask, &threshold).unwrap();
         let source = bytes(WIDTH * depth);
-        let mut line = Line::new(conv1x1::line_len(inputs));
+        let mut line = Line::new(line_len(TILE, depth));
         let mut out = vec![0; (WIDTH + 2) * stride(outputs)];
         let name = format!("1x1, {inputs} to {outputs}");
         self.bench::<T>(&name, WIDTH * inputs * outputs, || {
-            let source = black_box(&source);
-            conv1x1::row(tile, source, depth, clamp, &conv, line.values(), &mut out);
+            let source = conv1x1::Source {
+                bytes: black_box(&source),
+                stride: depth,
+                clamp,
+            };
+            conv1x1::row(tile, source, &conv, line.with(&scratch), &mut out).unwrap();
         });
     }
 
-    /// A 3x3 with as many kinds of border: 1 behind a bottleneck, 9 in a plain layer.
+    /// A 3x3 with as many kinds of border: 1 after a bottleneck, 9 in a layer without one.
     fn slot<T: Tile>(&mut self, tile: T, inputs: usize, outputs: usize, borders: usize) {
         let depth = stride(inputs);
         let length = TAPS * TAPS * depth;
@@ -115,22 +121,26 @@ impl Rows<'_> {
             outputs,
             ..arrays.conv::<T>(length, depth)
         };
-        let mut notes = vec![0; outputs];
-        let conv = Ready::new(tile, &conv, Content::Bytes, &mut notes);
+        let mut scratch = vec![0; outputs];
+        let conv = Prepared::new(tile, &conv, &arrays.weights, Content::Bytes, &mut scratch).unwrap();
         let ring = bytes(TAPS * (WIDTH + 2) * depth);
-        let ring = conv3x3::Ring {
-            bytes: &ring,
-            tap_rows: TAPS,
-            stride: depth,
-            height: 32,
-            width: WIDTH,
-        };
-        let mut line = Line::new(conv3x3::line_len(TAPS, depth));
+        let mut line = Line::new(line_len(TAPS * WINDOW, depth));
         let mut out = vec![0; WIDTH * 96];
         let of = if borders > 1 { " of a plain layer" } else { "" };
         let name = format!("3x3{of}, {inputs} to {outputs}");
         self.bench::<T>(&name, WIDTH * 9 * inputs * outputs, || {
-            conv3x3::row(tile, black_box(&ring), 5, &conv, line.values(), &mut out, 96);
+            let row = conv3x3::Row {
+                map: Shape {
+                    height: 32,
+                    width: WIDTH,
+                    channels: inputs,
+                },
+                y: 5,
+                out: &mut out,
+                out_stride: 96,
+            };
+            let rows = black_box(&ring).chunks_exact((WIDTH + 2) * depth);
+            conv3x3::row(tile, rows, row, &conv, line.with(&scratch)).unwrap();
         });
     }
 
@@ -138,75 +148,64 @@ impl Rows<'_> {
         let depth = stride(inputs);
         let arrays = Arrays::new::<T>(outputs, depth);
         let conv = arrays.conv::<T>(depth, depth);
-        let mut notes = vec![0; outputs];
-        let conv = Ready::new(tile, &conv, Content::Sums, &mut notes);
+        let mut scratch = vec![0; outputs];
+        let conv = Prepared::new(tile, &conv, &arrays.weights, Content::Sums, &mut scratch).unwrap();
         let (mask, threshold) = (vec![0; depth], vec![30; depth]);
-        let clamp = Clamp {
-            mask: &mask,
-            threshold: &threshold,
-        };
+        let clamp = Clamp::new(&mask, &threshold).unwrap();
         let source = bytes(8 * depth);
-        let mut line = Line::new(transition::line_len(inputs));
+        let mut line = Line::new(line_len(TILE, depth));
         let mut out = vec![0; 4 * stride(outputs)];
         let name = format!("transition, {inputs} to {outputs}");
         self.bench::<T>(&name, 4 * inputs * outputs, || {
             let rows = [&black_box(&source)[..], &source];
-            let line = line.values();
-            transition::pack(tile, &rows, depth, clamp, 0, 4, line);
-            transition::multiply(tile, line, 4, &conv, &mut out, stride(outputs));
+            let line = &mut line.0;
+            let source = transition::Source {
+                rows: &rows,
+                stride: depth,
+                clamp,
+            };
+            transition::pack(tile, source, Columns { x: 0, count: 4 }, line).unwrap();
+            let lines = Lines {
+                words: line,
+                scratch: &[],
+                pixels: 4,
+                borders: None,
+            };
+            checked::multiply(tile, &lines, &conv, &mut out, stride(outputs)).unwrap();
         });
     }
 
     fn stem<T: Tile>(&mut self, tile: T, channels: usize, filters: usize) {
-        let shape = StemShape {
-            kernel_height: 3,
-            kernel_width: 3,
-            stride_y: 1,
-            stride_x: 1,
-            pad_top: 1,
-            pad_left: 1,
-            pad_bottom: 1,
-            pad_right: 1,
-            pool: StemPool::None,
-            filters,
-        };
         let length = stride(9 * channels);
         let arrays = Arrays::new::<T>(filters, length);
         let conv = arrays.conv::<T>(length, length);
-        let mut notes = vec![0; filters];
-        let conv = Ready::new(tile, &conv, Content::Bytes, &mut notes);
+        let mut scratch = vec![0; filters];
+        let conv = Prepared::new(tile, &conv, &arrays.weights, Content::Bytes, &mut scratch).unwrap();
         let ring = bytes(3 * (WIDTH + 2) * channels);
-        let mut line = Line::new(stem::line_len(length));
+        let mut line = Line::new(line_len(TILE, length));
         let mut out = vec![0; WIDTH * 96];
         let name = format!("stem 3x3, {channels} to {filters}");
         self.bench::<T>(&name, WIDTH * 9 * channels * filters, || {
-            let ring = black_box(&ring);
-            stem::row(
-                tile,
-                &shape,
-                channels,
-                ring,
-                1,
-                &conv,
-                line.values(),
-                &mut out,
-                96,
-            );
+            let row = stem::Row {
+                tap_len: 3 * channels,
+                step: channels,
+                out: &mut out,
+                out_stride: 96,
+            };
+            let rows = black_box(&ring).chunks_exact((WIDTH + 2) * channels);
+            stem::row(tile, rows, row, &conv, line.with(&scratch)).unwrap();
         });
     }
 
     fn head<T: Tile>(&mut self, tile: T, channels: usize) {
         let depth = stride(channels);
         let (mask, threshold) = (vec![0; depth], vec![30; depth]);
-        let clamp = Clamp {
-            mask: &mask,
-            threshold: &threshold,
-        };
+        let clamp = Clamp::new(&mask, &threshold).unwrap();
         let map = bytes(64 * depth);
         let mut sums = vec![0; depth];
         let name = format!("sums of the head, {channels} channels");
         self.bench::<T>(&name, 64 * depth, || {
-            head::sum(tile, black_box(&map), depth, clamp, &mut sums);
+            head::add_row(tile, black_box(&map), depth, clamp, &mut sums).unwrap();
         });
     }
 }

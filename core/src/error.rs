@@ -147,6 +147,31 @@ pub enum Error {
         /// Rows pushed so far.
         rows: usize,
     },
+    /// This library is at fault: its plan and its kernels disagree. No blob and no image leads here.
+    Internal,
+}
+
+/// A row kernel was called with slices and sizes that do not belong together: a fault of this library, never of a blob or an
+/// image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused;
+
+impl Refused {
+    /// Refuses unless the obligations are met.
+    #[inline(always)]
+    pub(crate) fn unless(is_met: bool) -> Result<(), Self> {
+        debug_assert!(
+            is_met,
+            "slices and sizes of a kernel's call do not belong together"
+        );
+        if is_met { Ok(()) } else { Err(Self) }
+    }
+}
+
+impl From<Refused> for Error {
+    fn from(_: Refused) -> Self {
+        Self::Internal
+    }
 }
 
 impl From<FormatError> for Error {
@@ -248,6 +273,7 @@ impl fmt::Display for Error {
                     "{rows} rows of another image are pushed: push the rest or call `restart`"
                 )
             }
+            Self::Internal => f.write_str("a plan and a kernel disagree: please report this with the blob"),
         }
     }
 }

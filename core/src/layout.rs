@@ -6,7 +6,7 @@
 /// Values are stored and multiplied in groups of this many, so that a word load is a group.
 pub const GROUP: usize = 4;
 
-/// Pixels that one call of the inner loop computes at most.
+/// Pixels of one call of an inner loop whose lines are `i16`.
 pub const TILE: usize = 4;
 
 /// Values of a vector of [`Order::Quads`], and filters that lie side by side there.
@@ -24,9 +24,32 @@ pub const fn stride(n: usize) -> usize {
     n.next_multiple_of(GROUP)
 }
 
-/// Offset of pixel `(y, x)` in a buffer of `rows` rows (row `y` lies at `y mod rows`), in bytes.
-pub const fn pixel_offset(rows: usize, width: usize, stride: usize, y: usize, x: usize) -> usize {
-    ((y % rows) * width + x) * stride
+/// Offset of pixel `(y, x)` in a map of `width` pixels of `stride` bytes, in bytes.
+pub const fn pixel_offset(width: usize, stride: usize, y: usize, x: usize) -> usize {
+    (y * width + x) * stride
+}
+
+/// Bytes of line buffer for `columns` columns of `depth` values, as `i16`.
+pub const fn line_len(columns: usize, depth: usize) -> usize {
+    2 * columns * depth
+}
+
+/// Bytes of a dense layer's line buffer: [`TILE`] columns of its bottleneck's inputs, and a window of `tap_rows` rows of ring
+/// pixels.
+pub const fn layer_line_len(inputs: usize, bottleneck: Option<usize>, tap_rows: usize) -> usize {
+    let (pixels, depth) = match bottleneck {
+        Some(bottleneck) => (line_len(TILE, stride(inputs)), stride(bottleneck)),
+        None => (0, stride(inputs)),
+    };
+    let window = line_len(tap_rows * WINDOW, depth);
+    if pixels > window { pixels } else { window }
+}
+
+/// First words of a dense layer's scratch in a line buffer of `len` words, after a line of `used` words: one for each output of
+/// its bottleneck, then one for each output of its 3x3, as far as there is room. Inner loops whose lines are bytes use it.
+pub fn scratch(len: usize, used: usize, bottleneck: usize) -> [usize; 2] {
+    let first = used.min(len);
+    [first, (first + stride(bottleneck)).min(len)]
 }
 
 /// Order of the weights in a blob. Every kernel runs every order; the one it was made for runs fastest.

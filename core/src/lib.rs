@@ -75,6 +75,7 @@ pub mod model;
 pub mod network;
 pub mod plan;
 pub mod shape;
+mod stage;
 pub mod tap;
 
 pub use arena::Arena;

@@ -11,9 +11,10 @@ use crate::error::FormatError;
 use crate::format::metadata::{self, Encoding, tag};
 use crate::format::{self, ALIGN, Blob, Header, Kind, Section, StageBytes};
 use crate::kernel::arch::cast::{as_i8s, as_i32s};
-use crate::kernel::{Clamp, Conv};
+use crate::kernel::{self, Clamp};
 use crate::layout::{Order, stride};
 use crate::shape::{Shape, StageShape, StemShape};
+use core::ops::Deref;
 use half::f16;
 
 /// A checked blob: the network it describes, still lying where it was (in flash).
@@ -35,6 +36,23 @@ pub enum Stage<'b> {
     Transition(Transition<'b>),
     /// The head.
     Head(Head<'b>),
+}
+
+/// A convolution as the blob stores it: its parameters, and its weights.
+#[derive(Clone, Copy, Debug)]
+pub struct Conv<'b> {
+    /// Sizes, biases and multipliers.
+    pub parameters: kernel::Conv<'b>,
+    /// Filters in the parameters' order.
+    pub weights: &'b [i8],
+}
+
+impl<'b> Deref for Conv<'b> {
+    type Target = kernel::Conv<'b>;
+
+    fn deref(&self) -> &kernel::Conv<'b> {
+        &self.parameters
+    }
 }
 
 /// The first convolution's parameters.
@@ -215,18 +233,18 @@ impl<'b> Iterator for Stages<'b> {
 }
 
 fn typed<'b>(order: Order, stage: &StageBytes<'b>) -> Stage<'b> {
-    let clamp = Clamp {
-        mask: stage.section(Section::Mask),
-        threshold: stage.section(Section::Threshold),
-    };
+    // Both are the input's stride long, and start at words, as the blob does.
+    let clamp = Clamp::new(stage.section(Section::Mask), stage.section(Section::Threshold)).unwrap_or(Clamp::EMPTY);
     let conv = |weights, bias, multiplier, outputs, length, depth| Conv {
+        parameters: kernel::Conv {
+            bias: as_i32s(stage.section(bias)).unwrap_or(&[]),
+            multiplier: as_i32s(stage.section(multiplier)).unwrap_or(&[]),
+            order,
+            outputs,
+            length,
+            depth,
+        },
         weights: as_i8s(stage.section(weights)),
-        bias: as_i32s(stage.section(bias)).unwrap_or(&[]),
-        multiplier: as_i32s(stage.section(multiplier)).unwrap_or(&[]),
-        order,
-        outputs,
-        length,
-        depth,
     };
     let length = format::filter_len(stage.kind, stage.input).unwrap_or(0);
     let (outputs, depth) = match stage.kind {
@@ -265,8 +283,8 @@ fn typed<'b>(order: Order, stage: &StageBytes<'b>) -> Stage<'b> {
                     Section::BottleneckBias,
                     Section::BottleneckMultiplier,
                     width,
-                    clamp.mask.len(),
-                    clamp.mask.len(),
+                    clamp.len(),
+                    clamp.len(),
                 );
                 (conv, half(stage.section(Section::BottleneckScale)))
             }),

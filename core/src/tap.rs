@@ -1,16 +1,16 @@
-//! Observation points: what tests, profilers and the curious see of a running network. Rank 0: imports nothing.
+//! Observation of a running network, for tests and profilers.
 
-/// Told about each stage when it is done. Every method does nothing by default and costs nothing then.
+/// Called after each stage. Every method does nothing by default and then costs nothing.
 pub trait Tap {
-    /// Stage `index` (0 the stem, then the stages in order) is done. `map` is the block buffer it worked on, all of
-    /// it, NHWC with `stride` bytes per pixel; after the head it is empty.
+    /// Stage `index` is complete; 0 is the stem. `map` is all of the map that it has written or appended to, NHWC with
+    /// `stride` bytes per pixel; after the head it is empty.
     fn done(&mut self, index: usize, map: &[u8], stride: usize) {
         let _ = (index, map, stride);
     }
 }
 
-/// Sees nothing.
+/// The tap that does nothing.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Blind;
+pub struct NoTap;
 
-impl Tap for Blind {}
+impl Tap for NoTap {}

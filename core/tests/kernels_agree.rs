@@ -27,34 +27,34 @@ fn cases(work: impl Strategy<Value = Work>) -> impl Strategy<Value = Case> {
 }
 
 fn bottlenecks() -> impl Strategy<Value = Work> {
-    (1usize..14, 1usize..80, 1usize..70, 0usize..6).prop_map(|(width, inputs, outputs, behind)| {
+    (1usize..14, 1usize..80, 1usize..70, 0usize..6).prop_map(|(width, inputs, outputs, after)| {
         Work::Bottleneck {
             width,
             inputs,
             outputs,
-            behind,
+            after,
         }
     })
 }
 
 fn clamps() -> impl Strategy<Value = Work> {
-    (1usize..10, 1usize..80, 0usize..6).prop_map(|(width, channels, behind)| Work::Clamped {
+    (1usize..10, 1usize..80, 0usize..6).prop_map(|(width, channels, after)| Work::Clamped {
         width,
         channels,
-        behind,
+        after,
     })
 }
 
 fn slots() -> impl Strategy<Value = Work> {
     let map = (1usize..14, 1usize..5, 0usize..5);
     (map, 1usize..60, 1usize..20, 0usize..30, any::<bool>()).prop_map(
-        |((width, height, y), inputs, outputs, behind, has_borders)| Work::Slot {
+        |((width, height, y), inputs, outputs, after, has_borders)| Work::Slot {
             width,
             height,
             y,
             inputs,
             outputs,
-            behind,
+            after,
             has_borders,
         },
     )
@@ -77,14 +77,14 @@ fn stems() -> impl Strategy<Value = Work> {
     let kernel = [1usize..8, 1usize..8];
     let input = (1usize..14, 1usize..5, 0usize..9);
     (kernel, 1usize..3, 1usize..40, input, 0usize..30).prop_map(
-        |(kernel, stride_x, filters, (width, channels, top), behind)| Work::Stem {
+        |(kernel, stride_x, filters, (width, channels, top), after)| Work::Stem {
             kernel,
             stride_x,
             filters,
             width,
             channels,
             top,
-            behind,
+            after,
         },
     )
 }

@@ -1,4 +1,4 @@
-//! The plan as a property: a transition never writes what it has still to read, and a stage's places are apart.
+//! The plan as a property: a transition never writes what it has still to read, and the places of a step are apart.
 #![allow(clippy::unwrap_used)]
 
 #[allow(unreachable_pub, reason = "shared by several tests")]
@@ -6,44 +6,36 @@ mod support;
 
 use core::ops::Range;
 use denselet::layout::{TILE, pixel_offset};
-use denselet::plan::{Buffer, Plan, Step};
-use denselet::shape::Shape;
+use denselet::plan::{HeadStep, LayerStep, Map, Output, Plan, StemStep, Step, TransitionStep};
 use proptest::prelude::*;
 use support::recipes::recipes;
 
-fn apart(ranges: &[Range<usize>]) -> bool {
+fn apart(ranges: &[&Range<usize>]) -> bool {
     ranges.windows(2).all(|pair| pair[0].end <= pair[1].start)
 }
 
-/// Plays a transition tile by tile and looks at every byte.
-fn writes_only_what_was_read(from: &Buffer, to: &Buffer) -> bool {
-    let pool_rows = Shape {
-        height: from.height,
-        width: from.width,
-        channels: 1,
-    }
-    .pool_rows();
+/// Plays a transition tile by tile and checks every byte.
+fn writes_only_what_was_read(from: &Map, to: &Map) -> bool {
+    let pool_rows = from.shape.pool_rows();
+    let start = |map: &Map, y, x| map.offset + pixel_offset(map.shape.width, map.stride(), y, x);
     let mut unread = vec![true; from.end().max(to.end())];
     unread[..from.offset].fill(false);
     unread[from.end()..].fill(false);
     // Rows and columns that pooling drops are never read.
-    for y in 0..from.height {
-        for x in 0..from.width {
-            if y / pool_rows >= to.height || x / 2 >= to.width {
-                let start = from.offset + pixel_offset(from.height, from.width, from.stride, y, x);
-                unread[start..start + from.stride].fill(false);
+    for y in 0..from.shape.height {
+        for x in 0..from.shape.width {
+            if y / pool_rows >= to.shape.height || x / 2 >= to.shape.width {
+                unread[start(from, y, x)..start(from, y, x + 1)].fill(false);
             }
         }
     }
-    for y in 0..to.height {
-        for x in (0..to.width).step_by(TILE) {
-            let end = to.width.min(x + TILE);
-            for row in 0..pool_rows {
-                let start = from.row(pool_rows * y + row).start;
-                unread[start + 2 * x * from.stride..start + 2 * end * from.stride].fill(false);
+    for y in 0..to.shape.height {
+        for x in (0..to.shape.width).step_by(TILE) {
+            let end = to.shape.width.min(x + TILE);
+            for row in pool_rows * y..pool_rows * (y + 1) {
+                unread[start(from, row, 2 * x)..start(from, row, 2 * end)].fill(false);
             }
-            let start = to.row(y).start;
-            let written = &unread[start + x * to.stride..start + end * to.stride];
+            let written = &unread[start(to, y, x)..start(to, y, end)];
             if written.iter().any(|&unread| unread) {
                 return false;
             }
@@ -60,36 +52,41 @@ proptest! {
         let stages = recipe.stages.iter().copied();
         let plan = Plan::new(recipe.input, &recipe.stem, stages.clone()).unwrap();
         let mut end = 0;
-        let mut current: Option<Buffer> = None;
-        for step in plan.steps(recipe.input, &recipe.stem, stages).unwrap() {
+        let mut current: Option<Map> = None;
+        for step in plan.steps(recipe.input, &recipe.stem, stages.clone()).unwrap() {
             end = end.max(step.end());
-            match step {
-                Step::Stem { to, line, pool, ring } => {
-                    prop_assert!(apart(&[to.offset..to.end(), line, pool, ring]));
-                    current = Some(to);
+            prop_assert_eq!(step.reads(), current.as_ref());
+            match &step {
+                Step::Stem(StemStep { to, line, pool, ring }) => {
+                    prop_assert!(apart(&[&to.range(), line, pool, ring]));
                 }
-                Step::Layer { buffer, channels, line, ring } => {
-                    prop_assert_eq!(Some(buffer), current);
-                    prop_assert!(channels < buffer.channels);
-                    prop_assert!(apart(&[buffer.offset..buffer.end(), line, ring]));
+                Step::Layer(LayerStep { map, channels, line, ring }) => {
+                    prop_assert!(*channels < map.shape.channels);
+                    prop_assert!(apart(&[&map.range(), line, ring]));
                 }
-                Step::Transition { from, to, line } => {
-                    prop_assert_eq!(Some(from), current);
-                    prop_assert!(apart(&[0..from.end().max(to.end()), line]));
-                    prop_assert!(writes_only_what_was_read(&from, &to));
+                Step::Transition(TransitionStep { from, to, line }) => {
+                    prop_assert!(apart(&[&(0..from.end().max(to.end())), line]));
+                    prop_assert!(writes_only_what_was_read(from, to));
                     if to.offset > 0 && from.offset > to.offset {
-                        let closer = Buffer { offset: to.offset + 4, ..to };
-                        let least = writes_only_what_was_read(&from, &closer);
+                        let closer = Map { offset: to.offset + 4, ..*to };
+                        let least = writes_only_what_was_read(from, &closer);
                         prop_assert!(!least || to.offset + 4 > from.offset || from.offset - to.offset < 4);
                     }
-                    current = Some(to);
                 }
-                Step::Head { from, sums, logits } => {
-                    prop_assert_eq!(Some(from), current);
-                    prop_assert!(apart(&[from.offset..from.end(), sums, logits]));
+                Step::Head(HeadStep { from, sums, output: Output::Logits(logits) }) => {
+                    prop_assert!(apart(&[&from.range(), sums, logits]));
                 }
             }
+            current = step.writes().copied();
         }
         prop_assert_eq!(end, plan.arena_len);
+
+        let lives: Vec<_> = plan.lives(recipe.input, &recipe.stem, stages).unwrap().collect();
+        for pair in lives.windows(2) {
+            // Only a transition reads one map while it writes the next.
+            prop_assert_eq!(pair[0].steps.end(), pair[1].steps.start());
+            prop_assert!(pair[0].map.name < pair[1].map.name);
+        }
+        prop_assert_eq!(*lives.last().unwrap().steps.end(), recipe.stages.len());
     }
 }

@@ -163,12 +163,8 @@ pub fn grouped(n: u64) -> String {
 }
 
 fn start(step: &Step) -> usize {
-    match step {
-        Step::Stem { to, .. } => to.offset,
-        Step::Layer { buffer, .. } => buffer.offset,
-        Step::Transition { from, to, .. } => from.offset.min(to.offset),
-        Step::Head { from, .. } => from.offset,
-    }
+    let maps = [step.reads(), step.writes()].into_iter().flatten();
+    maps.map(|map| map.offset).min().unwrap_or(0)
 }
 
 fn sides(shape: Shape) -> [usize; 3] {

@@ -1,59 +1,74 @@
-//! A row of block buffer into a row of ring: the bottleneck's 1x1 convolution, or, in a plain layer, just the clamp.
+//! A row of a block's map into a row of a ring: the bottleneck's 1x1 convolution or, in a layer without one, the clamp alone.
 //!
 //! A ring row is `[x][channel]` with one pixel of padding, all zero, at either end.
 
-use super::tile::{Clamp, Lines, Pixels, Ready, Tile};
-use crate::layout::{TILE, stride};
+use super::arch::checked;
+use super::tile::{Clamp, Line, Lines, Pixels, Prepared, Tile};
+use crate::error::Refused;
+use crate::layout::stride;
 
-/// Bytes of line buffer that [`row`] needs: [`TILE`] packed pixels of `i16`.
-pub const fn line_len(inputs: usize) -> usize {
-    2 * TILE * stride(inputs)
+/// A row of pixels to be clamped.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'r> {
+    /// The pixels.
+    pub bytes: &'r [u8],
+    /// Bytes of each.
+    pub stride: usize,
+    /// Applied to each.
+    pub clamp: Clamp<'r>,
 }
 
-/// Clamps a row of pixels, `source_stride` bytes each, multiplies it and writes a ring row of `out_stride` bytes a pixel.
+/// Clamps a row of pixels, multiplies it and writes a ring row.
+///
+/// # Errors
+/// [`Refused`] if slices and sizes do not belong together.
 pub fn row<T: Tile>(
     tile: T,
-    source: &[u8],
-    source_stride: usize,
-    clamp: Clamp<'_>,
-    conv: &Ready<'_, T>,
-    line: &mut [i16],
+    source: Source<'_>,
+    conv: &Prepared<'_, T>,
+    line: Line<'_>,
     ring_row: &mut [u8],
-) {
+) -> Result<(), Refused> {
     let out_stride = stride(conv.outputs);
     clear_ends(ring_row, out_stride);
-    let width = source.len() / source_stride;
+    let width = source.bytes.len() / source.stride;
     for x in (0..width).step_by(T::PIXELS) {
         let pixels = Pixels {
-            bytes: &source[x * source_stride..],
-            pitch: source_stride,
+            bytes: &source.bytes[x * source.stride..],
+            pitch: source.stride,
             count: T::PIXELS.min(width - x),
             depth: conv.depth,
         };
-        tile.clamp(&pixels, clamp, line);
+        checked::clamp(tile, &pixels, source.clamp, line.words)?;
         let lines = Lines {
-            values: line,
+            words: line.words,
+            scratch: line.scratch,
             pixels: pixels.count,
             borders: None,
         };
-        tile.multiply(&lines, conv, &mut ring_row[(x + 1) * out_stride..], out_stride);
+        checked::multiply(
+            tile,
+            &lines,
+            conv,
+            &mut ring_row[(x + 1) * out_stride..],
+            out_stride,
+        )?;
     }
+    Ok(())
 }
 
-/// Clamps a row of pixels into a ring row: what a layer without bottleneck has in front of its 3x3.
-pub fn clamp_row<T: Tile>(
-    tile: T,
-    source: &[u8],
-    source_stride: usize,
-    clamp: Clamp<'_>,
-    ring_row: &mut [u8],
-) {
-    let out_stride = clamp.mask.len();
+/// Clamps a row of pixels into a ring row, for the 3x3 convolution of a layer without bottleneck.
+///
+/// # Errors
+/// [`Refused`] if slices and sizes do not belong together.
+pub fn clamp_row<T: Tile>(tile: T, source: Source<'_>, ring_row: &mut [u8]) -> Result<(), Refused> {
+    let out_stride = source.clamp.len();
     clear_ends(ring_row, out_stride);
-    for (x, pixel) in source.chunks_exact(source_stride).enumerate() {
+    for (x, pixel) in source.bytes.chunks_exact(source.stride).enumerate() {
         let out = &mut ring_row[(x + 1) * out_stride..][..out_stride];
-        tile.clamp_bytes(&pixel[..out_stride], clamp, out);
+        checked::clamp_bytes(tile, &pixel[..out_stride], source.clamp, out)?;
     }
+    Ok(())
 }
 
 fn clear_ends(ring_row: &mut [u8], stride: usize) {

@@ -1,73 +1,72 @@
-//! Ring rows into a slot: a dense layer's 3x3 convolution (1x3 where the map has one row).
+//! Ring rows into a slot: a dense layer's 3x3 convolution (1x3 in a map of one row).
 //!
-//! A window of [`WINDOW`] ring pixels is widened into the line buffer once and serves every output: the taps
-//! of neighbouring pixels overlap there, so nothing is gathered per pixel.
+//! A window of ring pixels is widened into the line buffer once and serves every output: the taps of neighbouring pixels
+//! overlap there, so nothing is gathered per pixel.
 
-use super::tile::{Lines, Pixels, Ready, Tile};
-use crate::layout::{BORDERS, TAPS, TILE, WINDOW, border};
+use super::arch::checked;
+use super::tile::{Line, Lines, Prepared, Sources, Tile};
+use crate::error::Refused;
+use crate::layout::{BORDERS, TAPS, TILE, border};
+use crate::shape::Shape;
 
-/// Bytes of line buffer that [`row`] needs: a window of `i16`, `[ky][x][channel]`.
-pub const fn line_len(tap_rows: usize, ring_stride: usize) -> usize {
-    2 * tap_rows * WINDOW * ring_stride
+/// An output row of a layer: what its kernel writes.
+#[derive(Debug)]
+pub struct Row<'r> {
+    /// The block's map.
+    pub map: Shape,
+    /// Number of the row.
+    pub y: usize,
+    /// Its pixels, from the slot's first channel on.
+    pub out: &'r mut [u8],
+    /// Bytes from one pixel to the next.
+    pub out_stride: usize,
 }
 
-/// The rows a layer's convolution reads and where it is in its map.
-#[derive(Clone, Copy, Debug)]
-pub struct Ring<'a> {
-    /// `tap_rows` rows of `width + 2` pixels of `stride` bytes; row `y` lies at `y mod tap_rows`.
-    pub bytes: &'a [u8],
-    /// Rows the convolution spans: 3, or 1.
-    pub tap_rows: usize,
-    /// Bytes per pixel.
-    pub stride: usize,
-    /// Rows of the map.
-    pub height: usize,
-    /// Columns of the map.
-    pub width: usize,
-}
-
-/// Computes output row `y` into `out`, whose pixels are `out_stride` bytes apart and which starts at the slot's first
-/// channel.
-pub fn row<T: Tile>(
+/// Computes one output row from the ring rows above, at and below it ([`Shape::tap_rows`] of them, top first), each of the
+/// map's width + 2 pixels of `conv.depth` bytes.
+///
+/// # Errors
+/// [`Refused`] if slices and sizes do not belong together.
+pub fn row<'r, T: Tile>(
     tile: T,
-    ring: &Ring<'_>,
-    y: usize,
-    conv: &Ready<'_, T>,
-    line: &mut [i16],
-    out: &mut [u8],
-    out_stride: usize,
-) {
-    let stride = ring.stride;
-    let row_len = (ring.width + TAPS - 1) * stride;
+    rows: impl Iterator<Item = &'r [u8]> + Clone,
+    row: Row<'_>,
+    conv: &Prepared<'_, T>,
+    line: Line<'_>,
+) -> Result<(), Refused> {
+    let Row {
+        map,
+        y,
+        out,
+        out_stride,
+    } = row;
     let has_borders = conv.bias.len() >= BORDERS * conv.outputs;
-    // Row y - 1, kept non-negative; with one row of taps, row y itself.
-    let top = (y + ring.tap_rows - ring.tap_rows / 2) % ring.tap_rows;
-    for x in (0..ring.width).step_by(T::PIXELS) {
-        let pixels = T::PIXELS.min(ring.width - x);
-        let mut slot = top;
-        let mut rows = [Pixels {
-            bytes: &[],
-            pitch: stride,
-            count: pixels + TAPS - 1,
-            depth: stride,
-        }; TAPS];
-        let rows = &mut rows[..ring.tap_rows];
-        for row in &mut *rows {
-            row.bytes = &ring.bytes[slot * row_len + x * stride..];
-            slot = if slot + 1 < ring.tap_rows { slot + 1 } else { 0 };
+    for x in (0..map.width).step_by(T::PIXELS) {
+        let pixels = T::PIXELS.min(map.width - x);
+        let mut bytes = [&[][..]; TAPS];
+        for (bytes, row) in bytes.iter_mut().zip(rows.clone()) {
+            *bytes = row.get(x * conv.depth..).unwrap_or(&[]);
         }
-        tile.widen_window(rows, line);
+        let window = Sources {
+            rows: &bytes[..map.tap_rows()],
+            pitch: conv.depth,
+            count: pixels + TAPS - 1,
+            depth: conv.depth,
+        };
+        checked::widen_window(tile, &window, line.words)?;
         let mut borders = [0; 2 * TILE];
         if has_borders {
             for (p, start) in borders.iter_mut().enumerate().take(pixels) {
-                *start = border(ring.height, ring.width, y, x + p) * conv.outputs;
+                *start = border(map.height, map.width, y, x + p) * conv.outputs;
             }
         }
         let lines = Lines {
-            values: line,
+            words: line.words,
+            scratch: line.scratch,
             pixels,
             borders: has_borders.then_some(&borders),
         };
-        tile.multiply(&lines, conv, &mut out[x * out_stride..], out_stride);
+        checked::multiply(tile, &lines, conv, &mut out[x * out_stride..], out_stride)?;
     }
+    Ok(())
 }

@@ -1,8 +1,8 @@
-//! The row kernels: what one row of each stage costs and gives. Rank 2: slices, shapes, arithmetic and layout; no
-//! kernel knows the format, a model or a plan.
+//! The row kernels: one row of each stage. They work on slices, shapes, arithmetic and layout; no kernel imports the format,
+//! a model or a plan.
 //!
-//! Each stage packs a few pixels into the line buffer and multiplies them with its filters through [`Tile`];
-//! `arch` holds one thin file per instruction set and the one place that chooses.
+//! Each packs a few pixels into the line buffer and multiplies them with filters, through the functions of
+//! [`arch::checked`]. `arch` has one thin file per instruction set, and the one place that chooses between them.
 
 pub mod arch;
 pub mod conv1x1;
@@ -13,4 +13,4 @@ pub mod stem;
 pub mod tile;
 pub mod transition;
 
-pub use tile::{Clamp, Content, Conv, Job, Lines, Pixels, Ready, Taps, Tile};
+pub use tile::{Clamp, Content, Conv, Job, Line, Lines, Pixels, Prepared, Sources, Taps, Tile};

@@ -1,37 +1,74 @@
-//! The contract of the inner loop: what an architecture may do its own way, and what it must give.
+//! The contract of the inner loop: what an architecture may do its own way, and what it must compute.
 //!
-//! Everything a network computes is one of two movements: a few neighbouring pixels' bytes are packed into a *line
-//! buffer* as `i16` (clamped, added up or just widened), and lines are multiplied with filters. How values lie inside a
-//! row of the line buffer is the architecture's own business; it alone reads what it has written.
+//! A network consists of two movements. The bytes of a few neighbouring pixels are packed into a *line buffer* (clamped,
+//! added up or widened), and lines are multiplied with filters. The order of the values inside a row of the line
+//! buffer belongs to the architecture: only its own code reads what it has packed.
+//!
+//! Row kernels call an architecture through [`checked`](super::arch::checked) alone, which checks every obligation.
 
-use super::arch::cast;
 use crate::arithmetic;
-use crate::layout::{GROUP, Order, TAPS, TILE, stride};
+use crate::error::Refused;
+use crate::layout::{GROUP, Order, TAPS, TILE};
 use core::fmt;
 use core::ops::Deref;
 
-/// More than any number of values that a network of the format can have, and little enough to be multiplied by a few.
-const MUCH: usize = 1 << 24;
+/// Above every length and stride of a network that the format can describe, and small enough that the product of a
+/// pixel's number and a stride does not overflow.
+const LENGTH_LIMIT: usize = 1 << 24;
 
-/// Batch norm and ReLU in front of a convolution, as bytes per channel of the input's stride.
+/// Batch norm and ReLU before a convolution, as bytes per channel of the input's stride.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clamp<'b> {
-    /// 0x00 or 0xff per channel.
-    pub mask: &'b [u8],
-    /// Subtracted with saturation per channel.
-    pub threshold: &'b [u8],
+    mask: &'b [u8],
+    threshold: &'b [u8],
 }
 
-/// A quantised convolution.
+impl<'b> Clamp<'b> {
+    /// No channels.
+    pub const EMPTY: Self = Self {
+        mask: &[],
+        threshold: &[],
+    };
+
+    /// A clamp of masks, 0x00 or 0xff per channel, and thresholds, subtracted with saturation; `None` unless both have one length,
+    /// a multiple of [`GROUP`], and start at words.
+    pub fn new(mask: &'b [u8], threshold: &'b [u8]) -> Option<Self> {
+        let is_whole = mask.len() == threshold.len()
+            && mask.len().is_multiple_of(GROUP)
+            && starts_at_word(mask)
+            && starts_at_word(threshold);
+        is_whole.then_some(Self { mask, threshold })
+    }
+
+    /// The masks.
+    pub fn mask(&self) -> &'b [u8] {
+        self.mask
+    }
+
+    /// The thresholds, as many.
+    pub fn threshold(&self) -> &'b [u8] {
+        self.threshold
+    }
+
+    /// Channels of the stride.
+    pub fn len(&self) -> usize {
+        self.mask.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.mask.is_empty()
+    }
+}
+
+/// A quantised convolution without its weights, which arrive when it is [`Prepared`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conv<'b> {
-    /// Filters in `order`, `length` values each.
-    pub weights: &'b [i8],
-    /// One per output, or `[border][o]` in a plain layer.
+    /// One per output, or `[border][o]` in a layer without bottleneck.
     pub bias: &'b [i32],
     /// One per output, in [0, 2^31) for [0, 1/2).
     pub multiplier: &'b [i32],
-    /// How the filters lie.
+    /// Order of the weights.
     pub order: Order,
     /// Number of outputs.
     pub outputs: usize,
@@ -48,19 +85,24 @@ impl Conv<'_> {
     }
 
     /// Whether every output has its weights, biases and multiplier, and a filter is one row of taps or [`TAPS`].
-    fn is_whole(&self) -> bool {
-        let weights = self.order.weights_len(self.outputs, self.length);
+    fn is_whole(&self, weights: &[i8]) -> bool {
+        let needed = self.order.weights_len(self.outputs, self.length);
         let row = self.taps().saturating_mul(self.depth);
         self.depth > 0
             && self.depth.is_multiple_of(GROUP)
             && (self.length == row || self.length == row.saturating_mul(TAPS))
-            && weights.is_some_and(|weights| weights <= self.weights.len())
+            && needed.is_some_and(|needed| needed <= weights.len())
+            && starts_at_word(weights)
             && self.outputs <= self.bias.len()
             && self.outputs <= self.multiplier.len()
-            // Below this, sums of a few products cannot pass `usize`.
-            && self.depth < MUCH
-            && self.outputs < MUCH
+            && self.depth < LENGTH_LIMIT
+            && self.outputs < LENGTH_LIMIT
     }
+}
+
+/// Whether values start at a multiple of 4 bytes.
+pub(crate) fn starts_at_word<V>(values: &[V]) -> bool {
+    values.as_ptr().addr().is_multiple_of(4)
 }
 
 /// Neighbouring pixels to be packed side by side.
@@ -70,7 +112,7 @@ pub struct Pixels<'a> {
     pub bytes: &'a [u8],
     /// Bytes from one column to the next, a multiple of [`GROUP`].
     pub pitch: usize,
-    /// Columns there are, at least 1. Those that a row of the line buffer has beyond them repeat the last one.
+    /// Columns that exist, at least 1. A row of the line buffer that has more columns repeats the last one.
     pub count: usize,
     /// Values of each, a multiple of [`GROUP`].
     pub depth: usize,
@@ -82,28 +124,65 @@ impl<'a> Pixels<'a> {
         &self.bytes[column.min(self.count - 1) * self.pitch..][..self.depth]
     }
 
-    /// Whether every byte that is packed is there, and its place in `line`: the one check at the entry, which
-    /// architectures rely on.
-    pub fn fit(&self, columns: usize, line: &[i16]) -> bool {
-        self.fit_values(columns, line.len())
-    }
-
-    /// The same where the line has room for `values` values.
-    pub fn fit_values(&self, columns: usize, values: usize) -> bool {
-        let last = self.count.wrapping_sub(1);
-        last < columns
-            && self.depth > 0
-            && self.depth.is_multiple_of(GROUP)
-            && self.pitch.is_multiple_of(GROUP)
-            // Below this, none of the sums can pass `usize`.
-            && self.depth < MUCH
-            && self.pitch < MUCH
-            && last * self.pitch + self.depth <= self.bytes.len()
-            && columns * self.depth <= values
+    /// Whether every byte that is packed exists and starts at a word, and has a place in a line of `columns` columns with
+    /// room for `values` values.
+    pub(crate) fn fit(&self, columns: usize, values: usize) -> bool {
+        let len = extent(self.count, self.pitch, self.depth, columns, values);
+        len.is_some_and(|len| len <= self.bytes.len()) && starts_at_word(self.bytes)
     }
 }
 
-/// How far the values of a line reach.
+/// Bytes that columns take, if there are few enough of them and each has a place in a line with room for `values` values.
+#[inline(never)]
+fn extent(count: usize, pitch: usize, depth: usize, columns: usize, values: usize) -> Option<usize> {
+    let last = count.wrapping_sub(1);
+    let is_fit = last < columns
+        && depth > 0
+        && (depth | pitch).is_multiple_of(GROUP)
+        && (depth | pitch) < LENGTH_LIMIT
+        && columns * depth <= values;
+    is_fit.then(|| last * pitch + depth)
+}
+
+/// Neighbouring pixels of several rows, alike in all but their bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Sources<'a> {
+    /// The pixels of each row: see [`Pixels::bytes`].
+    pub rows: &'a [&'a [u8]],
+    /// See [`Pixels::pitch`].
+    pub pitch: usize,
+    /// See [`Pixels::count`].
+    pub count: usize,
+    /// See [`Pixels::depth`].
+    pub depth: usize,
+}
+
+impl<'a> Sources<'a> {
+    /// The pixels of row `r`.
+    pub fn row(&self, r: usize) -> Pixels<'a> {
+        Pixels {
+            bytes: self.rows[r],
+            pitch: self.pitch,
+            count: self.count,
+            depth: self.depth,
+        }
+    }
+
+    /// The pixels of every row.
+    pub fn each(&self) -> impl Iterator<Item = Pixels<'a>> + use<'a> {
+        let sources = *self;
+        (0..self.rows.len()).map(move |r| sources.row(r))
+    }
+
+    /// Whether every row is [`Pixels::fit`].
+    pub(crate) fn fit(&self, columns: usize, values: usize) -> bool {
+        let len = extent(self.count, self.pitch, self.depth, columns, values);
+        let has = |row: &&[u8]| len.is_some_and(|len| len <= row.len()) && starts_at_word(row);
+        self.rows.iter().all(has)
+    }
+}
+
+/// The range of the values of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content {
     /// 0 to 255.
@@ -112,47 +191,85 @@ pub enum Content {
     Sums,
 }
 
-/// A convolution made ready for one inner loop: what is worth working out, and checking, once for all of its tiles.
-pub struct Ready<'b, T: Tile> {
-    conv: &'b Conv<'b>,
+/// A convolution with its weights, ready for one inner loop: what is computed and checked once for all of its tiles.
+pub struct Prepared<'w, T: Tile> {
+    conv: &'w Conv<'w>,
+    weights: &'w [i8],
     content: Content,
     /// Rows of taps.
     rows: usize,
     /// Columns of a row of the line buffer.
     columns: usize,
-    /// `i16`s of line buffer that a tile reads; out of reach where the convolution's parts do not belong together, so that no
-    /// lines fit.
+    /// Words of line buffer that a tile reads.
     line_len: usize,
-    /// What the inner loop made of it.
-    filters: T::Filters<'b>,
+    /// What the inner loop computes from the weights.
+    filters: T::Filters,
 }
 
-impl<'b, T: Tile> Ready<'b, T> {
-    /// Makes `conv` ready for lines of `content`. The inner loop may keep something in `notes`: best if there is one for
-    /// every output.
+impl<'w, T: Tile> Prepared<'w, T> {
+    /// Prepares `conv` with its weights for lines of `content`. The inner loop may keep a word per output in `scratch`; with
+    /// less room it computes that word for every tile.
+    ///
+    /// # Errors
+    /// [`Refused`] if weights, biases, multipliers and sizes do not belong together, or weights do not start at a word.
     #[inline(never)]
-    pub fn new(tile: T, conv: &'b Conv<'b>, content: Content, notes: &'b mut [i32]) -> Self {
-        let is_whole = conv.is_whole();
-        Self {
-            conv,
-            content,
-            rows: conv.length.checked_div(conv.taps() * conv.depth).unwrap_or(0),
-            columns: pixels::<T>(content) + conv.taps() - 1,
-            line_len: if is_whole {
-                line_len::<T>(conv, content)
-            } else {
-                usize::MAX
-            },
-            filters: tile.filters(conv, content, if is_whole { notes } else { &mut [] }),
+    pub fn new(
+        tile: T,
+        conv: &'w Conv<'w>,
+        weights: &'w [i8],
+        content: Content,
+        scratch: &mut [i32],
+    ) -> Result<Self, Refused> {
+        Refused::unless(conv.is_whole(weights))?;
+        let filters = tile.filters(conv, weights, content, scratch);
+        Ok(Self::with(conv, weights, content, filters))
+    }
+
+    /// Prepares `conv` again with the filters that [`into_filters`](Self::into_filters) has returned, or without scratch.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn resume(
+        tile: T,
+        conv: &'w Conv<'w>,
+        weights: &'w [i8],
+        content: Content,
+        filters: Option<T::Filters>,
+    ) -> Result<Self, Refused> {
+        match filters {
+            Some(filters) => Ok(Self::with(conv, weights, content, filters)),
+            None => Self::new(tile, conv, weights, content, &mut []),
         }
     }
 
-    /// What the inner loop made of it.
-    pub fn filters(&self) -> &T::Filters<'b> {
+    fn with(conv: &'w Conv<'w>, weights: &'w [i8], content: Content, filters: T::Filters) -> Self {
+        Self {
+            conv,
+            weights,
+            content,
+            rows: conv.length / (conv.taps() * conv.depth),
+            columns: pixels::<T>(content) + conv.taps() - 1,
+            line_len: line_len::<T>(conv, content),
+            filters,
+        }
+    }
+
+    /// Returns what the inner loop has computed from the weights.
+    pub fn into_filters(self) -> T::Filters {
+        self.filters
+    }
+
+    /// The weights, as many as [`Order::weights_len`] says.
+    pub fn weights(&self) -> &'w [i8] {
+        self.weights
+    }
+
+    /// What the inner loop has computed from the weights.
+    pub fn filters(&self) -> &T::Filters {
         &self.filters
     }
 
-    /// What its lines hold.
+    /// The range of its lines' values.
     pub fn content(&self) -> Content {
         self.content
     }
@@ -162,7 +279,7 @@ impl<'b, T: Tile> Ready<'b, T> {
         self.rows
     }
 
-    /// Columns of a row of the line buffer: the pixels of a tile, and what is to the right of them where there are taps.
+    /// Columns of a row of the line buffer: the pixels of a tile and, with taps, their right neighbours.
     pub fn columns(&self) -> usize {
         self.columns
     }
@@ -176,44 +293,26 @@ fn pixels<T: Tile>(content: Content) -> usize {
     }
 }
 
-/// `i16`s of line buffer that a tile of `conv` takes.
+/// Words of line buffer that a tile of `conv` takes.
 pub fn line_len<T: Tile>(conv: &Conv<'_>, content: Content) -> usize {
     let rows = conv.length / (conv.taps() * conv.depth).max(1);
     let values = rows * (pixels::<T>(content) + conv.taps() - 1) * conv.depth;
-    // Where a tile has twice the pixels, a value is half an `i16`.
+    // A value takes two bytes; one, if a tile has twice the pixels.
     match content {
-        Content::Bytes => (values * TILE).div_ceil(T::PIXELS),
-        Content::Sums => values,
+        Content::Bytes => (values * TILE / 2).div_ceil(T::PIXELS),
+        Content::Sums => values / 2,
     }
 }
 
-/// The line buffer of a layer's two convolutions, and what each may keep its notes in: what is left of the buffer where an
-/// inner loop's values are bytes.
-pub fn with_notes<'l, T: Tile>(
-    line: &'l mut [i16],
-    first: Option<&Conv<'_>>,
-    second: &Conv<'_>,
-) -> (&'l mut [i16], [&'l mut [i32]; 2]) {
-    if T::PIXELS == TILE {
-        return (line, [&mut [], &mut []]);
-    }
-    let lens = [first, Some(second)].map(|conv| conv.map_or(0, |conv| line_len::<T>(conv, Content::Bytes)));
-    let len = lens[0].max(lens[1]).next_multiple_of(2).min(line.len());
-    let (line, notes) = line.split_at_mut(len);
-    let notes = cast::as_i32s_of(notes);
-    let len = first.map_or(0, |conv| stride(conv.outputs)).min(notes.len());
-    (line, notes.split_at_mut(len).into())
-}
+impl<'w, T: Tile> Deref for Prepared<'w, T> {
+    type Target = Conv<'w>;
 
-impl<'b, T: Tile> Deref for Ready<'b, T> {
-    type Target = Conv<'b>;
-
-    fn deref(&self) -> &Conv<'b> {
+    fn deref(&self) -> &Conv<'w> {
         self.conv
     }
 }
 
-impl<T: Tile> fmt::Debug for Ready<'_, T> {
+impl<T: Tile> fmt::Debug for Prepared<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct(T::NAME)
             .field("conv", self.conv)
@@ -222,33 +321,43 @@ impl<T: Tile> fmt::Debug for Ready<'_, T> {
     }
 }
 
+/// The line buffer of a row kernel, and the scratch of its convolution.
+#[derive(Debug)]
+pub struct Line<'l> {
+    /// The line buffer.
+    pub words: &'l mut [u32],
+    /// What [`Prepared::new`] has left in the scratch that it was given.
+    pub scratch: &'l [i32],
+}
+
 /// Up to [`Tile::PIXELS`] pixels' inputs to a convolution, in the line buffer, as rows of packed columns.
 ///
 /// With one tap, pixel `p` is column `p` of the only row; with [`TAPS`], columns `p`, `p + 1` and `p + 2` of each row.
 #[derive(Clone, Copy, Debug)]
 pub struct Lines<'a> {
     /// The line buffer, row after row.
-    pub values: &'a [i16],
+    pub words: &'a [u32],
+    /// What [`Prepared::new`] has left in the scratch that it was given.
+    pub scratch: &'a [i32],
     /// Pixels, 1 to [`Tile::PIXELS`].
     pub pixels: usize,
-    /// In a plain layer, where each pixel's biases start in [`Conv::bias`]; 0 for pixels that are not there.
+    /// In a layer without bottleneck, the first index of each pixel's biases in [`Conv::bias`]; 0 for pixels that do not
+    /// exist.
     pub borders: Option<&'a [usize; 2 * TILE]>,
 }
 
 impl Lines<'_> {
-    /// Where the biases of pixel `p` start.
+    /// The first index of the biases of pixel `p`.
     pub fn border(&self, p: usize) -> usize {
         self.borders.map_or(0, |borders| borders[p])
     }
 
-    /// Whether every value and bias that [`Tile::multiply`] touches is there: the one check at the entry, which
-    /// architectures rely on.
-    pub fn fit<T: Tile>(&self, conv: &Ready<'_, T>, out: &[u8], out_stride: usize) -> bool {
+    /// Whether every value, bias and output that [`Tile::multiply`] touches exists.
+    pub(crate) fn fit<T: Tile>(&self, conv: &Prepared<'_, T>, out: &[u8], out_stride: usize) -> bool {
         let last = self.pixels.wrapping_sub(1);
         last <= conv.columns - conv.taps()
-            // So it is whole.
-            && conv.line_len <= self.values.len()
-            && out_stride < MUCH
+            && conv.line_len <= self.words.len()
+            && out_stride < LENGTH_LIMIT
             && last * out_stride + conv.outputs <= out.len()
             && self.borders.is_none_or(|borders| {
                 let last = conv.bias.len() - conv.outputs;
@@ -268,27 +377,26 @@ pub struct Taps<'a> {
     pub count: usize,
     /// Bytes of each.
     pub len: usize,
-    /// Where they lie along the filter.
+    /// Their first position along the filter.
     pub at: usize,
     /// Values of a column.
     pub depth: usize,
 }
 
 impl Taps<'_> {
-    /// Whether every byte is there, and its place where a line has room for `values` values of `columns` columns.
-    pub fn fit(&self, columns: usize, values: usize) -> bool {
+    /// Whether every byte exists and has a place in a line of `columns` columns with room for `values` values.
+    pub(crate) fn fit(&self, columns: usize, values: usize) -> bool {
         let last = self.count.wrapping_sub(1);
         last < columns
-            && self.depth < MUCH
-            && self.step < MUCH
+            && (self.depth | self.step) < LENGTH_LIMIT
             && self.len <= self.depth
             && self.at <= self.depth - self.len
             && last * self.step + self.len <= self.bytes.len()
             && columns * self.depth <= values
     }
 
-    /// Calls `put(i, values)` for each place `i` along the filter, with the values of up to [`TILE`] pixels there; where there
-    /// are fewer, the last one takes the others' places.
+    /// Calls `put(i, values)` for each position `i` along the filter, with the values of [`TILE`] pixels there; the last pixel
+    /// also stands for those that do not exist.
     #[inline(always)]
     pub fn for_each(&self, mut put: impl FnMut(usize, [u8; TILE])) {
         let last = self.count.wrapping_sub(1).min(TILE - 1);
@@ -304,39 +412,62 @@ impl Taps<'_> {
 
 /// One architecture's inner loops.
 ///
-/// A packing method writes the columns of a row of the line buffer, [`PIXELS`](Self::PIXELS) of them or, in a window,
-/// [`TAPS`] - 1 more (those without a pixel anyhow), and does nothing where [`Pixels::fit`] is false. The rows of a
-/// window, one or [`TAPS`], differ in their bytes only. A clamp has the pixels' depth. Bytes, clamps and lines start at
-/// whole words; where they do not, an architecture may do nothing.
+/// A packing method writes a row of the line buffer: [`PIXELS`](Self::PIXELS) columns or, in a window, [`TAPS`] - 1 more;
+/// columns without a pixel hold anything. Call them through [`checked`](super::arch::checked).
+#[allow(unsafe_code, reason = "an architecture relies on what `checked` has checked")]
 pub trait Tile: Copy {
     /// Name for people.
     const NAME: &'static str;
-    /// The order of weights this inner loop was made for.
+    /// The order of weights that this inner loop is made for.
     const ORDER: Order;
-    /// Pixels of a tile: [`TILE`], or twice as many where a value of [`Content::Bytes`] takes one byte of the line.
+    /// Pixels of a tile: [`TILE`], or twice as many if a value of [`Content::Bytes`] takes one byte of the line.
     const PIXELS: usize = TILE;
 
-    /// What [`Ready`] keeps of a convolution.
-    type Filters<'b>;
+    /// What [`Prepared`] keeps of a convolution's weights.
+    type Filters: Send + Sync + 'static;
 
-    /// Makes it. There may be fewer `notes` than outputs.
-    fn filters<'b>(self, conv: &'b Conv<'b>, content: Content, notes: &'b mut [i32]) -> Self::Filters<'b>;
+    /// Computes it for a convolution that is whole. What is left in `scratch`, of any length, comes back with every
+    /// [`Lines`].
+    fn filters(self, conv: &Conv<'_>, weights: &[i8], content: Content, scratch: &mut [i32])
+    -> Self::Filters;
 
-    /// `line = taps`, in their places along the filter. Does nothing where there is no room for them.
-    fn gather(self, taps: &Taps<'_>, line: &mut [i16]);
+    /// `line = taps`, in their positions along the filter.
+    ///
+    /// # Safety
+    /// * Every byte of `taps` exists, and has a place in `line`, which has [`PIXELS`](Self::PIXELS) columns.
+    unsafe fn gather(self, taps: &Taps<'_>, line: &mut [u32]);
 
-    /// `line = rows`, a window: one row of the line buffer for each.
-    fn widen_window(self, rows: &[Pixels<'_>], line: &mut [i16]);
+    /// `line = window`: one row of the line buffer for each row.
+    ///
+    /// # Safety
+    /// * There are one or [`TAPS`] rows, with at least [`TAPS`] pixels.
+    /// * Every byte of each exists, and starts at a word.
+    /// * `line` has a place for [`PIXELS`](Self::PIXELS) + [`TAPS`] - 1 columns of each row.
+    unsafe fn widen_window(self, window: &Sources<'_>, line: &mut [u32]);
 
     /// `line = clamp(pixels)`.
-    fn clamp(self, pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]);
+    ///
+    /// # Safety
+    /// * Every byte of `pixels` exists, and starts at a word.
+    /// * `clamp` has the pixels' depth.
+    /// * `line` has a place for [`PIXELS`](Self::PIXELS) columns.
+    unsafe fn clamp(self, pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [u32]);
 
-    /// `line = the sum of clamp(pixels)` over `sources`, 2 or 4, that differ in their bytes only: [`TILE`] columns of
-    /// [`Content::Sums`].
-    fn pool(self, sources: &[Pixels<'_>], clamp: Clamp<'_>, line: &mut [i16]);
+    /// `line = the sum of clamp(pixels)` over `sources`: [`TILE`] columns of [`Content::Sums`].
+    ///
+    /// # Safety
+    /// * There are 2 or 4 sources.
+    /// * Every byte of each exists, and starts at a word.
+    /// * `clamp` has the sources' depth.
+    /// * `line` has a place for [`TILE`] columns of `i16`.
+    unsafe fn pool(self, sources: &Sources<'_>, clamp: Clamp<'_>, line: &mut [u32]);
 
-    /// `out = clamp(source)`, as bytes; all have one length, a multiple of [`GROUP`].
-    fn clamp_bytes(self, source: &[u8], clamp: Clamp<'_>, out: &mut [u8]) {
+    /// `out = clamp(source)`, as bytes.
+    ///
+    /// # Safety
+    /// * `source` and `out` have one length, a multiple of [`GROUP`] and not 0, and start at words.
+    /// * `clamp` has at least as many channels.
+    unsafe fn clamp_bytes(self, source: &[u8], clamp: Clamp<'_>, out: &mut [u8]) {
         for ((out, &u), (&m, &t)) in out
             .iter_mut()
             .zip(source)
@@ -346,8 +477,12 @@ pub trait Tile: Copy {
         }
     }
 
-    /// `sums += clamp(source)`; all have one length, a multiple of [`GROUP`].
-    fn clamp_sum(self, source: &[u8], clamp: Clamp<'_>, sums: &mut [i32]) {
+    /// `sums += clamp(source)`.
+    ///
+    /// # Safety
+    /// * `source` and `sums` have one length, a multiple of [`GROUP`] and not 0; bytes start at words.
+    /// * `clamp` has at least as many channels.
+    unsafe fn clamp_sum(self, source: &[u8], clamp: Clamp<'_>, sums: &mut [i32]) {
         for ((sum, &u), (&m, &t)) in sums
             .iter_mut()
             .zip(source)
@@ -359,11 +494,14 @@ pub trait Tile: Copy {
 
     /// `out[p * out_stride + o] = requantise(bias + filter o . pixel p)` for every pixel and output.
     ///
-    /// Does nothing where [`Lines::fit`] is false.
-    fn multiply(self, lines: &Lines<'_>, conv: &Ready<'_, Self>, out: &mut [u8], out_stride: usize);
+    /// # Safety
+    /// * `lines` have 1 to as many pixels as a tile of this content, and every value of them.
+    /// * Every pixel's first bias leaves a bias for each output after it.
+    /// * `out` has a byte for every pixel and output.
+    unsafe fn multiply(self, lines: &Lines<'_>, conv: &Prepared<'_, Self>, out: &mut [u8], out_stride: usize);
 }
 
-/// Something to run with whichever architecture is chosen: generic over it, compiled once for each.
+/// Something to run with the architecture that is chosen: generic over it, compiled once for each.
 pub trait Job {
     /// What comes out.
     type Output;

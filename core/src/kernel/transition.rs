@@ -1,53 +1,48 @@
 //! A pair of rows of one block into a row of the next: clamp, add the pixels, 1x1 convolution.
 //!
-//! Pooling comes first: averaging and a 1x1 convolution commute, and this way the convolution runs at a quarter
-//! of the pixels. The two block buffers overlap, so a tile is packed completely before it is written.
+//! Pooling comes first: averaging and a 1x1 convolution commute, and in this order the convolution runs at a quarter of the
+//! pixels. The two blocks' maps overlap, so a tile is packed completely before it is written.
 
-use super::tile::{Clamp, Lines, Pixels, Ready, Tile};
-use crate::layout::{TILE, stride};
+use super::arch::checked;
+use super::tile::{Clamp, Sources, Tile};
+use crate::error::Refused;
 
-/// Bytes of line buffer that a transition needs: [`TILE`] packed pixels of `i16`.
-pub const fn line_len(inputs: usize) -> usize {
-    2 * TILE * stride(inputs)
+/// Neighbouring output pixels of a transition, [`TILE`](crate::layout::TILE) at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Columns {
+    /// The first one.
+    pub x: usize,
+    /// How many.
+    pub count: usize,
 }
 
-/// Packs output pixels `x..x + pixels`: adds up the clamped bytes of two columns of every row in `rows`.
-pub fn pack<T: Tile>(
-    tile: T,
-    rows: &[&[u8]],
-    source_stride: usize,
-    clamp: Clamp<'_>,
-    x: usize,
-    pixels: usize,
-    line: &mut [i16],
-) {
-    let mut sources = [Pixels {
-        bytes: &[],
-        pitch: 2 * source_stride,
-        count: pixels,
-        depth: clamp.mask.len(),
-    }; 4];
-    let sources = &mut sources[..2 * rows.len()];
-    for (both, row) in sources.chunks_exact_mut(2).zip(rows) {
-        both[0].bytes = &row[2 * x * source_stride..];
-        both[1].bytes = &row[(2 * x + 1) * source_stride..];
+/// The rows that one output row averages.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'r> {
+    /// One row, or two.
+    pub rows: &'r [&'r [u8]],
+    /// Bytes from one pixel to the next.
+    pub stride: usize,
+    /// Applied to each pixel.
+    pub clamp: Clamp<'r>,
+}
+
+/// Packs output pixels: adds up the clamped bytes of two columns of every row.
+///
+/// # Errors
+/// [`Refused`] if slices and sizes do not belong together.
+pub fn pack<T: Tile>(tile: T, source: Source<'_>, columns: Columns, line: &mut [u32]) -> Result<(), Refused> {
+    let Source { rows, stride, clamp } = source;
+    let mut bytes = [&[][..]; 4];
+    for (both, row) in bytes.chunks_exact_mut(2).zip(rows) {
+        both[0] = &row[2 * columns.x * stride..];
+        both[1] = &row[(2 * columns.x + 1) * stride..];
     }
-    tile.pool(sources, clamp, line);
-}
-
-/// Multiplies the packed pixels and writes them, `out_stride` bytes apart.
-pub fn multiply<T: Tile>(
-    tile: T,
-    line: &[i16],
-    pixels: usize,
-    conv: &Ready<'_, T>,
-    out: &mut [u8],
-    out_stride: usize,
-) {
-    let lines = Lines {
-        values: line,
-        pixels,
-        borders: None,
+    let sources = Sources {
+        rows: &bytes[..2 * rows.len()],
+        pitch: 2 * stride,
+        count: columns.count,
+        depth: clamp.len(),
     };
-    tile.multiply(&lines, conv, out, out_stride);
+    checked::pool(tile, &sources, clamp, line)
 }

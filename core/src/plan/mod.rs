@@ -1,111 +1,161 @@
-//! What lies where in the arena, and when: offsets and sizes from shapes alone. Rank 4: no kernel is called here, and
-//! no parameter is read.
+//! What lies where in the arena, and when: offsets and sizes from shapes alone. No kernel is imported here, and no parameter
+//! is read.
 //!
-//! Block buffers start near the bottom of the arena, each at the smallest offset that keeps a transition from
-//! overwriting what it has not read; a stage's scratch (line buffer, ring) lies directly above the buffers it works on. A
-//! block buffer is "`height` rows, row `y` at `y mod rows`" with all of its rows present.
+//! A step reads one map and writes or appends to one. Every map has a name, a place, and a life from the step that starts it to
+//! the last step that reads it. In a chain of blocks only neighbours live at the same time, and one rule places them: the
+//! next block's map starts below the last one's, at the smallest distance at which a transition overwrites nothing that
+//! it has still to read. A step's scratch (line buffer, ring) lies directly above its maps.
 #![forbid(unsafe_code)]
 
 mod overlap;
 
-use crate::kernel::{conv1x1, conv3x3, stem, transition};
-use crate::layout::{self, GROUP, stride};
+use crate::layout::{self, GROUP, TILE, stride};
 use crate::shape::{Shape, StageShape, StemPool, StemShape};
 use core::ops::Range;
 
-/// A dense block's memory: `height` rows of `width` pixels of `stride` bytes, from `offset` in the arena.
+/// A dense block's memory: rows of pixels of [`stride`](Self::stride) bytes, from [`offset`](Self::offset) in the arena.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Buffer {
+pub struct Map {
+    /// Its name: the number of the block, from 0.
+    pub name: usize,
     /// First byte in the arena.
     pub offset: usize,
-    /// Rows.
-    pub height: usize,
-    /// Columns.
-    pub width: usize,
-    /// Channels of the finished block.
-    pub channels: usize,
+    /// Rows, columns, and the channels of the finished block.
+    pub shape: Shape,
+}
+
+impl Map {
     /// Bytes per pixel: the channels rounded up to a multiple of 4.
-    pub stride: usize,
-}
-
-impl Buffer {
-    /// Bytes.
-    pub fn len(&self) -> usize {
-        self.height * self.width * self.stride
+    pub fn stride(&self) -> usize {
+        stride(self.shape.channels)
     }
 
-    /// Never true of a planned buffer.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+    /// Bytes of a row.
+    pub fn row_len(&self) -> usize {
+        self.shape.width * self.stride()
     }
 
-    /// First byte behind it in the arena.
+    /// First byte after it in the arena.
     pub fn end(&self) -> usize {
-        self.offset + self.len()
+        self.offset + self.shape.height * self.row_len()
     }
 
-    /// The bytes of row `y` in the arena.
-    pub fn row(&self, y: usize) -> Range<usize> {
-        let start = self.offset + layout::pixel_offset(self.height, self.width, self.stride, y, 0);
-        start..start + self.width * self.stride
+    /// Its bytes in the arena.
+    pub fn range(&self) -> Range<usize> {
+        self.offset..self.end()
     }
 }
 
-/// One stage's places in the arena, as byte ranges.
+/// The stem's maps and places, as byte ranges of the arena.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StemStep {
+    /// The first block's map.
+    pub to: Map,
+    /// Line buffer.
+    pub line: Range<usize>,
+    /// Three rows of the convolution's output if a max pool follows; empty without.
+    pub pool: Range<usize>,
+    /// As many input rows as the filter has.
+    pub ring: Range<usize>,
+}
+
+/// A dense layer's map and places.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerStep {
+    /// The block's map, which it reads and appends to.
+    pub map: Map,
+    /// Channels it reads; its slot starts after them.
+    pub channels: usize,
+    /// Line buffer, with scratch at its end: see [`layout::scratch`].
+    pub line: Range<usize>,
+    /// The clamped or bottleneck rows.
+    pub ring: Range<usize>,
+}
+
+/// A transition's maps and places.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransitionStep {
+    /// The block it reads.
+    pub from: Map,
+    /// The block it starts.
+    pub to: Map,
+    /// Line buffer.
+    pub line: Range<usize>,
+}
+
+/// The head's map and places.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeadStep {
+    /// The block it reads.
+    pub from: Map,
+    /// One `i32` sum per channel of the map's stride.
+    pub sums: Range<usize>,
+    /// What the network computes.
+    pub output: Output,
+}
+
+/// What a network computes, and its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// One `i32` per class.
+    Logits(Range<usize>),
+}
+
+/// One stage's maps and places.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Input rows into the first block buffer.
-    Stem {
-        /// The first block's buffer.
-        to: Buffer,
-        /// Line buffer.
-        line: Range<usize>,
-        /// Three rows of the convolution's output, where a max pool follows; empty without.
-        pool: Range<usize>,
-        /// As many input rows as the filter has.
-        ring: Range<usize>,
-    },
-    /// A dense layer, inside its block buffer.
-    Layer {
-        /// The block's buffer.
-        buffer: Buffer,
-        /// Channels it reads: its slot starts behind them.
-        channels: usize,
-        /// Line buffer.
-        line: Range<usize>,
-        /// The clamped or bottleneck rows.
-        ring: Range<usize>,
-    },
-    /// From one block buffer into the next.
-    Transition {
-        /// The block it reads.
-        from: Buffer,
-        /// The block it starts.
-        to: Buffer,
-        /// Line buffer.
-        line: Range<usize>,
-    },
-    /// The last block into logits.
-    Head {
-        /// The block it reads.
-        from: Buffer,
-        /// One `i32` sum per channel of the buffer's stride.
-        sums: Range<usize>,
-        /// One `i32` per class.
-        logits: Range<usize>,
-    },
+    /// Input rows into the first block's map.
+    Stem(StemStep),
+    /// A dense layer, inside its block's map.
+    Layer(LayerStep),
+    /// From one block's map into the next.
+    Transition(TransitionStep),
+    /// The last block's map into the output.
+    Head(HeadStep),
 }
 
 impl Step {
-    /// First byte behind everything this step uses: the arena it needs.
+    /// First byte after everything that this step uses: the arena it needs.
     pub fn end(&self) -> usize {
         match self {
-            Self::Stem { ring: last, .. }
-            | Self::Layer { ring: last, .. }
-            | Self::Transition { line: last, .. }
-            | Self::Head { logits: last, .. } => last.end,
+            Self::Stem(StemStep { ring: last, .. })
+            | Self::Layer(LayerStep { ring: last, .. })
+            | Self::Transition(TransitionStep { line: last, .. })
+            | Self::Head(HeadStep {
+                output: Output::Logits(last),
+                ..
+            }) => last.end,
         }
     }
+
+    /// The map it writes or appends to; none for the head.
+    pub fn writes(&self) -> Option<&Map> {
+        match self {
+            Self::Stem(StemStep { to: map, .. })
+            | Self::Layer(LayerStep { map, .. })
+            | Self::Transition(TransitionStep { to: map, .. }) => Some(map),
+            Self::Head(_) => None,
+        }
+    }
+
+    /// The map it reads; none for the stem.
+    pub fn reads(&self) -> Option<&Map> {
+        match self {
+            Self::Stem(_) => None,
+            Self::Layer(LayerStep { map, .. })
+            | Self::Transition(TransitionStep { from: map, .. })
+            | Self::Head(HeadStep { from: map, .. }) => Some(map),
+        }
+    }
+}
+
+/// A map and the steps during which it must be kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Life {
+    /// The map.
+    pub map: Map,
+    /// From the step that starts it to the last one that reads it, by number: 0 is the stem.
+    pub steps: core::ops::RangeInclusive<usize>,
 }
 
 /// The plan of one network.
@@ -113,14 +163,14 @@ impl Step {
 pub struct Plan {
     /// Bytes of arena.
     pub arena_len: usize,
-    /// The step that needs them: 0 the stem, then the stages in order.
+    /// Number of the step that needs them: 0 is the stem.
     pub peak: usize,
-    /// Offset of the first block buffer.
+    /// Offset of the first block's map.
     first: usize,
 }
 
 impl Plan {
-    /// Plans a network; `None` where a number passes half of `usize`, or the stem leaves nothing.
+    /// Plans a network; `None` if a size does not fit into half of `usize`, or the stem leaves nothing.
     pub fn new<S>(input: Shape, stem: &StemShape, stages: S) -> Option<Self>
     where
         S: Iterator<Item = StageShape> + Clone,
@@ -155,23 +205,36 @@ impl Plan {
             ..Steps::start(input, stem, stages)?
         })
     }
+
+    /// Every map with its life, in the order in which they start. The arguments are those of [`Plan::new`].
+    pub fn lives<S>(&self, input: Shape, stem: &StemShape, stages: S) -> Option<impl Iterator<Item = Life>>
+    where
+        S: Iterator<Item = StageShape> + Clone,
+    {
+        let steps = self.steps(input, stem, stages)?;
+        let starts = steps.clone().enumerate().filter_map(|(first, step)| {
+            let map = *step.writes()?;
+            let is_new = step.reads().is_none_or(|read| read.name != map.name);
+            is_new.then_some((first, map))
+        });
+        Some(starts.map(move |(first, map)| {
+            let reads = |step: &Step| step.reads().is_some_and(|read| read.name == map.name);
+            let readers = steps.clone().enumerate().filter(|(_, step)| reads(step));
+            let last = readers.last().map_or(first, |(last, _)| last);
+            Life {
+                map,
+                steps: first..=last,
+            }
+        }))
+    }
 }
 
-/// How much lower the block behind this step starts.
+/// How much lower the map that this step starts lies than the one it reads.
 fn descent(step: &Step) -> usize {
     match step {
-        Step::Transition { from, to, .. } => overlap::gap(from, pool_rows(from), to),
+        Step::Transition(TransitionStep { from, to, .. }) => overlap::gap(from, to),
         _ => 0,
     }
-}
-
-fn pool_rows(buffer: &Buffer) -> usize {
-    Shape {
-        height: buffer.height,
-        width: buffer.width,
-        channels: buffer.channels,
-    }
-    .pool_rows()
 }
 
 /// Whether all sizes stay far enough below `usize` that the plan's sums cannot pass it.
@@ -215,7 +278,8 @@ pub struct Steps<S> {
     /// What comes before the first stage.
     stem: Option<(Shape, StemShape)>,
     stages: S,
-    /// Where the current block buffer starts.
+    /// Name and offset of the current block's map.
+    block: usize,
     offset: usize,
     /// The map as far as it is computed.
     shape: Shape,
@@ -230,24 +294,26 @@ impl<S: Iterator<Item = StageShape> + Clone> Steps<S> {
         Some(Self {
             stem: Some((input, *stem)),
             stages,
+            block: 0,
             offset: 0,
             shape,
             channels,
         })
     }
 
-    fn buffer(&self) -> Buffer {
-        Buffer {
+    fn block_map(&self) -> Map {
+        Map {
+            name: self.block,
             offset: self.offset,
-            height: self.shape.height,
-            width: self.shape.width,
-            channels: self.channels,
-            stride: stride(self.channels),
+            shape: Shape {
+                channels: self.channels,
+                ..self.shape
+            },
         }
     }
 
-    fn stem(&self, input: Shape, stem: &StemShape) -> Option<Step> {
-        let to = self.buffer();
+    fn stem(&self, input: Shape, stem: &StemShape) -> Option<StemStep> {
+        let to = self.block_map();
         let convolved = stem.convolved(input)?;
         let filter_len = stride(stem.kernel_height * stem.kernel_width * input.channels);
         let row_len = (input.width + stem.pad_left + stem.pad_right) * input.channels;
@@ -256,57 +322,53 @@ impl<S: Iterator<Item = StageShape> + Clone> Steps<S> {
         } else {
             0
         };
-        let line = above(to.end(), stem::line_len(filter_len));
+        let line = above(to.end(), layout::line_len(TILE, filter_len));
         let pool = above(line.end, pool_len);
         let ring = above(pool.end, stem.kernel_height * row_len);
-        Some(Step::Stem { to, line, pool, ring })
+        Some(StemStep { to, line, pool, ring })
     }
 
-    fn layer(&mut self, bottleneck: Option<usize>, growth: usize) -> Step {
-        let buffer = self.buffer();
+    fn layer(&mut self, bottleneck: Option<usize>, growth: usize) -> LayerStep {
+        let map = self.block_map();
         let channels = self.shape.channels;
-        let Shape { width, .. } = self.shape;
         let tap_rows = self.shape.tap_rows();
         let ring_stride = stride(bottleneck.unwrap_or(channels));
-        let packed = if bottleneck.is_some() {
-            conv1x1::line_len(channels)
-        } else {
-            0
-        };
-        let window = conv3x3::line_len(tap_rows, ring_stride);
-        let line = above(buffer.end(), packed.max(window));
-        let ring = above(line.end, tap_rows * (width + 2) * ring_stride);
+        let line = above(map.end(), layout::layer_line_len(channels, bottleneck, tap_rows));
+        let ring = above(line.end, tap_rows * (self.shape.width + 2) * ring_stride);
         self.shape.channels += growth;
-        Step::Layer {
-            buffer,
+        LayerStep {
+            map,
             channels,
             line,
             ring,
         }
     }
 
-    fn transition(&mut self, filters: usize) -> Step {
-        let from = self.buffer();
+    fn transition(&mut self, filters: usize) -> TransitionStep {
+        let from = self.block_map();
+        self.block += 1;
         self.shape = self.shape.pooled(filters);
         self.channels = finished(filters, self.stages.clone());
-        let mut to = self.buffer();
-        to.offset = self
-            .offset
-            .saturating_sub(overlap::gap(&from, pool_rows(&from), &to));
+        let mut to = self.block_map();
+        to.offset = self.offset.saturating_sub(overlap::gap(&from, &to));
         self.offset = to.offset;
-        let line_len = transition::line_len(from.channels);
-        Step::Transition {
+        let line_len = layout::line_len(TILE, from.stride());
+        TransitionStep {
             from,
             to,
             line: above(from.end().max(to.end()), line_len),
         }
     }
 
-    fn head(&self, classes: usize) -> Step {
-        let from = self.buffer();
-        let sums = above(from.end(), 4 * from.stride);
+    fn head(&self, classes: usize) -> HeadStep {
+        let from = self.block_map();
+        let sums = above(from.end(), 4 * from.stride());
         let logits = above(sums.end, 4 * classes);
-        Step::Head { from, sums, logits }
+        HeadStep {
+            from,
+            sums,
+            output: Output::Logits(logits),
+        }
     }
 }
 
@@ -317,17 +379,17 @@ impl<S: Iterator<Item = StageShape> + Clone> Iterator for Steps<S> {
     #[inline(never)]
     fn next(&mut self) -> Option<Step> {
         if let Some((input, stem)) = self.stem.take() {
-            return self.stem(input, &stem);
+            return self.stem(input, &stem).map(Step::Stem);
         }
         Some(match self.stages.next()? {
-            StageShape::Layer { bottleneck, growth } => self.layer(bottleneck, growth),
-            StageShape::Transition { filters } => self.transition(filters),
-            StageShape::Head { classes } => self.head(classes),
+            StageShape::Layer { bottleneck, growth } => Step::Layer(self.layer(bottleneck, growth)),
+            StageShape::Transition { filters } => Step::Transition(self.transition(filters)),
+            StageShape::Head { classes } => Step::Head(self.head(classes)),
         })
     }
 }
 
-/// Channels of a block that starts with `channels`, once its layers have run.
+/// Channels of a block that starts with `channels`, after its layers.
 fn finished(channels: usize, stages: impl Iterator<Item = StageShape>) -> usize {
     let growths = stages.map_while(|stage| match stage {
         StageShape::Layer { growth, .. } => Some(growth),
@@ -336,7 +398,7 @@ fn finished(channels: usize, stages: impl Iterator<Item = StageShape>) -> usize 
     channels + growths.sum::<usize>()
 }
 
-/// `len` bytes from `start`, aligned for every integer a kernel keeps there.
+/// `len` bytes from `start`, aligned for every integer that a kernel keeps there.
 fn above(start: usize, len: usize) -> Range<usize> {
     let start = start.next_multiple_of(GROUP);
     start..start + len

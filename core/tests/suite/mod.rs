@@ -1,12 +1,14 @@
 //! Cases for inner loops, written once for the host and for boards: rows and tiles of any shape, in any order of weights,
 //! with values in the middle of their range and at its ends. No heap and no `std`, so that firmware can include this file.
 
+use denselet::kernel::arch::checked;
 use denselet::kernel::arch::{Visitor, cast, each, reference::Reference};
-use denselet::kernel::{Clamp, Content, Conv, Ready, Tile, conv1x1, conv3x3, head, stem, transition};
-use denselet::layout::{BORDERS, Order, stride};
-use denselet::shape::{StemPool, StemShape};
+use denselet::kernel::transition::{self, Columns};
+use denselet::kernel::{Clamp, Content, Conv, Line, Lines, Prepared, Tile, conv1x1, conv3x3, head, stem};
+use denselet::layout::{BORDERS, Order, TILE, WINDOW, line_len, stride};
+use denselet::shape::Shape;
 
-/// What an inner loop is asked to do.
+/// What an inner loop is to compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
     /// A row through the bottleneck's 1x1.
@@ -14,14 +16,14 @@ pub enum Work {
         width: usize,
         inputs: usize,
         outputs: usize,
-        /// Bytes of a pixel behind its inputs' stride, in groups.
-        behind: usize,
+        /// Bytes of a pixel after its inputs' stride, in groups.
+        after: usize,
     },
     /// A row through a plain layer's clamp.
     Clamped {
         width: usize,
         channels: usize,
-        behind: usize,
+        after: usize,
     },
     /// A row of a layer's 3x3, or 1x3.
     Slot {
@@ -30,7 +32,7 @@ pub enum Work {
         y: usize,
         inputs: usize,
         outputs: usize,
-        behind: usize,
+        after: usize,
         has_borders: bool,
     },
     /// The sums of a head.
@@ -51,7 +53,7 @@ pub enum Work {
         width: usize,
         channels: usize,
         top: usize,
-        behind: usize,
+        after: usize,
     },
 }
 
@@ -73,7 +75,7 @@ pub struct Case {
     pub seed: u32,
 }
 
-/// An inner loop gave other bytes than the reference.
+/// An inner loop computed other bytes than the reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Disagreement {
     pub kernel: &'static str,
@@ -117,12 +119,12 @@ impl Case {
                 width: random.within(1..14),
                 inputs: random.within(1..80),
                 outputs: random.within(1..70),
-                behind: random.within(0..6),
+                after: random.within(0..6),
             },
             3 => Work::Clamped {
                 width: random.within(1..10),
                 channels: random.within(1..80),
-                behind: random.within(0..6),
+                after: random.within(0..6),
             },
             4..7 => Work::Slot {
                 width: random.within(1..14),
@@ -130,7 +132,7 @@ impl Case {
                 y: random.within(0..4),
                 inputs: random.within(1..60),
                 outputs: random.within(1..20),
-                behind: random.within(0..30),
+                after: random.within(0..30),
                 has_borders: random.below(2) == 0,
             },
             7 => Work::Pooled {
@@ -150,7 +152,7 @@ impl Case {
                 width: random.within(1..14),
                 channels: random.within(1..5),
                 top: random.within(0..9),
-                behind: random.within(0..30),
+                after: random.within(0..30),
             },
         };
         Self {
@@ -169,7 +171,7 @@ impl Case {
         }
     }
 
-    /// Runs every inner loop of this machine, within `memory`, which starts at a multiple of 4; whether there was room.
+    /// Runs every inner loop of this machine, within `memory`, which starts at a multiple of 4; returns whether there was room.
     ///
     /// # Errors
     /// The first one that disagrees with the reference.
@@ -203,21 +205,21 @@ impl Case {
             Work::Slot {
                 width,
                 outputs,
-                behind,
+                after,
                 ..
-            } => width * (outputs + behind),
+            } => width * (outputs + after),
             Work::Pooled { pixels, outputs, .. } => pixels * stride(outputs),
             Work::Summed { channels, .. } => 4 * stride(channels),
             Work::Stem {
                 width,
                 filters,
-                behind,
+                after,
                 ..
-            } => width * (filters + behind),
+            } => width * (filters + after),
         }
     }
 
-    /// Runs one inner loop; `None` where it does not fit into `memory`.
+    /// Runs one inner loop; `None` if it does not fit into `memory`, or is refused.
     fn run<T: Tile>(&self, tile: T, memory: &mut [u8], out: &mut [u8]) -> Option<()> {
         let mut numbers = Numbers {
             case: self,
@@ -230,27 +232,37 @@ impl Case {
                 width,
                 inputs,
                 outputs,
-                behind,
+                after,
             } => {
                 let depth = stride(inputs);
-                let source_stride = depth + 4 * behind;
+                let source_stride = depth + 4 * after;
                 let source = numbers.bytes(width * source_stride)?;
                 let clamp = numbers.clamp(depth)?;
-                let conv = numbers.conv(outputs, depth, depth, 1, 255)?;
-                let (line, notes) = numbers.line(conv1x1::line_len(inputs))?;
-                let conv = Ready::new(tile, &conv, Content::Bytes, notes);
-                conv1x1::row(tile, source, source_stride, clamp, &conv, line, out);
+                let (conv, weights) = numbers.conv(outputs, depth, depth, 1, 255)?;
+                let (words, scratch) = numbers.line(line_len(TILE, depth))?;
+                let conv = Prepared::new(tile, &conv, weights, Content::Bytes, scratch).ok()?;
+                let source = conv1x1::Source {
+                    bytes: source,
+                    stride: source_stride,
+                    clamp,
+                };
+                conv1x1::row(tile, source, &conv, Line { words, scratch }, out).ok()?;
             }
             Work::Clamped {
                 width,
                 channels,
-                behind,
+                after,
             } => {
                 let depth = stride(channels);
-                let source_stride = depth + 4 * behind;
+                let source_stride = depth + 4 * after;
                 let source = numbers.bytes(width * source_stride)?;
                 let clamp = numbers.clamp(depth)?;
-                conv1x1::clamp_row(tile, source, source_stride, clamp, out);
+                let source = conv1x1::Source {
+                    bytes: source,
+                    stride: source_stride,
+                    clamp,
+                };
+                conv1x1::clamp_row(tile, source, out).ok()?;
             }
             Work::Slot {
                 width,
@@ -258,23 +270,29 @@ impl Case {
                 y,
                 inputs,
                 outputs,
-                behind,
+                after,
                 has_borders,
             } => {
                 let tap_rows = if height > 1 { 3 } else { 1 };
                 let depth = stride(inputs);
-                let ring = conv3x3::Ring {
-                    bytes: numbers.bytes(tap_rows * (width + 2) * depth)?,
-                    tap_rows,
-                    stride: depth,
-                    height,
-                    width,
-                };
+                let row_len = (width + 2) * depth;
+                let ring = numbers.bytes(tap_rows * row_len)?;
                 let biases = if has_borders { BORDERS } else { 1 };
-                let conv = numbers.conv(outputs, tap_rows * 3 * depth, depth, biases, 255)?;
-                let (line, notes) = numbers.line(conv3x3::line_len(tap_rows, depth))?;
-                let conv = Ready::new(tile, &conv, Content::Bytes, notes);
-                conv3x3::row(tile, &ring, y % height, &conv, line, out, outputs + behind);
+                let (conv, weights) = numbers.conv(outputs, tap_rows * 3 * depth, depth, biases, 255)?;
+                let (words, scratch) = numbers.line(line_len(tap_rows * WINDOW, depth))?;
+                let conv = Prepared::new(tile, &conv, weights, Content::Bytes, scratch).ok()?;
+                let row = conv3x3::Row {
+                    map: Shape {
+                        height,
+                        width,
+                        channels: inputs,
+                    },
+                    y: y % height,
+                    out,
+                    out_stride: outputs + after,
+                };
+                let rows = ring.chunks_exact(row_len);
+                conv3x3::row(tile, rows, row, &conv, Line { words, scratch }).ok()?;
             }
             Work::Pooled {
                 pixels,
@@ -286,18 +304,31 @@ impl Case {
                 let bytes = numbers.bytes(2 * 2 * pixels * depth)?;
                 let (top, bottom) = bytes.split_at(2 * pixels * depth);
                 let clamp = numbers.clamp(depth)?;
-                let conv = numbers.conv(outputs, depth, depth, 1, 1020)?;
-                let (line, notes) = numbers.line(transition::line_len(inputs))?;
-                let both = [top, bottom];
-                transition::pack(tile, &both[..rows], depth, clamp, 0, pixels, line);
-                let conv = Ready::new(tile, &conv, Content::Sums, notes);
-                transition::multiply(tile, line, pixels, &conv, out, stride(outputs));
+                let (conv, weights) = numbers.conv(outputs, depth, depth, 1, 1020)?;
+                let (line, scratch) = numbers.line(line_len(TILE, depth))?;
+                let source = transition::Source {
+                    rows: &[top, bottom][..rows],
+                    stride: depth,
+                    clamp,
+                };
+                let columns = Columns { x: 0, count: pixels };
+                transition::pack(tile, source, columns, line).ok()?;
+                let conv = Prepared::new(tile, &conv, weights, Content::Sums, scratch).ok()?;
+                let lines = Lines {
+                    words: line,
+                    scratch,
+                    pixels,
+                    borders: None,
+                };
+                checked::multiply(tile, &lines, &conv, out, stride(outputs)).ok()?;
             }
             Work::Summed { pixels, channels } => {
                 let depth = stride(channels);
                 let map = numbers.bytes(pixels * depth)?;
                 let clamp = numbers.clamp(depth)?;
-                head::sum(tile, map, depth, clamp, cast::as_i32s_mut(out));
+                let sums = cast::as_i32s_mut(cast::as_words_mut(out));
+                sums.fill(0);
+                head::add_row(tile, map, depth, clamp, sums).ok()?;
             }
             Work::Stem {
                 kernel: [kernel_height, kernel_width],
@@ -306,44 +337,30 @@ impl Case {
                 width,
                 channels,
                 top,
-                behind,
+                after,
             } => {
-                let shape = StemShape {
-                    kernel_height,
-                    kernel_width,
-                    stride_y: 1,
-                    stride_x,
-                    pad_top: 0,
-                    pad_left: 0,
-                    pad_bottom: 0,
-                    pad_right: 0,
-                    pool: StemPool::None,
-                    filters,
-                };
                 let padded = (width - 1) * stride_x + kernel_width;
                 let ring = numbers.bytes(kernel_height * padded * channels)?;
                 let length = stride(kernel_height * kernel_width * channels);
-                let conv = numbers.conv(filters, length, length, 1, 255)?;
-                let (line, notes) = numbers.line(stem::line_len(length))?;
-                let conv = Ready::new(tile, &conv, Content::Bytes, notes);
-                stem::row(
-                    tile,
-                    &shape,
-                    channels,
-                    ring,
-                    top,
-                    &conv,
-                    line,
+                let (conv, weights) = numbers.conv(filters, length, length, 1, 255)?;
+                let (words, scratch) = numbers.line(line_len(TILE, length))?;
+                let conv = Prepared::new(tile, &conv, weights, Content::Bytes, scratch).ok()?;
+                let row = stem::Row {
+                    tap_len: kernel_width * channels,
+                    step: stride_x * channels,
                     out,
-                    filters + behind,
-                );
+                    out_stride: filters + after,
+                };
+                let rows = ring.chunks_exact(padded * channels);
+                let rows = rows.clone().cycle().skip(top % kernel_height).take(kernel_height);
+                stem::row(tile, rows, row, &conv, Line { words, scratch }).ok()?;
             }
         }
         Some(())
     }
 }
 
-/// Holds every inner loop against what the reference gave.
+/// Compares every inner loop with the reference.
 struct Comparison<'c> {
     case: Case,
     expected: &'c [u8],
@@ -412,13 +429,12 @@ impl<'m> Numbers<'_, 'm> {
 
     fn clamp(&mut self, len: usize) -> Option<Clamp<'m>> {
         let values = self.case.values;
-        Some(Clamp {
-            mask: self.fill(len, |random| if random.below(3) == 0 { 0xff } else { 0 })?,
-            threshold: self.fill(len, |random| match values {
+        let mask = self.fill(len, |random| if random.below(3) == 0 { 0xff } else { 0 })?;
+        let threshold = self.fill(len, |random| match values {
                 Values::Random => random.next() as u8,
-                Values::Extreme => 0,
-            })?,
-        })
+            Values::Extreme => 0,
+        })?;
+        Clamp::new(mask, threshold)
     }
 
     /// Filters of `length` values, and `biases` biases per filter; activations reach `largest`.
@@ -429,7 +445,7 @@ impl<'m> Numbers<'_, 'm> {
         depth: usize,
         biases: usize,
         largest: u32,
-    ) -> Option<Conv<'m>> {
+    ) -> Option<(Conv<'m>, &'m [i8])> {
         let Case { values, order, .. } = *self.case;
         let weights = self.fill(order.weights_len(outputs, length)?, |random| match values {
             Values::Random => random.next() as u8,
@@ -450,24 +466,24 @@ impl<'m> Numbers<'_, 'm> {
             (Values::Extreme, 1) => 0,
             (Values::Extreme, _) => (random.next() >> 1) as i32,
         })?;
-        Some(Conv {
-            weights: cast::as_i8s(weights),
+        let conv = Conv {
             bias,
             multiplier,
             order,
             outputs,
             length,
             depth,
-        })
+        };
+        Some((conv, cast::as_i8s(weights)))
     }
 
-    /// A line buffer of `len` bytes, full of what must not be read, and room for up to 64 notes.
-    fn line(&mut self, len: usize) -> Option<(&'m mut [i16], &'m mut [i32])> {
+    /// A line buffer of `len` bytes, filled with what must not be read, and up to 64 words of scratch.
+    fn line(&mut self, len: usize) -> Option<(&'m mut [u32], &'m mut [i32])> {
         let piece = self.piece(len)?;
         piece.fill(0x5a);
-        let notes = [0, 1, 20, 64][self.random.below(4) as usize];
-        let notes = cast::as_i32s_mut(self.piece(4 * notes)?);
-        notes.fill(0x5a5a_5a5a);
-        Some((cast::as_i16s_mut(piece), notes))
+        let scratch = [0, 1, 20, 64][self.random.below(4) as usize];
+        let scratch = cast::as_i32s_mut(cast::as_words_mut(self.piece(4 * scratch)?));
+        scratch.fill(0x5a5a_5a5a);
+        Some((cast::as_words_mut(piece), scratch))
     }
 }

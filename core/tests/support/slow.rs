@@ -1,9 +1,9 @@
 //! The arithmetic a second time, as ARITHMETIC.md says it: separate maps, copied concatenation, no line buffer, no
 //! ring, no plan. What `network_agrees` holds `core` against.
 
-use denselet::kernel::{Clamp, Conv};
+use denselet::kernel::Clamp;
 use denselet::layout::{border, stem_position, tap_position};
-use denselet::model::{Model, Stage};
+use denselet::model::{Conv, Model, Stage};
 use denselet::shape::{Shape, StemPool};
 
 /// A map of bytes, `[y][x][c]`.
@@ -37,7 +37,7 @@ impl Map {
         let mut map = self.clone();
         for (i, value) in map.values.iter_mut().enumerate() {
             let c = i % self.shape.channels;
-            *value = (*value ^ clamp.mask[c]).saturating_sub(clamp.threshold[c]);
+            *value = (*value ^ clamp.mask()[c]).saturating_sub(clamp.threshold()[c]);
         }
         map
     }

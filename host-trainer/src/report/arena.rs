@@ -8,7 +8,7 @@ use crate::inspect::{self, grouped};
 use crate::palette::{GREEN, GREY, GRID, INK, ORANGE, PALE, PALE_BLUE, PAPER, PURPLE, finish};
 use anyhow::Context;
 use core::ops::Range;
-use denselet::plan::{Buffer, Step};
+use denselet::plan::{HeadStep, LayerStep, Map, Output, StemStep, Step, TransitionStep};
 use denselet::shape::StageShape;
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -111,61 +111,61 @@ fn draw(
 ) -> anyhow::Result<()> {
     let bar = |bytes: &Range<usize>, colour: RGBColor| fill(area, scale, bytes, columns, colour);
     match step {
-        Step::Stem { to, line, pool, ring } => {
-            buffer(area, scale, to, columns, 0..*written)?;
+        Step::Stem(StemStep { to, line, pool, ring }) => {
+            block(area, scale, to, columns, 0..*written)?;
             bar(line, LINE)?;
             bar(pool, RING)?;
             bar(ring, RING)
         }
-        Step::Layer {
-            buffer: block,
+        Step::Layer(LayerStep {
+            map,
             channels,
             line,
             ring,
-        } => {
-            buffer(area, scale, block, columns, *channels..channels + growth)?;
+        }) => {
+            block(area, scale, map, columns, *channels..channels + growth)?;
             *written = channels + growth;
             bar(line, LINE)?;
             bar(ring, RING)
         }
-        Step::Transition { from, to, line } => {
-            // The next block's buffer lies over the one before it: the left half shows one, the right half the other.
+        Step::Transition(TransitionStep { from, to, line }) => {
+            // The next block's map overlaps the last one's: the left half shows one, the right half the other.
             let middle = columns.start + (columns.end - columns.start) / 2;
-            buffer(area, scale, from, &(columns.start..middle), 0..0)?;
-            buffer(area, scale, to, &(middle..columns.end), 0..to.channels)?;
+            block(area, scale, from, &(columns.start..middle), 0..0)?;
+            block(area, scale, to, &(middle..columns.end), 0..to.shape.channels)?;
             bar(line, LINE)
         }
-        Step::Head { from, sums, logits } => {
-            buffer(area, scale, from, columns, from.channels..from.channels)?;
+        Step::Head(HeadStep {
+            from,
+            sums,
+            output: Output::Logits(logits),
+        }) => {
+            let channels = from.shape.channels;
+            block(area, scale, from, columns, channels..channels)?;
             bar(sums, SUMS)?;
             bar(logits, NEW)
         }
     }
 }
 
-/// A block buffer: channels in front of `slot` are there, those in it are written now, those behind it later.
-fn buffer(
+/// A block's map: the channels before `slot` exist, those in it are written now, those after it later.
+fn block(
     area: &Area<'_>,
     scale: &Scale,
-    block: &Buffer,
+    map: &Map,
     columns: &Range<i32>,
     slot: Range<usize>,
 ) -> anyhow::Result<()> {
-    let bytes = block.offset..block.end();
+    let bytes = map.range();
+    let channels = map.shape.channels;
     let width = f64::from(columns.end - columns.start);
-    let x = |channel: usize| {
-        columns.start + (width * channel as f64 / block.channels.max(1) as f64).round() as i32
-    };
-    let slot = slot.start.min(block.channels)..slot.end.min(block.channels);
-    // A transition's source is all there.
-    let slot = if slot == (0..0) {
-        block.channels..block.channels
-    } else {
-        slot
-    };
+    let x = |channel: usize| columns.start + (width * channel as f64 / channels.max(1) as f64).round() as i32;
+    let slot = slot.start.min(channels)..slot.end.min(channels);
+    // A transition's source is complete.
+    let slot = if slot == (0..0) { channels..channels } else { slot };
     fill(area, scale, &bytes, &(x(0)..x(slot.start)), THERE)?;
     fill(area, scale, &bytes, &(x(slot.start)..x(slot.end)), NEW)?;
-    fill(area, scale, &bytes, &(x(slot.end)..x(block.channels)), LATER)
+    fill(area, scale, &bytes, &(x(slot.end)..x(channels)), LATER)
 }
 
 fn fill(

@@ -1,4 +1,4 @@
-//! One place that chooses the inner loop. Everything else is the same code on every machine.
+//! The one place that chooses the inner loop. All other code is the same on every machine.
 
 #![allow(unsafe_code)]
 
@@ -7,6 +7,7 @@ pub mod arm;
 #[cfg(denselet_arm = "mve")]
 pub mod arm_mve;
 pub mod cast;
+pub mod checked;
 pub mod portable;
 pub mod reference;
 #[cfg(all(target_arch = "x86_64", feature = "std"))]
@@ -33,13 +34,40 @@ pub fn dispatch<J: Job>(job: J) -> J::Output {
     job.run(portable::Portable)
 }
 
-/// Sees inner loops, whichever they are.
+/// A convolution's filters between two calls, so that they are not computed again. Only a host's inner loops compute filters
+/// that are worth keeping, and only a host has a heap to keep them in.
+#[derive(Debug, Default)]
+pub(crate) struct Kept(
+    #[cfg(all(target_arch = "x86_64", feature = "std"))]
+    Option<std::boxed::Box<dyn core::any::Any + Send + Sync>>,
+);
+
+impl Kept {
+    /// Takes the filters that an architecture has kept.
+    pub(crate) fn take<T: Tile>(&mut self) -> Option<T::Filters> {
+        #[cfg(all(target_arch = "x86_64", feature = "std"))]
+        if let Some(filters) = self.0.take().and_then(|filters| filters.downcast().ok()) {
+            return Some(*filters);
+        }
+        None
+    }
+
+    /// Keeps an architecture's filters.
+    pub(crate) fn keep<T: Tile>(&mut self, _filters: T::Filters) {
+        #[cfg(all(target_arch = "x86_64", feature = "std"))]
+        {
+            self.0 = Some(std::boxed::Box::new(_filters));
+        }
+    }
+}
+
+/// Takes inner loops of any architecture.
 pub trait Visitor {
-    /// One of them.
+    /// Takes one of them.
     fn visit<T: Tile>(&mut self, tile: T);
 }
 
-/// Shows every inner loop that this machine has, the one that says what is right first: for tests and benchmarks.
+/// Calls `visitor` with every inner loop of this machine, the reference first: for tests and benchmarks.
 pub fn each(visitor: &mut impl Visitor) {
     visitor.visit(reference::Reference);
     visitor.visit(portable::Portable);
@@ -58,14 +86,14 @@ pub fn each(visitor: &mut impl Visitor) {
     }
 }
 
-/// The same value, about which the compiler knows nothing: some make branches of masks, and a branch that a value can
-/// take costs another number of instructions.
+/// Returns the same value, opaque to the compiler: some compilers turn masks into branches, and then the number of
+/// instructions depends on the values.
 #[inline(always)]
 fn opaque(value: i32) -> i32 {
     #[cfg(any(target_arch = "arm", target_arch = "riscv32"))]
     let value = {
         let mut value = value;
-        // SAFETY: there is no instruction in it.
+        // SAFETY: the block is empty.
         unsafe {
             core::arch::asm!("/* {0} */", inout(reg) value, options(pure, nomem, nostack, preserves_flags))
         };

@@ -7,7 +7,7 @@
 
 use super::{cast, opaque, reference};
 use crate::arithmetic;
-use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Ready, Taps, Tile};
+use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Prepared, Sources, Taps, Tile};
 use crate::layout::{GROUP, Order, TAPS, TILE, WINDOW};
 
 /// The portable inner loop.
@@ -21,11 +21,12 @@ impl Tile for Portable {
     const NAME: &'static str = "portable";
     const ORDER: Order = Order::Pairs;
 
-    type Filters<'b> = ();
+    type Filters = ();
 
-    fn filters<'b>(self, _: &'b Conv<'b>, _: Content, _: &'b mut [i32]) {}
+    fn filters(self, _: &Conv<'_>, _: &[i8], _: Content, _: &mut [i32]) {}
 
-    fn gather(self, taps: &Taps<'_>, line: &mut [i16]) {
+    unsafe fn gather(self, taps: &Taps<'_>, line: &mut [u32]) {
+        let line = cast::as_i16s_mut(line);
         taps.for_each(|i, values| {
             let at = place(TILE, 0, i);
             if let Some(places) = line.get_mut(at..at + 2 * TILE - 1) {
@@ -36,54 +37,40 @@ impl Tile for Portable {
         });
     }
 
-    fn widen_window(self, rows: &[Pixels<'_>], line: &mut [i16]) {
+    unsafe fn widen_window(self, window: &Sources<'_>, line: &mut [u32]) {
         let mut columns = line;
-        for pixels in rows {
-            if !pixels.fit(WINDOW, columns) {
-                return;
-            }
-            let (row, rest) = columns.split_at_mut(WINDOW * pixels.depth);
-            pack(pixels, WINDOW, row, |_, word| word, |_| 0);
+        for pixels in window.each() {
+            let (row, rest) = columns.split_at_mut(WINDOW * pixels.depth / 2);
+            pack(&pixels, WINDOW, row, |_, word| word, |_| 0);
             columns = rest;
         }
     }
 
-    fn clamp(self, pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]) {
-        if let (true, Some(bounds)) = (pixels.fit(TILE, line), Bounds::of(clamp)) {
-            pack(pixels, TILE, line, |g, word| bounds.clamp(g, word), |_| 0);
+    unsafe fn clamp(self, pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [u32]) {
+        let bounds = Bounds::of(clamp);
+        pack(pixels, TILE, line, |g, word| bounds.clamp(g, word), |_| 0);
+    }
+
+    unsafe fn pool(self, sources: &Sources<'_>, clamp: Clamp<'_>, line: &mut [u32]) {
+        let bounds = Bounds::of(clamp);
+        line.fill(0);
+        for pixels in sources.each() {
+            pack(&pixels, TILE, line, |g, word| bounds.clamp(g, word), |sum| sum);
         }
     }
 
-    fn pool(self, sources: &[Pixels<'_>], clamp: Clamp<'_>, line: &mut [i16]) {
-        let Some((first, others)) = sources.split_first() else {
-            return;
-        };
-        self.clamp(first, clamp, line);
-        for pixels in others {
-            if let (true, Some(bounds)) = (pixels.fit(TILE, line), Bounds::of(clamp)) {
-                pack(pixels, TILE, line, |g, word| bounds.clamp(g, word), |sum| sum);
-            }
-        }
-    }
-
-    fn clamp_bytes(self, source: &[u8], clamp: Clamp<'_>, out: &mut [u8]) {
-        let (Some(source), Some(out)) = (cast::as_words(source), cast::as_words_mut(out)) else {
-            return;
-        };
-        let Some(bounds) = Bounds::of(clamp) else {
-            return;
-        };
-        for (g, (out, &word)) in out.iter_mut().zip(source).enumerate() {
+    unsafe fn clamp_bytes(self, source: &[u8], clamp: Clamp<'_>, out: &mut [u8]) {
+        let bounds = Bounds::of(clamp);
+        let words = cast::as_words_mut(out).iter_mut().zip(cast::as_words(source));
+        for (g, (out, &word)) in words.enumerate() {
             *out = bounds.clamp(g, word);
         }
     }
 
-    fn clamp_sum(self, source: &[u8], clamp: Clamp<'_>, sums: &mut [i32]) {
-        let (Some(source), Some(bounds)) = (cast::as_words(source), Bounds::of(clamp)) else {
-            return;
-        };
+    unsafe fn clamp_sum(self, source: &[u8], clamp: Clamp<'_>, sums: &mut [i32]) {
+        let bounds = Bounds::of(clamp);
         let (groups, _) = sums.as_chunks_mut::<GROUP>();
-        for (g, ([a, b, c, d], &word)) in groups.iter_mut().zip(source).enumerate() {
+        for (g, ([a, b, c, d], &word)) in groups.iter_mut().zip(cast::as_words(source)).enumerate() {
             let word = bounds.clamp(g, word);
             *a = a.wrapping_add((word & 0xff).cast_signed());
             *b = b.wrapping_add((word >> 8 & 0xff).cast_signed());
@@ -92,7 +79,13 @@ impl Tile for Portable {
         }
     }
 
-    fn multiply(self, lines: &Lines<'_>, conv: &Ready<'_, Self>, out: &mut [u8], out_stride: usize) {
+    unsafe fn multiply(
+        self,
+        lines: &Lines<'_>,
+        conv: &Prepared<'_, Self>,
+        out: &mut [u8],
+        out_stride: usize,
+    ) {
         let columns = conv.columns();
         if conv.order != Order::Pairs {
             reference::multiply_from(lines, conv, out, out_stride, |column, i| {
@@ -100,12 +93,9 @@ impl Tile for Portable {
             });
             return;
         }
-        if !lines.fit(conv, out, out_stride) {
-            return;
-        }
-        let values = &lines.values[..conv.rows() * columns * conv.depth];
+        let values = &cast::as_i16s(lines.words)[..conv.rows() * columns * conv.depth];
         for o in (0..conv.outputs).step_by(2) {
-            let filters = &conv.weights[o * conv.length..][..2 * conv.length];
+            let filters = &conv.weights()[o * conv.length..][..2 * conv.length];
             let [near, far] = if columns == WINDOW {
                 window_sums(filters, values)
             } else {
@@ -223,13 +213,11 @@ pub(super) const fn place(columns: usize, column: usize, i: usize) -> usize {
 fn pack(
     pixels: &Pixels<'_>,
     columns: usize,
-    line: &mut [i16],
+    line: &mut [u32],
     bytes: impl Fn(usize, u32) -> u32,
     before: impl Fn(u32) -> u32,
 ) {
-    let (Some(words), Some(pairs)) = (cast::as_words(pixels.bytes), cast::as_pairs_mut(line)) else {
-        return;
-    };
+    let words = cast::as_words(pixels.bytes);
     let groups = pixels.depth / GROUP;
     for column in 0..columns {
         let start = column.min(pixels.count - 1) * (pixels.pitch / GROUP);
@@ -237,9 +225,9 @@ fn pack(
         for (g, &word) in words[start..start + groups].iter().enumerate() {
             let word = bytes(g, word);
             // No carry: four bytes' sum has ten bits.
-            pairs[at] = before(pairs[at]).wrapping_add(word & EVEN);
+            line[at] = before(line[at]).wrapping_add(word & EVEN);
             at += columns;
-            pairs[at] = before(pairs[at]).wrapping_add(word >> 8 & EVEN);
+            line[at] = before(line[at]).wrapping_add(word >> 8 & EVEN);
             at += columns;
         }
     }
@@ -253,11 +241,11 @@ struct Bounds<'b> {
 }
 
 impl<'b> Bounds<'b> {
-    fn of(clamp: Clamp<'b>) -> Option<Self> {
-        Some(Self {
-            masks: cast::as_words(clamp.mask)?,
-            thresholds: cast::as_words(clamp.threshold)?,
-        })
+    fn of(clamp: Clamp<'b>) -> Self {
+        Self {
+            masks: cast::as_words(clamp.mask()),
+            thresholds: cast::as_words(clamp.threshold()),
+        }
     }
 
     /// [`arithmetic::clamp`] of the four channels of group `g` at once.

@@ -5,9 +5,8 @@
 //! intrinsics-style Rust took 1.6 and 2.4 or more. A whole network of 67 M MACs takes 0.99 and 1.23.
 
 use super::super::portable::Portable;
-use super::starts_at_word;
-use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Ready, Taps, Tile};
-use crate::layout::{GROUP, Order, TAPS, TILE, WINDOW};
+use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Prepared, Sources, Taps, Tile};
+use crate::layout::{GROUP, Order, WINDOW};
 use core::arch::{asm, global_asm};
 
 global_asm!(
@@ -30,7 +29,7 @@ unsafe extern "C" {
         source: *const u8,
         mask: *const u8,
         threshold: *const u8,
-        line: *mut i16,
+        line: *mut u32,
         column_1: usize,
         column_2: usize,
         column_3: usize,
@@ -40,7 +39,7 @@ unsafe extern "C" {
         source: *const u8,
         mask: *const u8,
         threshold: *const u8,
-        line: *mut i16,
+        line: *mut u32,
         column_1: usize,
         column_2: usize,
         column_3: usize,
@@ -53,7 +52,7 @@ unsafe extern "C" {
         column_3: usize,
         column_4: usize,
         column_5: usize,
-        line: *mut i16,
+        line: *mut u32,
         groups: usize,
     );
 }
@@ -62,24 +61,22 @@ impl Tile for Dsp {
     const NAME: &'static str = "arm-dsp";
     const ORDER: Order = Order::Pairs;
 
-    type Filters<'b> = ();
+    type Filters = ();
 
-    fn filters<'b>(self, _: &'b Conv<'b>, _: Content, _: &'b mut [i32]) {}
+    fn filters(self, _: &Conv<'_>, _: &[i8], _: Content, _: &mut [i32]) {}
 
-    fn gather(self, taps: &Taps<'_>, line: &mut [i16]) {
-        Portable.gather(taps, line);
+    unsafe fn gather(self, taps: &Taps<'_>, line: &mut [u32]) {
+        // SAFETY: the same obligations.
+        unsafe { Portable.gather(taps, line) }
     }
 
-    fn widen_window(self, rows: &[Pixels<'_>], line: &mut [i16]) {
+    unsafe fn widen_window(self, window: &Sources<'_>, line: &mut [u32]) {
         let mut left = line;
-        for pixels in rows {
-            if !pixels.fit(WINDOW, left) || pixels.count < TAPS || !starts_at_word(left) {
-                return;
-            }
-            let (row, behind) = left.split_at_mut(WINDOW * pixels.depth);
-            let offset = offsets(pixels);
-            // SAFETY: `fit` says that a multiple of four bytes may be read at every column's offset, of which there are
-            // at least three, and that the line has a place for six columns of them. Its alignment was checked.
+        for pixels in window.each() {
+            let (row, rest) = left.split_at_mut(WINDOW * pixels.depth / 2);
+            let offset = offsets(&pixels);
+            // SAFETY: the row has a multiple of four bytes at every column's offset, and at least three columns; the line
+            // starts at a word and has a place for six of them.
             unsafe {
                 denselet_widen_window(
                     pixels.bytes.as_ptr(),
@@ -91,22 +88,19 @@ impl Tile for Dsp {
                     pixels.depth / GROUP,
                 );
             }
-            left = behind;
+            left = rest;
         }
     }
 
-    fn clamp(self, pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]) {
-        if !may_clamp(pixels, clamp, line) {
-            return;
-        }
+    unsafe fn clamp(self, pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [u32]) {
         let offset = offsets(pixels);
-        // SAFETY: `may_clamp` says that a multiple of four bytes may be read at every column's offset and in the
-        // clamp, that the line has a place for four columns of them, and that it is aligned.
+        // SAFETY: the pixels have a multiple of four bytes at every column's offset, and so has the clamp; the line starts at
+        // a word and has a place for four columns of them.
         unsafe {
             denselet_clamp(
                 pixels.bytes.as_ptr(),
-                clamp.mask.as_ptr(),
-                clamp.threshold.as_ptr(),
+                clamp.mask().as_ptr(),
+                clamp.threshold().as_ptr(),
                 line.as_mut_ptr(),
                 offset(1),
                 offset(2),
@@ -116,22 +110,17 @@ impl Tile for Dsp {
         }
     }
 
-    fn pool(self, sources: &[Pixels<'_>], clamp: Clamp<'_>, line: &mut [i16]) {
-        let Some((first, others)) = sources.split_first() else {
-            return;
-        };
-        self.clamp(first, clamp, line);
-        for pixels in others {
-            if !may_clamp(pixels, clamp, line) {
-                return;
-            }
-            let offset = offsets(pixels);
+    unsafe fn pool(self, sources: &Sources<'_>, clamp: Clamp<'_>, line: &mut [u32]) {
+        // SAFETY: every source is such pixels.
+        unsafe { self.clamp(&sources.row(0), clamp, line) };
+        for pixels in sources.each().skip(1) {
+            let offset = offsets(&pixels);
             // SAFETY: as in `clamp`.
             unsafe {
                 denselet_clamp_add(
                     pixels.bytes.as_ptr(),
-                    clamp.mask.as_ptr(),
-                    clamp.threshold.as_ptr(),
+                    clamp.mask().as_ptr(),
+                    clamp.threshold().as_ptr(),
                     line.as_mut_ptr(),
                     offset(1),
                     offset(2),
@@ -142,14 +131,14 @@ impl Tile for Dsp {
         }
     }
 
-    fn clamp_bytes(self, source: &[u8], clamp: Clamp<'_>, out: &mut [u8]) {
+    unsafe fn clamp_bytes(self, source: &[u8], clamp: Clamp<'_>, out: &mut [u8]) {
         let (outs, _) = out.as_chunks_mut::<GROUP>();
         for (out, clamped) in outs.iter_mut().zip(clamped(source, clamp)) {
             *out = clamped.to_le_bytes();
         }
     }
 
-    fn clamp_sum(self, source: &[u8], clamp: Clamp<'_>, sums: &mut [i32]) {
+    unsafe fn clamp_sum(self, source: &[u8], clamp: Clamp<'_>, sums: &mut [i32]) {
         let (groups, _) = sums.as_chunks_mut::<GROUP>();
         for ([a, b, c, d], clamped) in groups.iter_mut().zip(clamped(source, clamp)) {
             *a = a.wrapping_add((clamped & 0xff).cast_signed());
@@ -159,8 +148,15 @@ impl Tile for Dsp {
         }
     }
 
-    fn multiply(self, lines: &Lines<'_>, conv: &Ready<'_, Self>, out: &mut [u8], out_stride: usize) {
-        super::multiply(lines, conv, out, out_stride);
+    unsafe fn multiply(
+        self,
+        lines: &Lines<'_>,
+        conv: &Prepared<'_, Self>,
+        out: &mut [u8],
+        out_stride: usize,
+    ) {
+        // SAFETY: the same obligations.
+        unsafe { super::multiply(lines, conv, out, out_stride) }
     }
 }
 
@@ -172,7 +168,7 @@ fn offsets(pixels: &Pixels<'_>) -> impl Fn(usize) -> usize {
 
 /// Words of four channels, clamped.
 fn clamped<'c>(source: &'c [u8], clamp: Clamp<'c>) -> impl Iterator<Item = u32> + use<'c> {
-    let words = [source, clamp.mask, clamp.threshold].map(|bytes| bytes.as_chunks::<GROUP>().0);
+    let words = [source, clamp.mask(), clamp.threshold()].map(|bytes| bytes.as_chunks::<GROUP>().0);
     let [source, mask, threshold] = words;
     source
         .iter()
@@ -194,12 +190,4 @@ fn clamped<'c>(source: &'c [u8], clamp: Clamp<'c>) -> impl Iterator<Item = u32> 
             }
             clamped
         })
-}
-
-/// Whether everything that the clamping functions touch is there.
-fn may_clamp(pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &[i16]) -> bool {
-    pixels.fit(TILE, line)
-        && pixels.depth <= clamp.mask.len()
-        && pixels.depth <= clamp.threshold.len()
-        && starts_at_word(line)
 }

@@ -16,7 +16,7 @@ pub use scalar::Scalar as Arm;
 
 use super::portable::place;
 use super::reference;
-use crate::kernel::tile::{Lines, Ready};
+use crate::kernel::tile::{Lines, Prepared};
 use crate::layout::{Order, TILE};
 
 /// What a multiplying function works on. The assembly knows this layout.
@@ -32,7 +32,7 @@ struct Work {
     last: usize,
     /// Behind the first pixel's last output.
     out_end: *mut u8,
-    line: *const i16,
+    line: *const u32,
     weights: *const i8,
     /// Twos of inputs in a tap, of all rows together.
     units: usize,
@@ -52,16 +52,13 @@ unsafe extern "C" {
     fn denselet_window_by_four(work: &mut Work);
 }
 
-/// [`Tile::multiply`](crate::kernel::Tile::multiply).
-fn multiply(lines: &Lines<'_>, conv: &Ready<'_, Arm>, out: &mut [u8], out_stride: usize) {
-    if conv.order != Order::Pairs || !starts_at_word(lines.values) || !starts_at_word(conv.weights) {
+/// [`Tile::multiply`](crate::kernel::Tile::multiply), with its obligations.
+unsafe fn multiply(lines: &Lines<'_>, conv: &Prepared<'_, Arm>, out: &mut [u8], out_stride: usize) {
+    if conv.order != Order::Pairs {
         let columns = conv.columns();
         reference::multiply_from(lines, conv, out, out_stride, |column, i| {
             place(columns, column, i)
         });
-        return;
-    }
-    if !lines.fit(conv, out, out_stride) {
         return;
     }
     let even = conv.outputs & !1;
@@ -73,8 +70,8 @@ fn multiply(lines: &Lines<'_>, conv: &Ready<'_, Arm>, out: &mut [u8], out_stride
         out_stride,
         last: (lines.pixels - 1) * out_stride,
         out_end: out.as_mut_ptr().wrapping_add(even),
-        line: lines.values.as_ptr(),
-        weights: conv.weights.as_ptr(),
+        line: lines.words.as_ptr(),
+        weights: conv.weights().as_ptr(),
         units: conv.rows() * conv.depth / 2,
     };
     let run = match (lines.pixels > 2, conv.depth < conv.length) {
@@ -84,14 +81,15 @@ fn multiply(lines: &Lines<'_>, conv: &Ready<'_, Arm>, out: &mut [u8], out_stride
         (true, true) => denselet_window_by_four,
     };
     if even > 0 {
-        // SAFETY: `fit` says that every filter has its weights, biases and multiplier, every column its values, and
-        // every pixel its outputs; of four pixels, a third is there. A depth is at least 4. Alignment was checked.
+        // SAFETY: a prepared convolution has weights from a word on, biases and multipliers for every filter; lines start at
+        // a word and have values for every column, `out` has room for every pixel. Four pixels include a third. A depth
+        // is at least 4.
         unsafe { run(&mut work) };
     }
     if even < conv.outputs {
         // The last output has a filter of zeros beside it, but neither bias nor multiplier nor room.
         let two = |bias: *const i32| {
-            // SAFETY: the last output has a bias for each pixel, as `fit` says.
+            // SAFETY: the last output has a bias for each pixel.
             [unsafe { bias.wrapping_add(even).read() }; 2]
         };
         let biases = work.bias.map(two);
@@ -103,15 +101,11 @@ fn multiply(lines: &Lines<'_>, conv: &Ready<'_, Arm>, out: &mut [u8], out_stride
         work.out_stride = 2;
         work.last = 2 * (lines.pixels - 1);
         work.out_end = outs.as_mut_ptr().wrapping_add(2);
-        work.weights = conv.weights[even * conv.length..].as_ptr();
-        // SAFETY: the filters are there in pairs, as `fit` says; of everything else there are two.
+        work.weights = conv.weights()[even * conv.length..].as_ptr();
+        // SAFETY: filters are stored in pairs; everything else has two.
         unsafe { run(&mut work) };
         for (p, two) in outs.chunks_exact(2).enumerate().take(lines.pixels) {
             out[p * out_stride + even] = two[0];
         }
     }
-}
-
-fn starts_at_word<V>(values: &[V]) -> bool {
-    values.as_ptr().addr().is_multiple_of(4)
 }

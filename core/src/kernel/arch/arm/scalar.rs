@@ -4,7 +4,7 @@
 //! from the portable loops a compiler makes 3.4 and 7.
 
 use super::super::portable::Portable;
-use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Ready, Taps, Tile};
+use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Prepared, Sources, Taps, Tile};
 use crate::layout::Order;
 use core::arch::global_asm;
 
@@ -34,35 +34,48 @@ impl Tile for Scalar {
     };
     const ORDER: Order = Order::Pairs;
 
-    type Filters<'b> = ();
+    type Filters = ();
 
-    fn filters<'b>(self, _: &'b Conv<'b>, _: Content, _: &'b mut [i32]) {}
+    fn filters(self, _: &Conv<'_>, _: &[i8], _: Content, _: &mut [i32]) {}
 
-    fn gather(self, taps: &Taps<'_>, line: &mut [i16]) {
-        Portable.gather(taps, line);
+    unsafe fn gather(self, taps: &Taps<'_>, line: &mut [u32]) {
+        // SAFETY: the same obligations.
+        unsafe { Portable.gather(taps, line) }
     }
 
-    fn widen_window(self, rows: &[Pixels<'_>], line: &mut [i16]) {
-        Portable.widen_window(rows, line);
+    unsafe fn widen_window(self, window: &Sources<'_>, line: &mut [u32]) {
+        // SAFETY: the same obligations.
+        unsafe { Portable.widen_window(window, line) }
     }
 
-    fn clamp(self, pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]) {
-        Portable.clamp(pixels, clamp, line);
+    unsafe fn clamp(self, pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [u32]) {
+        // SAFETY: the same obligations.
+        unsafe { Portable.clamp(pixels, clamp, line) }
     }
 
-    fn pool(self, sources: &[Pixels<'_>], clamp: Clamp<'_>, line: &mut [i16]) {
-        Portable.pool(sources, clamp, line);
+    unsafe fn pool(self, sources: &Sources<'_>, clamp: Clamp<'_>, line: &mut [u32]) {
+        // SAFETY: the same obligations.
+        unsafe { Portable.pool(sources, clamp, line) }
     }
 
-    fn clamp_bytes(self, source: &[u8], clamp: Clamp<'_>, out: &mut [u8]) {
-        Portable.clamp_bytes(source, clamp, out);
+    unsafe fn clamp_bytes(self, source: &[u8], clamp: Clamp<'_>, out: &mut [u8]) {
+        // SAFETY: the same obligations.
+        unsafe { Portable.clamp_bytes(source, clamp, out) }
     }
 
-    fn clamp_sum(self, source: &[u8], clamp: Clamp<'_>, sums: &mut [i32]) {
-        Portable.clamp_sum(source, clamp, sums);
+    unsafe fn clamp_sum(self, source: &[u8], clamp: Clamp<'_>, sums: &mut [i32]) {
+        // SAFETY: the same obligations.
+        unsafe { Portable.clamp_sum(source, clamp, sums) }
     }
 
-    fn multiply(self, lines: &Lines<'_>, conv: &Ready<'_, Self>, out: &mut [u8], out_stride: usize) {
-        super::multiply(lines, conv, out, out_stride);
+    unsafe fn multiply(
+        self,
+        lines: &Lines<'_>,
+        conv: &Prepared<'_, Self>,
+        out: &mut [u8],
+        out_stride: usize,
+    ) {
+        // SAFETY: the same obligations.
+        unsafe { super::multiply(lines, conv, out, out_stride) }
     }
 }

@@ -11,7 +11,7 @@ mod multiply;
 mod pack;
 
 use super::cast;
-use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Ready, Taps, Tile};
+use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Prepared, Sources, Taps, Tile};
 use crate::layout::{Order, TILE};
 use core::arch::global_asm;
 
@@ -31,37 +31,56 @@ impl Tile for Mve {
     const ORDER: Order = Order::Quads;
     const PIXELS: usize = 2 * TILE;
 
-    type Filters<'b> = multiply::Filters<'b>;
+    type Filters = multiply::Filters;
 
-    fn filters<'b>(self, conv: &'b Conv<'b>, content: Content, notes: &'b mut [i32]) -> Self::Filters<'b> {
-        multiply::Filters::new(conv, content, notes)
+    fn filters(
+        self,
+        conv: &Conv<'_>,
+        weights: &[i8],
+        content: Content,
+        scratch: &mut [i32],
+    ) -> Self::Filters {
+        multiply::Filters::new(conv, weights, content, scratch)
     }
 
-    fn gather(self, taps: &Taps<'_>, line: &mut [i16]) {
-        pack::gather(taps, cast::as_bytes_mut(line));
+    unsafe fn gather(self, taps: &Taps<'_>, line: &mut [u32]) {
+        // SAFETY: the same obligations.
+        unsafe { pack::gather(taps, cast::as_bytes_mut(line)) }
     }
 
-    fn widen_window(self, rows: &[Pixels<'_>], line: &mut [i16]) {
-        pack::window(rows, cast::as_bytes_mut(line));
+    unsafe fn widen_window(self, window: &Sources<'_>, line: &mut [u32]) {
+        // SAFETY: the same obligations.
+        unsafe { pack::window(window, cast::as_bytes_mut(line)) }
     }
 
-    fn clamp(self, pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]) {
-        pack::clamp(pixels, clamp, cast::as_bytes_mut(line));
+    unsafe fn clamp(self, pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [u32]) {
+        // SAFETY: the same obligations.
+        unsafe { pack::clamp(pixels, clamp, cast::as_bytes_mut(line)) }
     }
 
-    fn pool(self, sources: &[Pixels<'_>], clamp: Clamp<'_>, line: &mut [i16]) {
-        pack::pool(sources, clamp, line);
+    unsafe fn pool(self, sources: &Sources<'_>, clamp: Clamp<'_>, line: &mut [u32]) {
+        // SAFETY: the same obligations.
+        unsafe { pack::pool(sources, clamp, line) }
     }
 
-    fn clamp_bytes(self, source: &[u8], clamp: Clamp<'_>, out: &mut [u8]) {
-        pack::clamp_bytes(source, clamp, out);
+    unsafe fn clamp_bytes(self, source: &[u8], clamp: Clamp<'_>, out: &mut [u8]) {
+        // SAFETY: the same obligations.
+        unsafe { pack::clamp_bytes(source, clamp, out) }
     }
 
-    fn clamp_sum(self, source: &[u8], clamp: Clamp<'_>, sums: &mut [i32]) {
-        pack::clamp_sum(source, clamp, sums);
+    unsafe fn clamp_sum(self, source: &[u8], clamp: Clamp<'_>, sums: &mut [i32]) {
+        // SAFETY: the same obligations.
+        unsafe { pack::clamp_sum(source, clamp, sums) }
     }
 
-    fn multiply(self, lines: &Lines<'_>, conv: &Ready<'_, Self>, out: &mut [u8], out_stride: usize) {
-        multiply::multiply(lines, conv, out, out_stride);
+    unsafe fn multiply(
+        self,
+        lines: &Lines<'_>,
+        conv: &Prepared<'_, Self>,
+        out: &mut [u8],
+        out_stride: usize,
+    ) {
+        // SAFETY: the same obligations.
+        unsafe { multiply::multiply(lines, conv, out, out_stride) }
     }
 }

@@ -3,14 +3,14 @@
 use super::Mve;
 use crate::arithmetic;
 use crate::kernel::arch::cast;
-use crate::kernel::tile::{Content, Conv, Lines, Ready};
+use crate::kernel::tile::{Content, Conv, Lines, Prepared};
 use crate::layout::{GROUP, Order, TILE};
 
 /// Outputs computed at once.
 const QUAD: usize = 4;
 /// Weights of a vector.
 const VECTOR: usize = 16;
-/// Outputs whose biases are worked out at once where there was no room to keep them.
+/// Outputs whose biases are computed at once if there is no room to keep them.
 const SOME: usize = 16;
 
 /// One call of a multiplying function. The assembly knows this layout.
@@ -51,10 +51,10 @@ unsafe extern "C" {
 }
 
 /// What is worked out once for a convolution.
-#[derive(Debug)]
-pub struct Filters<'b> {
-    /// Biases of the first kind of border with what makes up for 128; empty where there was no room.
-    biases: &'b [i32],
+#[derive(Clone, Copy, Debug)]
+pub struct Filters {
+    /// Whether scratch holds the biases of the first kind of border with what makes up for 128.
+    is_kept: bool,
     /// Bytes of a filter's values, and of what fills its first vector up.
     values: usize,
     filling: usize,
@@ -64,9 +64,9 @@ pub struct Filters<'b> {
     pitch: usize,
 }
 
-impl<'b> Filters<'b> {
-    /// Works it out for a whole convolution; `notes` keep the biases if there are enough.
-    pub(super) fn new(conv: &'b Conv<'b>, content: Content, notes: &'b mut [i32]) -> Self {
+impl Filters {
+    /// Computes it for a whole convolution; `scratch` keeps the biases if it has room for them.
+    pub(super) fn new(conv: &Conv<'_>, weights: &[i8], content: Content, scratch: &mut [i32]) -> Self {
         let value_len = match content {
             Content::Bytes => 1,
             Content::Sums => 2,
@@ -74,7 +74,7 @@ impl<'b> Filters<'b> {
         let filling = conv.length.next_multiple_of(VECTOR) - conv.length;
         let bits = VECTOR * value_len;
         let mut filters = Self {
-            biases: &[],
+            is_kept: false,
             values: conv.length * value_len,
             filling: filling * value_len,
             vectors: conv.length.div_ceil(VECTOR),
@@ -82,21 +82,40 @@ impl<'b> Filters<'b> {
             pitch: conv.length / conv.taps().max(1) * value_len,
         };
         let kept = conv.outputs.next_multiple_of(QUAD);
-        if content == Content::Sums {
-            // Lines of sums are what they are.
-            filters.biases = conv.bias;
-        } else if conv.order == Order::Quads && conv.outputs > 0 && kept <= notes.len() {
-            filters.sums(conv, 0, notes);
-            add(&mut notes[..conv.outputs], conv.bias);
-            filters.biases = notes;
+        // Lines of sums need nothing made up for.
+        if content == Content::Bytes
+            && conv.order == Order::Quads
+            && conv.outputs > 0
+            && kept <= scratch.len()
+        {
+            filters.sums(conv, weights, 0, scratch);
+            add(&mut scratch[..conv.outputs], conv.bias);
+            filters.is_kept = true;
         }
         filters
     }
 
-    /// Biases of the outputs from `o` on, a multiple of 4, of the kind of border that starts at `border`.
-    fn biases_at(&self, conv: &Conv<'_>, o: usize, border: usize, biases: &mut [i32; SOME]) {
+    /// The biases that were kept for all tiles, one per output of the first kind of border; empty if they were not.
+    fn kept<'l>(&self, conv: &'l Prepared<'_, Mve>, lines: &Lines<'l>) -> &'l [i32] {
+        match conv.content() {
+            Content::Sums => conv.bias,
+            Content::Bytes if self.is_kept => lines.scratch,
+            Content::Bytes => &[],
+        }
+    }
+
+    /// Writes the biases of the outputs from `o` on, a multiple of 4, of the kind of border that starts at `border`; `kept` are
+    /// those of the first kind.
+    fn biases_at(
+        &self,
+        conv: &Prepared<'_, Mve>,
+        kept: &[i32],
+        o: usize,
+        border: usize,
+        biases: &mut [i32; SOME],
+    ) {
         let count = SOME.min(conv.outputs - o);
-        if let Some(kept) = self.biases.get(o..o + count) {
+        if let Some(kept) = kept.get(o..o + count) {
             // What makes up for 128 is the same for every kind.
             let others = conv.bias[o..].iter().zip(&conv.bias[border + o..]);
             for ((bias, kept), (first, other)) in biases.iter_mut().zip(kept).zip(others) {
@@ -104,15 +123,15 @@ impl<'b> Filters<'b> {
             }
             return;
         }
-        self.sums(conv, o, biases);
+        self.sums(conv, conv.weights(), o, biases);
         add(&mut biases[..count], &conv.bias[border + o..]);
     }
 
     /// What makes up for 128, for the outputs from `o` on, a multiple of 4, that `sums` has room for, which is whole quads.
-    fn sums(&self, conv: &Conv<'_>, o: usize, sums: &mut [i32]) {
+    fn sums(&self, conv: &Conv<'_>, weights: &[i8], o: usize, sums: &mut [i32]) {
         let quads = sums.len().min(conv.outputs - o).div_ceil(QUAD);
         let len = quads * QUAD;
-        let weights = &conv.weights[o * self.vectors * VECTOR..][..len * self.vectors * VECTOR];
+        let weights = &weights[o * self.vectors * VECTOR..][..len * self.vectors * VECTOR];
         let sums = &mut sums[..len];
         // SAFETY: both slices have just been cut to that many quads; a whole convolution has a vector.
         unsafe {
@@ -140,18 +159,21 @@ struct Run {
     count: usize,
 }
 
-/// [`Tile::multiply`](crate::kernel::Tile::multiply).
-pub(super) fn multiply(lines: &Lines<'_>, conv: &Ready<'_, Mve>, out: &mut [u8], out_stride: usize) {
-    if !lines.fit(conv, out, out_stride) {
-        return;
-    }
+/// [`Tile::multiply`](crate::kernel::Tile::multiply), with its obligations.
+pub(super) unsafe fn multiply(
+    lines: &Lines<'_>,
+    conv: &Prepared<'_, Mve>,
+    out: &mut [u8],
+    out_stride: usize,
+) {
     let whole = Run {
         first: 0,
         count: lines.pixels,
     };
-    let is_kept = conv.outputs <= conv.filters().biases.len();
+    let kept = conv.filters().kept(conv, lines);
+    let is_kept = conv.outputs <= kept.len();
     if conv.order == Order::Quads && lines.borders.is_none() && is_kept {
-        outputs(lines, conv, whole, 0, conv.filters().biases, out, out_stride);
+        outputs(lines, conv, whole, 0, kept, out, out_stride);
     } else if conv.order == Order::Quads {
         by_borders(lines, conv, out, out_stride);
     } else {
@@ -161,7 +183,8 @@ pub(super) fn multiply(lines: &Lines<'_>, conv: &Ready<'_, Mve>, out: &mut [u8],
 
 /// Pixels with different biases, or biases that were not kept.
 #[inline(never)]
-fn by_borders(lines: &Lines<'_>, conv: &Ready<'_, Mve>, out: &mut [u8], out_stride: usize) {
+fn by_borders(lines: &Lines<'_>, conv: &Prepared<'_, Mve>, out: &mut [u8], out_stride: usize) {
+    let kept = conv.filters().kept(conv, lines);
     let mut first = 0;
     while first < lines.pixels {
         let border = lines.border(first);
@@ -172,7 +195,7 @@ fn by_borders(lines: &Lines<'_>, conv: &Ready<'_, Mve>, out: &mut [u8], out_stri
         };
         for o in (0..conv.outputs).step_by(SOME) {
             let mut biases = [0; SOME];
-            conv.filters().biases_at(conv, o, border, &mut biases);
+            conv.filters().biases_at(conv, kept, o, border, &mut biases);
             let biases = &biases[..SOME.min(conv.outputs - o)];
             outputs(lines, conv, run, o, biases, out, out_stride);
         }
@@ -183,7 +206,7 @@ fn by_borders(lines: &Lines<'_>, conv: &Ready<'_, Mve>, out: &mut [u8], out_stri
 /// Outputs from `o` on, a multiple of 4, that `biases` are for.
 fn outputs(
     lines: &Lines<'_>,
-    conv: &Ready<'_, Mve>,
+    conv: &Prepared<'_, Mve>,
     run: Run,
     o: usize,
     biases: &[i32],
@@ -223,7 +246,7 @@ fn outputs(
 #[inline(never)]
 fn last_outputs(
     lines: &Lines<'_>,
-    conv: &Ready<'_, Mve>,
+    conv: &Prepared<'_, Mve>,
     run: Run,
     o: usize,
     biases: &[i32],
@@ -246,7 +269,7 @@ fn last_outputs(
 #[expect(clippy::too_many_arguments, reason = "two calls, and each names itself")]
 fn quads(
     lines: &Lines<'_>,
-    conv: &Ready<'_, Mve>,
+    conv: &Prepared<'_, Mve>,
     run: Run,
     o: usize,
     biases: &[i32],
@@ -259,13 +282,13 @@ fn quads(
         Content::Bytes => denselet_multiply_bytes,
         Content::Sums => denselet_multiply_sums,
     };
-    let line = cast::as_bytes(lines.values).as_ptr();
+    let line = cast::as_bytes(lines.words).as_ptr();
     let start = |pixel: usize| {
         line.wrapping_add(pixel * filters.pitch)
             .wrapping_sub(filters.filling)
     };
     let mut work = Work {
-        weights: conv.weights[o * filters.vectors * VECTOR..].as_ptr(),
+        weights: conv.weights()[o * filters.vectors * VECTOR..].as_ptr(),
         line: start(run.first),
         pitch: filters.pitch,
         advance: (2 * filters.pitch).wrapping_sub(filters.values + filters.filling),
@@ -298,9 +321,9 @@ fn quads(
 
 /// Filters in another order, of lines that fit.
 #[inline(never)]
-fn slowly(lines: &Lines<'_>, conv: &Ready<'_, Mve>, out: &mut [u8], out_stride: usize) {
+fn slowly(lines: &Lines<'_>, conv: &Prepared<'_, Mve>, out: &mut [u8], out_stride: usize) {
     let steps = conv.order.steps(conv.length, conv.depth);
-    let bytes = cast::as_bytes(lines.values);
+    let bytes = cast::as_bytes(lines.words);
     for o in 0..conv.outputs {
         for p in 0..lines.pixels {
             let mut acc = conv.bias[lines.border(p) + o];
@@ -313,9 +336,9 @@ fn slowly(lines: &Lines<'_>, conv: &Ready<'_, Mve>, out: &mut [u8], out_stride: 
                         for (j, step) in steps.iter().enumerate() {
                             let value = match conv.content() {
                                 Content::Bytes => i32::from(bytes[i + j] ^ 0x80),
-                                Content::Sums => i32::from(lines.values[i + j]),
+                                Content::Sums => i32::from(cast::as_i16s(lines.words)[i + j]),
                             };
-                            acc = acc.wrapping_add(value * i32::from(conv.weights[at + step]));
+                            acc = acc.wrapping_add(value * i32::from(conv.weights()[at + step]));
                         }
                         at = conv.order.next_group(conv.length, conv.depth, at);
                     }

@@ -1,8 +1,6 @@
-//! Packing for Helium: the checks in front of the assembly, and nothing else.
+//! Packing for Helium: what each function asks the assembly for. The obligations are those of [`Tile`].
 
-use super::Mve;
-use crate::kernel::tile::{Clamp, Pixels, Taps, Tile};
-use crate::layout::{TAPS, TILE};
+use crate::kernel::tile::{Clamp, Pixels, Sources, Taps};
 
 /// What a pooling function works on. The assembly knows this layout.
 #[repr(C)]
@@ -10,7 +8,7 @@ struct Pool {
     sources: [*const u8; 4],
     mask: *const u8,
     threshold: *const u8,
-    line: *mut i16,
+    line: *mut u32,
     depth: usize,
     pitch: usize,
     columns: usize,
@@ -72,16 +70,12 @@ unsafe extern "C" {
     );
 }
 
-fn is_there(clamp: Clamp<'_>, depth: usize) -> bool {
-    depth <= clamp.mask.len() && depth <= clamp.threshold.len()
-}
-
 /// [`Tile::gather`].
-pub(super) fn gather(taps: &Taps<'_>, line: &mut [u8]) {
-    if taps.len == 0 || !taps.fit(Mve::PIXELS, line.len()) {
+pub(super) unsafe fn gather(taps: &Taps<'_>, line: &mut [u8]) {
+    if taps.len == 0 {
         return;
     }
-    // SAFETY: `fit` says that every column's bytes and their places behind `at` are there; they are not none.
+    // SAFETY: every column's bytes and their places after `at` exist; there is at least one of them.
     unsafe {
         denselet_mve_gather(
             taps.bytes.as_ptr(),
@@ -95,57 +89,48 @@ pub(super) fn gather(taps: &Taps<'_>, line: &mut [u8]) {
 }
 
 /// [`Tile::widen_window`].
-pub(super) fn window(rows: &[Pixels<'_>], line: &mut [u8]) {
-    let columns = (Mve::PIXELS + TAPS - 1) * rows.len();
-    match rows {
-        [top, middle, bottom] => {
-            let len = top.count * top.depth;
-            let is_contiguous = top.pitch == top.depth;
-            let are_alike = len <= middle.bytes.len() && len <= bottom.bytes.len();
-            if !is_contiguous || !are_alike || !top.fit_values(columns, line.len()) {
-                return;
-            }
-            // SAFETY: the top row fits, its columns lie side by side, the others have as many bytes, and the line has a
-            // place for three times its columns.
+pub(super) unsafe fn window(window: &Sources<'_>, line: &mut [u8]) {
+    match *window.rows {
+        // A ring's columns lie side by side.
+        [top, middle, bottom] if window.pitch == window.depth => {
+            // SAFETY: every row has the window's columns, and the line has a place for three times as many.
             unsafe {
                 denselet_mve_window(
-                    top.bytes.as_ptr(),
-                    middle.bytes.as_ptr(),
-                    bottom.bytes.as_ptr(),
+                    top.as_ptr(),
+                    middle.as_ptr(),
+                    bottom.as_ptr(),
                     line.as_mut_ptr(),
-                    top.depth,
-                    top.count,
+                    window.depth,
+                    window.count,
                 );
             }
         }
-        [row] if row.fit_values(columns, line.len()) => {
-            // SAFETY: the row fits.
-            unsafe {
-                denselet_mve_gather(
-                    row.bytes.as_ptr(),
-                    row.pitch,
-                    line.as_mut_ptr(),
-                    row.depth,
-                    row.depth,
-                    row.count,
-                );
+        _ => {
+            for (ky, row) in window.rows.iter().enumerate() {
+                // SAFETY: the row has the window's columns, and each has a place in its column of the line.
+                unsafe {
+                    denselet_mve_gather(
+                        row.as_ptr(),
+                        window.pitch,
+                        line[ky * window.depth..].as_mut_ptr(),
+                        window.rows.len() * window.depth,
+                        window.depth,
+                        window.count,
+                    );
+                }
             }
         }
-        _ => {}
     }
 }
 
 /// [`Tile::clamp`].
-pub(super) fn clamp(pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [u8]) {
-    if !pixels.fit_values(Mve::PIXELS, line.len()) || !is_there(clamp, pixels.depth) {
-        return;
-    }
-    // SAFETY: `fit_values` says that the columns and their places are there, `is_there` that the clamp is.
+pub(super) unsafe fn clamp(pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [u8]) {
+    // SAFETY: columns, their places and the clamp exist.
     unsafe {
         denselet_mve_clamp(
             pixels.bytes.as_ptr(),
-            clamp.mask.as_ptr(),
-            clamp.threshold.as_ptr(),
+            clamp.mask().as_ptr(),
+            clamp.threshold().as_ptr(),
             line.as_mut_ptr(),
             pixels.depth,
             pixels.pitch,
@@ -155,67 +140,49 @@ pub(super) fn clamp(pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [u8]) {
 }
 
 /// [`Tile::pool`].
-pub(super) fn pool(sources: &[Pixels<'_>], clamp: Clamp<'_>, line: &mut [i16]) {
-    let (all, run): (_, unsafe extern "C" fn(&Pool)) = match sources {
+pub(super) unsafe fn pool(sources: &Sources<'_>, clamp: Clamp<'_>, line: &mut [u32]) {
+    let (all, run): (_, unsafe extern "C" fn(&Pool)) = match *sources.rows {
         [a, b] => ([a, b, a, b], denselet_mve_pool_two),
         [a, b, c, d] => ([a, b, c, d], denselet_mve_pool_four),
         _ => return,
     };
-    let first = all[0];
-    let are_alike = |pixels: &&Pixels<'_>| {
-        pixels.depth == first.depth
-            && pixels.pitch == first.pitch
-            && pixels.count == first.count
-            && pixels.fit(TILE, line)
-    };
-    if !all.iter().all(are_alike) || !is_there(clamp, first.depth) {
-        return;
-    }
     let work = Pool {
-        sources: all.map(|pixels| pixels.bytes.as_ptr()),
-        mask: clamp.mask.as_ptr(),
-        threshold: clamp.threshold.as_ptr(),
+        sources: all.map(<[u8]>::as_ptr),
+        mask: clamp.mask().as_ptr(),
+        threshold: clamp.threshold().as_ptr(),
         line: line.as_mut_ptr(),
-        depth: first.depth,
-        pitch: first.pitch,
-        columns: first.count,
+        depth: sources.depth,
+        pitch: sources.pitch,
+        columns: sources.count,
     };
-    // SAFETY: all sources fit, with the same number of columns and bytes; `is_there` says that the clamp is.
+    // SAFETY: the sources, their places and the clamp exist.
     unsafe { run(&work) };
 }
 
 /// [`Tile::clamp_bytes`].
-pub(super) fn clamp_bytes(source: &[u8], clamp: Clamp<'_>, out: &mut [u8]) {
-    let len = source.len().min(out.len());
-    if len == 0 || !is_there(clamp, len) {
-        return;
-    }
-    // SAFETY: there are `len` bytes everywhere.
+pub(super) unsafe fn clamp_bytes(source: &[u8], clamp: Clamp<'_>, out: &mut [u8]) {
+    // SAFETY: all have the source's length, which is not 0.
     unsafe {
         denselet_mve_clamp_bytes(
             source.as_ptr(),
-            clamp.mask.as_ptr(),
-            clamp.threshold.as_ptr(),
+            clamp.mask().as_ptr(),
+            clamp.threshold().as_ptr(),
             out.as_mut_ptr(),
-            len,
+            source.len(),
         );
     }
 }
 
 /// [`Tile::clamp_sum`].
-pub(super) fn clamp_sum(source: &[u8], clamp: Clamp<'_>, sums: &mut [i32]) {
-    let len = source.len().min(sums.len());
-    if len == 0 || !is_there(clamp, len) {
-        return;
-    }
-    // SAFETY: there are `len` bytes and sums everywhere.
+pub(super) unsafe fn clamp_sum(source: &[u8], clamp: Clamp<'_>, sums: &mut [i32]) {
+    // SAFETY: all have the source's length, which is not 0.
     unsafe {
         denselet_mve_clamp_sum(
             source.as_ptr(),
-            clamp.mask.as_ptr(),
-            clamp.threshold.as_ptr(),
+            clamp.mask().as_ptr(),
+            clamp.threshold().as_ptr(),
             sums.as_mut_ptr(),
-            len,
+            source.len(),
         );
     }
 }

@@ -6,8 +6,9 @@
 //! D2 takes 1.5 ms on one thread (45 G MACs a second); with filters in the blob's order, 2.6 ms.
 
 use super::{QUAD, borders, for_each_run, in_lanes, run_len};
+use crate::kernel::arch::cast;
 use crate::kernel::arch::reference::Reference;
-use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Ready, Taps, Tile};
+use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Prepared, Sources, Taps, Tile};
 use crate::layout::{GROUP, Order, TILE};
 use core::arch::x86_64::*;
 use std::vec;
@@ -49,94 +50,97 @@ impl Tile for Avx2 {
     const NAME: &'static str = "x86-64 AVX2";
     const ORDER: Order = Order::Plain;
 
-    type Filters<'b> = Filters;
+    type Filters = Filters;
 
-    fn filters<'b>(self, conv: &'b Conv<'b>, _: Content, _: &'b mut [i32]) -> Filters {
+    fn filters(self, conv: &Conv<'_>, weights: &[i8], _: Content, _: &mut [i32]) -> Filters {
         let groups = conv.length / GROUP;
-        let mut weights = vec![Weights([[0; GROUP]; QUAD]); conv.outputs.div_ceil(QUAD) * groups];
-        for_each_run(conv, |o, row, run| {
+        let mut packed = vec![Weights([[0; GROUP]; QUAD]); conv.outputs.div_ceil(QUAD) * groups];
+        for_each_run(conv, weights, |o, row, run| {
             let at = o / QUAD * groups + row * (run.len() / GROUP);
             let (run, _) = run.as_chunks::<GROUP>();
-            for (weights, group) in weights[at..].iter_mut().zip(run) {
+            for (weights, group) in packed[at..].iter_mut().zip(run) {
                 weights.0[o % QUAD] = group.map(i16::from);
             }
         });
         let borders = conv.bias.chunks_exact(conv.outputs.max(1));
         Filters {
-            weights,
+            weights: packed,
             bias: borders.flat_map(|bias| in_lanes(bias, |o| o)).collect(),
             multiplier: in_lanes(&conv.multiplier[..conv.outputs], |o| o),
         }
     }
 
-    fn gather(self, taps: &Taps<'_>, line: &mut [i16]) {
-        Reference.gather(taps, line);
+    unsafe fn gather(self, taps: &Taps<'_>, line: &mut [u32]) {
+        // SAFETY: the same obligations.
+        unsafe { Reference.gather(taps, line) }
     }
 
-    fn widen_window(self, rows: &[Pixels<'_>], line: &mut [i16]) {
-        // SAFETY: `self` exists, so the machine has AVX2.
-        unsafe { widen_window(rows, line) }
+    unsafe fn widen_window(self, window: &Sources<'_>, line: &mut [u32]) {
+        // SAFETY: `self` exists, so the machine has AVX2; the obligations are the same.
+        unsafe { widen_window(window, line) }
     }
 
-    fn clamp(self, pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]) {
+    unsafe fn clamp(self, pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [u32]) {
         // SAFETY: as above.
         unsafe { clamp_into(pixels, clamp, line) }
     }
 
-    fn pool(self, sources: &[Pixels<'_>], clamp: Clamp<'_>, line: &mut [i16]) {
+    unsafe fn pool(self, sources: &Sources<'_>, clamp: Clamp<'_>, line: &mut [u32]) {
         // SAFETY: as above.
         unsafe { pool(sources, clamp, line) }
     }
 
-    fn clamp_bytes(self, source: &[u8], clamp: Clamp<'_>, out: &mut [u8]) {
+    unsafe fn clamp_bytes(self, source: &[u8], clamp: Clamp<'_>, out: &mut [u8]) {
         // SAFETY: as above.
         unsafe { clamp_bytes(source, clamp, out) }
     }
 
-    fn multiply(self, lines: &Lines<'_>, conv: &Ready<'_, Self>, out: &mut [u8], out_stride: usize) {
-        if lines.fit(conv, out, out_stride) {
-            // SAFETY: as above.
-            unsafe { multiply(lines, conv, conv.filters(), conv.columns(), out, out_stride) }
-        }
+    unsafe fn multiply(
+        self,
+        lines: &Lines<'_>,
+        conv: &Prepared<'_, Self>,
+        out: &mut [u8],
+        out_stride: usize,
+    ) {
+        // SAFETY: as above.
+        unsafe { multiply(lines, conv, out, out_stride) }
     }
 }
 
 #[target_feature(enable = "avx2")]
-fn widen_window(rows: &[Pixels<'_>], line: &mut [i16]) {
-    Reference.widen_window(rows, line);
+unsafe fn widen_window(window: &Sources<'_>, line: &mut [u32]) {
+    // SAFETY: the caller's obligations, as in the functions below.
+    unsafe { Reference.widen_window(window, line) }
 }
 
 #[target_feature(enable = "avx2")]
-fn clamp_into(pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]) {
-    Reference.clamp(pixels, clamp, line);
+unsafe fn clamp_into(pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [u32]) {
+    // SAFETY: as above.
+    unsafe { Reference.clamp(pixels, clamp, line) }
 }
 
 #[target_feature(enable = "avx2")]
-fn pool(sources: &[Pixels<'_>], clamp: Clamp<'_>, line: &mut [i16]) {
-    Reference.pool(sources, clamp, line);
+unsafe fn pool(sources: &Sources<'_>, clamp: Clamp<'_>, line: &mut [u32]) {
+    // SAFETY: as above.
+    unsafe { Reference.pool(sources, clamp, line) }
 }
 
 #[target_feature(enable = "avx2")]
-fn clamp_bytes(source: &[u8], clamp: Clamp<'_>, out: &mut [u8]) {
-    Reference.clamp_bytes(source, clamp, out);
+unsafe fn clamp_bytes(source: &[u8], clamp: Clamp<'_>, out: &mut [u8]) {
+    // SAFETY: as above.
+    unsafe { Reference.clamp_bytes(source, clamp, out) }
 }
 
 /// [`Tile::multiply`], oct by oct, of lines that fit.
 #[target_feature(enable = "avx2")]
-fn multiply(
-    lines: &Lines<'_>,
-    conv: &Conv<'_>,
-    filters: &Filters,
-    columns: usize,
-    out: &mut [u8],
-    out_stride: usize,
-) {
+fn multiply(lines: &Lines<'_>, conv: &Prepared<'_, Avx2>, out: &mut [u8], out_stride: usize) {
+    let filters = conv.filters();
     let groups = conv.length / GROUP;
     let octs = conv.outputs.div_ceil(OCT);
     let borders = borders(lines, conv.outputs, octs);
     let rows = Rows {
-        values: lines.values,
-        row_len: columns * conv.depth,
+        values: cast::as_i16s(lines.words),
+        row_len: conv.columns() * conv.depth,
         depth: conv.depth,
         run_groups: run_len(conv) / GROUP,
     };

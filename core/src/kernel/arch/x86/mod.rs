@@ -24,7 +24,7 @@ fn run_len(conv: &Conv<'_>) -> usize {
 }
 
 /// Calls `put(o, row, weights)` for each row of taps of each filter, its weights in the line buffer's order.
-fn for_each_run(conv: &Conv<'_>, mut put: impl FnMut(usize, usize, &[i8])) {
+fn for_each_run(conv: &Conv<'_>, weights: &[i8], mut put: impl FnMut(usize, usize, &[i8])) {
     let run_len = run_len(conv);
     let mut run = vec![0; run_len];
     let steps = conv.order.steps(conv.length, conv.depth);
@@ -32,7 +32,7 @@ fn for_each_run(conv: &Conv<'_>, mut put: impl FnMut(usize, usize, &[i8])) {
     for o in 0..conv.outputs {
         for row in 0..conv.length / run_len {
             if conv.order == Order::Plain {
-                put(o, row, &conv.weights[offset(o, row * run_len)..][..run_len]);
+                put(o, row, &weights[offset(o, row * run_len)..][..run_len]);
                 continue;
             }
             for (kx, tap) in run.chunks_exact_mut(conv.depth).enumerate() {
@@ -40,7 +40,7 @@ fn for_each_run(conv: &Conv<'_>, mut put: impl FnMut(usize, usize, &[i8])) {
                 let mut at = offset(o, k);
                 for group in tap.chunks_exact_mut(GROUP) {
                     for (weight, step) in group.iter_mut().zip(steps) {
-                        *weight = conv.weights[at + step];
+                        *weight = weights[at + step];
                     }
                     at = conv.order.next_group(conv.length, conv.depth, at);
                 }

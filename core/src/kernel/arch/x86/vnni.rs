@@ -7,7 +7,7 @@
 
 use super::{Avx2, QUAD, borders, for_each_run, in_lanes, run_len};
 use crate::kernel::arch::cast;
-use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Ready, Taps, Tile};
+use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Prepared, Sources, Taps, Tile};
 use crate::layout::{Order, TAPS, TILE};
 use core::arch::x86_64::*;
 use std::vec;
@@ -59,18 +59,18 @@ impl Tile for Vnni {
     const ORDER: Order = Order::Plain;
     const PIXELS: usize = 2 * TILE;
 
-    type Filters<'b> = Filters;
+    type Filters = Filters;
 
-    fn filters<'b>(self, conv: &'b Conv<'b>, content: Content, _: &'b mut [i32]) -> Filters {
+    fn filters(self, conv: &Conv<'_>, weights: &[i8], content: Content, _: &mut [i32]) -> Filters {
         let chunks_per_row = chunks_per_row(conv, content);
         let chunks = conv.length / run_len(conv) * chunks_per_row;
         let quads = conv.outputs.div_ceil(QUAD);
-        let mut weights = vec![Weights([[0; CHUNK]; QUAD]); quads * chunks];
-        for_each_run(conv, |o, row, run| {
+        let mut packed = vec![Weights([[0; CHUNK]; QUAD]); quads * chunks];
+        for_each_run(conv, weights, |o, row, run| {
             let block = o / BLOCK;
             let quads = (quads - block * 4).min(4);
             let start = block * 4 * chunks + row * chunks_per_row * quads + o / QUAD % 4;
-            let places = weights[start..].iter_mut().step_by(quads);
+            let places = packed[start..].iter_mut().step_by(quads);
             match content {
                 Content::Bytes => {
                     for (place, run) in places.zip(run.chunks(CHUNK)) {
@@ -90,13 +90,13 @@ impl Tile for Vnni {
         });
         let borders = conv.bias.chunks_exact(conv.outputs.max(1));
         Filters {
-            weights,
+            weights: packed,
             bias: borders.flat_map(|bias| in_lanes(bias, lane)).collect(),
             multiplier: in_lanes(&conv.multiplier[..conv.outputs], lane),
         }
     }
 
-    fn gather(self, taps: &Taps<'_>, line: &mut [i16]) {
+    unsafe fn gather(self, taps: &Taps<'_>, line: &mut [u32]) {
         let columns = cast::as_bytes_mut(line)
             .chunks_exact_mut(taps.depth)
             .take(taps.count);
@@ -114,13 +114,10 @@ impl Tile for Vnni {
         }
     }
 
-    fn widen_window(self, rows: &[Pixels<'_>], line: &mut [i16]) {
+    unsafe fn widen_window(self, window: &Sources<'_>, line: &mut [u32]) {
         let columns = Self::PIXELS + TAPS - 1;
         let mut line = cast::as_bytes_mut(line);
-        for pixels in rows {
-            if !pixels.fit_values(columns, line.len()) {
-                return;
-            }
+        for pixels in window.each() {
             let (row, rest) = line.split_at_mut(columns * pixels.depth);
             if pixels.pitch == pixels.depth {
                 let len = pixels.count * pixels.depth;
@@ -134,28 +131,31 @@ impl Tile for Vnni {
         }
     }
 
-    fn clamp(self, pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [i16]) {
+    unsafe fn clamp(self, pixels: &Pixels<'_>, clamp: Clamp<'_>, line: &mut [u32]) {
         let line = cast::as_bytes_mut(line);
-        if !pixels.fit_values(Self::PIXELS, line.len()) {
-            return;
-        }
         for (column, values) in line.chunks_exact_mut(pixels.depth).enumerate().take(pixels.count) {
-            self.0.clamp_bytes(pixels.column(column), clamp, values);
+            // SAFETY: a column and its place have the pixels' depth, from words on, and the clamp has it as well.
+            unsafe { self.0.clamp_bytes(pixels.column(column), clamp, values) };
         }
     }
 
-    fn pool(self, sources: &[Pixels<'_>], clamp: Clamp<'_>, line: &mut [i16]) {
-        self.0.pool(sources, clamp, line);
+    unsafe fn pool(self, sources: &Sources<'_>, clamp: Clamp<'_>, line: &mut [u32]) {
+        // SAFETY: the same obligations.
+        unsafe { self.0.pool(sources, clamp, line) }
     }
 
-    fn clamp_bytes(self, source: &[u8], clamp: Clamp<'_>, out: &mut [u8]) {
-        self.0.clamp_bytes(source, clamp, out);
+    unsafe fn clamp_bytes(self, source: &[u8], clamp: Clamp<'_>, out: &mut [u8]) {
+        // SAFETY: the same obligations.
+        unsafe { self.0.clamp_bytes(source, clamp, out) }
     }
 
-    fn multiply(self, lines: &Lines<'_>, conv: &Ready<'_, Self>, out: &mut [u8], out_stride: usize) {
-        if !lines.fit(conv, out, out_stride) {
-            return;
-        }
+    unsafe fn multiply(
+        self,
+        lines: &Lines<'_>,
+        conv: &Prepared<'_, Self>,
+        out: &mut [u8],
+        out_stride: usize,
+    ) {
         let row_len = conv.columns() * conv.depth;
         match conv.content() {
             // SAFETY: `self` exists, so the machine has the instructions.
@@ -179,7 +179,7 @@ fn chunks_per_row(conv: &Conv<'_>, content: Content) -> usize {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 fn multiply<const SUMS: bool>(
     lines: &Lines<'_>,
-    conv: &Ready<'_, Vnni>,
+    conv: &Prepared<'_, Vnni>,
     row_len: usize,
     out: &mut [u8],
     out_stride: usize,
@@ -187,7 +187,7 @@ fn multiply<const SUMS: bool>(
     let filters = conv.filters();
     let value_len = if SUMS { 2 } else { 1 };
     let rows = Rows::<SUMS> {
-        bytes: cast::as_bytes(lines.values),
+        bytes: cast::as_bytes(lines.words),
         count: conv.rows(),
         row_len,
         column_len: conv.depth * value_len,

@@ -234,7 +234,8 @@ impl<'b> Iterator for Stages<'b> {
 
 fn typed<'b>(order: Order, stage: &StageBytes<'b>) -> Stage<'b> {
     // Both are the input's stride long, and start at words, as the blob does.
-    let clamp = Clamp::new(stage.section(Section::Mask), stage.section(Section::Threshold)).unwrap_or(Clamp::EMPTY);
+    let clamp =
+        Clamp::new(stage.section(Section::Mask), stage.section(Section::Threshold)).unwrap_or(Clamp::EMPTY);
     let conv = |weights, bias, multiplier, outputs, length, depth| Conv {
         parameters: kernel::Conv {
             bias: as_i32s(stage.section(bias)).unwrap_or(&[]),

@@ -83,7 +83,13 @@ pub(crate) fn conv<'s, T: Tile>(
     layer: &'s model::Layer<'s>,
     memory: &mut Memory<'_>,
 ) -> Result<Prepared<'s, T>, Refused> {
-    Prepared::new(tile, &layer.conv, layer.conv.weights, Content::Bytes, memory.scratch[1])
+    Prepared::new(
+        tile,
+        &layer.conv,
+        layer.conv.weights,
+        Content::Bytes,
+        memory.scratch[1],
+    )
 }
 
 impl<'s, T: Tile> Layer<'s, T> {

@@ -67,7 +67,10 @@ impl<'s, T: Tile> Transition<'s, T> {
         }
         let stride = to.stride();
         let first = self.pool_rows * y;
-        let rows = [self.from.range(first), self.from.range(first + self.pool_rows - 1)];
+        let rows = [
+            self.from.range(first),
+            self.from.range(first + self.pool_rows - 1),
+        ];
         let out = self.to.range(y);
         for x in (0..to.shape.width).step_by(TILE) {
             let columns = Columns {

@@ -431,7 +431,7 @@ impl<'m> Numbers<'_, 'm> {
         let values = self.case.values;
         let mask = self.fill(len, |random| if random.below(3) == 0 { 0xff } else { 0 })?;
         let threshold = self.fill(len, |random| match values {
-                Values::Random => random.next() as u8,
+            Values::Random => random.next() as u8,
             Values::Extreme => 0,
         })?;
         Clamp::new(mask, threshold)

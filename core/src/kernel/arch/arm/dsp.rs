@@ -9,6 +9,7 @@ use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Prepared, Sources
 use crate::layout::{GROUP, Order, WINDOW};
 use core::arch::{asm, global_asm};
 
+equates!();
 global_asm!(
     concat!(".cpu ", env!("DENSELET_CPU")),
     include_str!("frame.s"),

@@ -25,7 +25,7 @@
     .type denselet_pixels_by_four,%function
     .thumb_func
 denselet_pixels_by_four:
-    enter   16, 4, 16, 56, 2f
+    enter   16, WORD, PIXELS, 2f, 3f
 1:  start_pixels
     mov     r6, r4
     mov     r7, r4
@@ -46,7 +46,7 @@ denselet_pixels_by_four:
     both    lr, r7, r11
     .set    unit, unit + 1
     .endr
-    again   64, 256, 2b
+3:  again   16, WORD, PIXELS, 2b
     write_four 1b
     .size denselet_pixels_by_four, . - denselet_pixels_by_four
 
@@ -56,7 +56,7 @@ denselet_pixels_by_four:
     .type denselet_pixels_by_two,%function
     .thumb_func
 denselet_pixels_by_two:
-    enter   4, 8, 32, 72, 2f, 1
+    enter   4, 2 * WORD, 2 * PIXELS, 2f, 3f, 1
 1:  start_pixels
     ldr     pc, [sp, #ENTRY]
     .balign 4
@@ -79,7 +79,7 @@ denselet_pixels_by_two:
     smlad   r9, r10, r7, r9
     .set    unit, unit + 1
     .endr
-    again   32, 128, 2b
+3:  again   4, 2 * WORD, 2 * PIXELS, 2b
     write_two 1b
     .size denselet_pixels_by_two, . - denselet_pixels_by_two
 
@@ -90,7 +90,7 @@ denselet_pixels_by_two:
     .type denselet_window_by_four,%function
     .thumb_func
 denselet_window_by_four:
-    enter   6, 12, 24, 156, 2f
+    enter   6, ROW, COLUMNS, 2f, 3f
 1:  start_window
     ldr     pc, [sp, #ENTRY]
     .balign 4
@@ -122,7 +122,7 @@ denselet_window_by_four:
     both    lr, r7, r11
     .set    unit, unit + 1
     .endr
-    again   72, 144, 2b
+3:  again   6, ROW, COLUMNS, 2b
     write_four 1b
     .size denselet_window_by_four, . - denselet_window_by_four
 
@@ -132,7 +132,7 @@ denselet_window_by_four:
     .type denselet_window_by_two,%function
     .thumb_func
 denselet_window_by_two:
-    enter   3, 12, 24, 100, 2f
+    enter   3, ROW, COLUMNS, 2f, 3f
 1:  start_window
     ldr     pc, [sp, #ENTRY]
     .balign 4
@@ -158,6 +158,6 @@ denselet_window_by_two:
     both    r7, r5, r9
     .set    unit, unit + 1
     .endr
-    again   36, 72, 2b
+3:  again   3, ROW, COLUMNS, 2b
     write_two 1b
     .size denselet_window_by_two, . - denselet_window_by_two

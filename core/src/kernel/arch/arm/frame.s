@@ -3,27 +3,34 @@
 @ extern "C" fn(&mut Work)
 @
 @ In the loops: r0 weights, r1 line, r4-r7 output 0's sums of pixels 0 to 3, r8-r11 output 1's, r2, r3, r12 and lr free.
-@ Every instruction of an unrolled body has four bytes, because the loop is entered in its middle where the filter is
-@ no multiple of it. The macro `requantise` is the file's that follows.
+@ Every instruction of an unrolled body has four bytes, because the loop is entered in its middle if the filter is not a
+@ multiple of it. The macro `requantise` is the file's that follows.
 
     .syntax unified
     .thumb
 
-@ The stack, once the registers are saved.
-    .equ LINE, 0            @ the line, less what the first round skips
-    .equ SKIP, 4            @ bytes of weights that the first round skips
-    .equ BIAS, 8            @ one address for each pixel
-    .equ MULTIPLIER, 24
-    .equ OUT, 28
-    .equ STRIDE, 32         @ bytes from a pixel of the output to the next
-    .equ LAST, 36           @ bytes from pixel 0 to the last one
-    .equ OUT_END, 40
-    .equ ENTRY, 44          @ where the first round enters the body
-    .equ END, 48            @ behind the line
+@ The stack after the registers are saved: two words, the work up to the end of its outputs, two words.
+    .equ LINE, 0                        @ the line, less what the first round skips
+    .equ SKIP, LINE + WORD              @ bytes of weights that the first round skips
+    .equ WORK, SKIP + WORD
+    .equ BIAS, WORK + WORK_BIAS         @ one address for each pixel
+    .equ MULTIPLIER, WORK + WORK_MULTIPLIER
+    .equ OUT, WORK + WORK_OUT
+    .equ STRIDE, WORK + WORK_STRIDE     @ bytes from a pixel of the output to the next
+    .equ LAST, WORK + WORK_LAST         @ bytes from pixel 0 to the last one
+    .equ OUT_END, WORK + WORK_OUT_END
+    .equ ENTRY, OUT_END + WORD          @ where the first round enters the body
+    .equ END, ENTRY + WORD              @ the end of the line
+    .equ FRAME, END + WORD
 
-@ Saves registers, takes the work and works out the first round: `unroll` units in the body, of that many bytes of
-@ weights, line and code each.
-.macro enter unroll, weight_bytes, line_bytes, code_bytes, body, shift=0
+@ A unit of a line: a word of two inputs for every column. The weights of one tap for it: a word of both outputs'.
+    .equ PIXELS, TILE * WORD
+    .equ COLUMNS, WINDOW * WORD
+    .equ ROW, TAPS * WORD
+
+@ Saves registers, takes the work and computes the first round: `unroll` units from `body` to `end`, of that many bytes
+@ of weights and line each.
+.macro enter unroll, weight_bytes, line_bytes, body, end, shift=0
     push    {r4-r11, lr}
     ldm     r0!, {r4-r11}               @ biases, multiplier, out, stride, last
     ldm     r0, {r0-r3}                 @ end of out, line, weights, units
@@ -51,7 +58,7 @@
     mul     r4, r3, r4
     push    {r1, r4}
     adr.w   r5, \body
-    mov     r4, #\code_bytes
+    movw    r4, #:lower16:((\end - \body) / \unroll)
     mla     r5, r3, r4, r5
     orr     r5, r5, #1
     str     r5, [sp, #ENTRY]
@@ -59,7 +66,7 @@
 .endm
 
 .macro leave
-    add     sp, #52
+    add     sp, #FRAME
     pop     {r4-r11, pc}
 .endm
 
@@ -94,9 +101,9 @@
 .endm
 
 @ Goes on while there is line left.
-.macro again weight_bytes, line_bytes, body
-    add     r0, r0, #\weight_bytes
-    add     r1, r1, #\line_bytes
+.macro again unroll, weight_bytes, line_bytes, body
+    add     r0, r0, #(\unroll * \weight_bytes)
+    add     r1, r1, #(\unroll * \line_bytes)
     ldr     r2, [sp, #END]
     cmp     r1, r2
     bne.w   \body

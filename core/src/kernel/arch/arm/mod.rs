@@ -4,6 +4,40 @@
 //! A row of the line buffer is the portable loops': a word holds two inputs of a column, as masking every other byte gives
 //! them, and neighbouring columns' words are neighbours, so that one address serves a tile.
 
+/// What the assembly takes from this file, for the file that includes it: symbols do not pass from one compiled unit to the next.
+/// The assembly loads the work's words in their order.
+macro_rules! equates {
+    () => {
+        core::arch::global_asm!(
+            ".equ WORD, 4",
+            ".equ TILE, {}",
+            ".equ TAPS, {}",
+            ".equ WINDOW, {}",
+            ".equ WORK_BIAS, {}",
+            ".equ WORK_MULTIPLIER, {}",
+            ".equ WORK_OUT, {}",
+            ".equ WORK_STRIDE, {}",
+            ".equ WORK_LAST, {}",
+            ".equ WORK_OUT_END, {}",
+            ".equ WORK_LINE, {}",
+            ".equ WORK_WEIGHTS, {}",
+            ".equ WORK_UNITS, {}",
+            const crate::layout::TILE,
+            const crate::layout::TAPS,
+            const crate::layout::WINDOW,
+            const core::mem::offset_of!(super::Work, bias),
+            const core::mem::offset_of!(super::Work, multiplier),
+            const core::mem::offset_of!(super::Work, out),
+            const core::mem::offset_of!(super::Work, out_stride),
+            const core::mem::offset_of!(super::Work, last),
+            const core::mem::offset_of!(super::Work, out_end),
+            const core::mem::offset_of!(super::Work, line),
+            const core::mem::offset_of!(super::Work, weights),
+            const core::mem::offset_of!(super::Work, units),
+        );
+    };
+}
+
 #[cfg(denselet_arm = "dsp")]
 mod dsp;
 #[cfg(not(denselet_arm = "dsp"))]
@@ -30,7 +64,7 @@ struct Work {
     out_stride: usize,
     /// Bytes from the first pixel's output to the last one's.
     last: usize,
-    /// Behind the first pixel's last output.
+    /// The end of the first pixel's outputs.
     out_end: *mut u8,
     line: *const u32,
     weights: *const i8,
@@ -44,8 +78,8 @@ unsafe extern "C" {
     // * a filter has 2 * `units` weights, three times as many in a window, and at least two units;
     // * `line` holds as many values of every column; it and `weights` are aligned to 4;
     // * `multiplier` and each bias have a value for every filter;
-    // * as many bytes as from `out` to `out_end` may be written at `out`, `last` behind it and, by four, one and two
-    //   strides behind it.
+    // * as many bytes as from `out` to `out_end` may be written at `out`, `last` bytes after it and, by four, one and two
+    //   strides after it.
     fn denselet_pixels_by_two(work: &mut Work);
     fn denselet_pixels_by_four(work: &mut Work);
     fn denselet_window_by_two(work: &mut Work);

@@ -8,6 +8,7 @@ use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Prepared, Sources
 use crate::layout::Order;
 use core::arch::global_asm;
 
+equates!();
 #[cfg(denselet_arm = "v7m")]
 global_asm!(
     concat!(".cpu ", env!("DENSELET_CPU")),

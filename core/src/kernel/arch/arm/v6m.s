@@ -9,20 +9,14 @@
     .syntax unified
     .thumb
 
-@ The work.
-    .equ BIAS, 0            @ one address for each pixel
-    .equ MULTIPLIER, 16
-    .equ OUT, 20
-    .equ STRIDE, 24         @ bytes from a pixel of the output to the next
-    .equ LAST, 28           @ bytes from pixel 0 to the last one
-    .equ OUT_END, 32
-    .equ LINE, 36
-    .equ WEIGHTS, 40        @ of this pair
-    .equ UNITS, 44
+@ The stack after the registers are saved.
+    .equ PAIR, 0                @ bytes from the first bias to this pair's
+    .equ LENGTH, PAIR + WORD    @ bytes of the line
+    .equ FRAME, LENGTH + WORD
 
-@ The stack, once the registers are saved.
-    .equ PAIR, 0            @ bytes from the first bias to this pair's
-    .equ LENGTH, 4          @ bytes of the line
+@ A unit of a line: a word of two inputs for every column.
+    .equ PIXELS, TILE * WORD
+    .equ COLUMNS, WINDOW * WORD
 
 @ Saves registers. `line_bytes` bytes of line in a unit.
 .macro enter line_bytes
@@ -32,9 +26,9 @@
     mov     r6, r10
     mov     r7, r11
     push    {r4-r7}
-    sub     sp, #8
+    sub     sp, #FRAME
     mov     lr, r0
-    ldr     r1, [r0, #UNITS]
+    ldr     r1, [r0, #WORK_UNITS]
     movs    r2, #\line_bytes
     muls    r1, r2, r1
     str     r1, [sp, #LENGTH]
@@ -42,24 +36,24 @@
     str     r1, [sp, #PAIR]
 .endm
 
-@ Starts two pixels' sums, `pixel` and the one behind it.
+@ Starts two pixels' sums, `pixel` and the next one.
 .macro start pixel
     mov     r7, lr
     ldr     r4, [sp, #PAIR]
-    ldr     r2, [r7, #(BIAS + 4 * \pixel)]
+    ldr     r2, [r7, #(WORK_BIAS + WORD * \pixel)]
     adds    r2, r2, r4
     ldm     r2, {r2, r3}
     mov     r8, r2
     mov     r10, r3
-    ldr     r2, [r7, #(BIAS + 4 * \pixel + 4)]
+    ldr     r2, [r7, #(WORK_BIAS + WORD * \pixel + WORD)]
     adds    r2, r2, r4
     ldm     r2, {r2, r3}
     mov     r9, r2
     mov     r11, r3
-    ldr     r0, [r7, #WEIGHTS]
-    ldr     r1, [r7, #LINE]
+    ldr     r0, [r7, #WORK_WEIGHTS]
+    ldr     r1, [r7, #WORK_LINE]
     .if \pixel
-    adds    r1, #(4 * \pixel)
+    adds    r1, #(WORD * \pixel)
     .endif
     ldr     r2, [sp, #LENGTH]
     adds    r2, r1, r2
@@ -69,7 +63,7 @@
 @ An input of two pixels, times both outputs' weights in r3 and `far`.
 .macro products at, far
     ldrh    r5, [r1, #(\at)]
-    ldrh    r6, [r1, #(\at + 4)]
+    ldrh    r6, [r1, #(\at + WORD)]
     movs    r7, r3
     muls    r7, r5, r7
     add     r8, r7
@@ -81,7 +75,7 @@
     add     r11, r6
 .endm
 
-@ Two inputs of two pixels, `at` bytes behind the line's place: 29 instructions for 8 MACs.
+@ Two inputs of two pixels, `at` bytes after the line's place: 29 instructions for 8 MACs.
 .macro word at
     ldm     r0!, {r2}
     sxtb    r3, r2
@@ -97,7 +91,7 @@
 @ What `arithmetic::requantise` does with `sum`, into byte `output` at r5: a product of 64 bits out of four.
 .macro write sum, output
     mov     r0, \sum
-    ldr     r1, [r6, #(4 * \output)]
+    ldr     r1, [r6, #(WORD * \output)]
     uxth    r2, r0
     asrs    r0, r0, #16
     uxth    r3, r1
@@ -131,16 +125,16 @@
     strb    r0, [r5, #\output]
 .endm
 
-@ Writes two pixels' pairs, r4 and r5 bytes behind the output: the second one first, for it may be the first once more
+@ Writes two pixels' pairs, r4 and r5 bytes after the output: the second one first, for it may be the first once more
 @ or have no meaning.
 .macro write_both
     mov     r7, lr
-    ldr     r2, [r7, #OUT]
+    ldr     r2, [r7, #WORK_OUT]
     adds    r4, r4, r2
     adds    r5, r5, r2
     push    {r4}
-    ldr     r6, [r7, #MULTIPLIER]
-    ldr     r2, [sp, #(PAIR + 4)]
+    ldr     r6, [r7, #WORK_MULTIPLIER]
+    ldr     r2, [sp, #(PAIR + WORD)]
     adds    r6, r6, r2
     write   r9, 0
     write   r11, 1
@@ -155,14 +149,14 @@
     adds    r2, #8
     str     r2, [sp, #PAIR]
     mov     r7, lr
-    ldr     r2, [r7, #OUT]
+    ldr     r2, [r7, #WORK_OUT]
     adds    r2, #2
-    str     r2, [r7, #OUT]
-    ldr     r3, [r7, #OUT_END]
+    str     r2, [r7, #WORK_OUT]
+    ldr     r3, [r7, #WORK_OUT_END]
     cmp     r2, r3
     beq     9f
     b       \pair
-9:  add     sp, #8
+9:  add     sp, #FRAME
     pop     {r4-r7}
     mov     r8, r4
     mov     r9, r5
@@ -194,23 +188,23 @@
     mov     r7, lr
 .endm
 
-@ Behind pixels 0 and 1 of four, of two; behind pixels 2 and 3.
+@ After pixels 0 and 1 of four, or of two; after pixels 2 and 3.
 .macro write_first
     movs    r4, #0
-    ldr     r5, [r7, #STRIDE]
+    ldr     r5, [r7, #WORK_STRIDE]
     write_both
 .endm
 .macro write_two
-    str     r0, [r7, #WEIGHTS]
+    str     r0, [r7, #WORK_WEIGHTS]
     movs    r4, #0
-    ldr     r5, [r7, #LAST]
+    ldr     r5, [r7, #WORK_LAST]
     write_both
 .endm
 .macro write_last
-    str     r0, [r7, #WEIGHTS]
-    ldr     r4, [r7, #STRIDE]
+    str     r0, [r7, #WORK_WEIGHTS]
+    ldr     r4, [r7, #WORK_STRIDE]
     adds    r4, r4, r4
-    ldr     r5, [r7, #LAST]
+    ldr     r5, [r7, #WORK_LAST]
     write_both
 .endm
 
@@ -219,7 +213,7 @@
     .type denselet_pixels_by_two,%function
     .thumb_func
 denselet_pixels_by_two:
-    enter   16
+    enter   PIXELS
 1:  sum_pixels 0
     write_two
     next    1b
@@ -230,7 +224,7 @@ denselet_pixels_by_two:
     .type denselet_pixels_by_four,%function
     .thumb_func
 denselet_pixels_by_four:
-    enter   16
+    enter   PIXELS
 1:  sum_pixels 0
     write_first
     sum_pixels 2
@@ -243,7 +237,7 @@ denselet_pixels_by_four:
     .type denselet_window_by_two,%function
     .thumb_func
 denselet_window_by_two:
-    enter   24
+    enter   COLUMNS
 1:  sum_window 0
     write_two
     next    1b
@@ -254,7 +248,7 @@ denselet_window_by_two:
     .type denselet_window_by_four,%function
     .thumb_func
 denselet_window_by_four:
-    enter   24
+    enter   COLUMNS
 1:  sum_window 0
     write_first
     sum_window 2

@@ -32,7 +32,7 @@
     .type denselet_pixels_by_four,%function
     .thumb_func
 denselet_pixels_by_four:
-    enter   4, 4, 16, 112, 2f
+    enter   4, WORD, PIXELS, 2f, 3f
 1:  start_pixels
     mov     r6, r4
     mov     r7, r4
@@ -52,7 +52,7 @@ denselet_pixels_by_four:
     both    lr, r7, r11
     .set    input, input + 1
     .endr
-    again   16, 64, 2b
+3:  again   4, WORD, PIXELS, 2b
     write_four 1b
     .size denselet_pixels_by_four, . - denselet_pixels_by_four
 
@@ -62,7 +62,7 @@ denselet_pixels_by_four:
     .type denselet_pixels_by_two,%function
     .thumb_func
 denselet_pixels_by_two:
-    enter   4, 4, 16, 64, 2f
+    enter   4, WORD, PIXELS, 2f, 3f
 1:  start_pixels
     ldr     pc, [sp, #ENTRY]
     .balign 4
@@ -75,7 +75,7 @@ denselet_pixels_by_two:
     both    lr, r5, r9
     .set    input, input + 1
     .endr
-    again   16, 64, 2b
+3:  again   4, WORD, PIXELS, 2b
     write_two 1b
     .size denselet_pixels_by_two, . - denselet_pixels_by_two
 
@@ -86,7 +86,7 @@ denselet_pixels_by_two:
     .type denselet_window_by_four,%function
     .thumb_func
 denselet_window_by_four:
-    enter   2, 12, 24, 304, 2f
+    enter   2, ROW, COLUMNS, 2f, 3f
 1:  start_window
     ldr     pc, [sp, #ENTRY]
     .balign 4
@@ -115,7 +115,7 @@ denselet_window_by_four:
     both    lr, r7, r11
     .set    input, input + 1
     .endr
-    again   24, 48, 2b
+3:  again   2, ROW, COLUMNS, 2b
     write_four 1b
     .size denselet_window_by_four, . - denselet_window_by_four
 
@@ -125,7 +125,7 @@ denselet_window_by_four:
     .type denselet_window_by_two,%function
     .thumb_func
 denselet_window_by_two:
-    enter   2, 12, 24, 176, 2f
+    enter   2, ROW, COLUMNS, 2f, 3f
 1:  start_window
     ldr     pc, [sp, #ENTRY]
     .balign 4
@@ -148,6 +148,6 @@ denselet_window_by_two:
     both    r11, r5, r9
     .set    input, input + 1
     .endr
-    again   24, 48, 2b
+3:  again   2, ROW, COLUMNS, 2b
     write_two 1b
     .size denselet_window_by_two, . - denselet_window_by_two

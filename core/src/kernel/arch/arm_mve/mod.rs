@@ -14,6 +14,36 @@ use super::cast;
 use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Prepared, Sources, Taps, Tile};
 use crate::layout::{Order, TILE};
 use core::arch::global_asm;
+use core::mem::offset_of;
+use multiply::Work;
+use pack::Pool;
+
+// What the assembly takes from these files. It loads neighbouring words of the work and the pool in pairs.
+global_asm!(
+    ".equ WORD, 4",
+    ".equ WORK_WEIGHTS, {}",
+    ".equ WORK_PITCH, {}",
+    ".equ WORK_VECTORS, {}",
+    ".equ WORK_BIAS, {}",
+    ".equ WORK_OUT, {}",
+    ".equ WORK_PAIRS, {}",
+    ".equ POOL_SOURCES, {}",
+    ".equ POOL_MASK, {}",
+    ".equ POOL_LINE, {}",
+    ".equ POOL_PITCH, {}",
+    ".equ POOL_COLUMNS, {}",
+    const offset_of!(Work, weights),
+    const offset_of!(Work, pitch),
+    const offset_of!(Work, vectors),
+    const offset_of!(Work, bias),
+    const offset_of!(Work, out),
+    const offset_of!(Work, pairs),
+    const offset_of!(Pool, sources),
+    const offset_of!(Pool, mask),
+    const offset_of!(Pool, line),
+    const offset_of!(Pool, pitch),
+    const offset_of!(Pool, columns),
+);
 
 global_asm!(
     concat!(".cpu ", env!("DENSELET_CPU")),

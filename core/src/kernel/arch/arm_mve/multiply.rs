@@ -15,24 +15,24 @@ const SOME: usize = 16;
 
 /// One call of a multiplying function. The assembly knows this layout.
 #[repr(C)]
-struct Work {
-    weights: *const i8,
+pub(super) struct Work {
+    pub(super) weights: *const i8,
     /// The first pixel's values, less what its first vector is filled up with.
-    line: *const u8,
+    pub(super) line: *const u8,
     /// Bytes from a pixel's values to the next pixel's.
-    pitch: usize,
+    pub(super) pitch: usize,
     /// Bytes from the end of a pixel's values to the start of the next but one pixel's.
-    advance: usize,
+    pub(super) advance: usize,
     /// Vectors of a filter.
-    vectors: usize,
+    pub(super) vectors: usize,
     /// Lanes of the first vector that are values, a bit for each byte; where it is halved, of its second half above.
-    lanes: u32,
-    bias: *const i32,
-    multiplier: *const i32,
-    out: *mut u8,
-    out_stride: usize,
-    pairs: usize,
-    quads: usize,
+    pub(super) lanes: u32,
+    pub(super) bias: *const i32,
+    pub(super) multiplier: *const i32,
+    pub(super) out: *mut u8,
+    pub(super) out_stride: usize,
+    pub(super) pairs: usize,
+    pub(super) quads: usize,
 }
 
 unsafe extern "C" {

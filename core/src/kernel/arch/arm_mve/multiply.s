@@ -11,35 +11,21 @@
     .syntax unified
     .thumb
 
-@ Work.
-    .equ WORK_WEIGHTS, 0
-    .equ WORK_LINE, 4           @ the first pixel's values, less what its first vector is filled up with
-    .equ WORK_PITCH, 8          @ bytes from a pixel's values to the next pixel's
-    .equ WORK_ADVANCE, 12       @ bytes from the end of a pixel's values to the next but one pixel's start
-    .equ WORK_VECTORS, 16       @ of a filter, at least 1
-    .equ WORK_LANES, 20         @ predicate of the first vector, of its upper half above bit 15 where it is halved
-    .equ WORK_BIAS, 24
-    .equ WORK_MULTIPLIER, 28
-    .equ WORK_OUT, 32
-    .equ WORK_STRIDE, 36
-    .equ WORK_PAIRS, 40
-    .equ WORK_QUADS, 44
-
-@ The stack, once the registers are saved.
+@ The stack after the registers are saved.
     .equ ROUNDS, 0
-    .equ ENTRY, 4               @ where the first round enters the body
-    .equ WEIGHTS, 8
-    .equ LANES, 12
-    .equ ADVANCE, 16
-    .equ STRIDE, 20
-    .equ LINE, 24
-    .equ NEXT_LINE, 28          @ the second pixel's
-    .equ OUT, 32
-    .equ PAIRS, 36
-    .equ BIAS, 40
-    .equ MULTIPLIER, 44
-    .equ QUADS, 48
-    .equ FRAME, 56
+    .equ ENTRY, ROUNDS + WORD           @ where the first round enters the body
+    .equ WEIGHTS, ENTRY + WORD
+    .equ LANES, WEIGHTS + WORD
+    .equ ADVANCE, LANES + WORD
+    .equ STRIDE, ADVANCE + WORD
+    .equ LINE, STRIDE + WORD
+    .equ NEXT_LINE, LINE + WORD         @ the second pixel's
+    .equ OUT, NEXT_LINE + WORD
+    .equ PAIRS, OUT + WORD
+    .equ BIAS, PAIRS + WORD
+    .equ MULTIPLIER, BIAS + WORD
+    .equ QUADS, MULTIPLIER + WORD
+    .equ FRAME, QUADS + 2 * WORD        @ a multiple of 8, as the stack is
 
 @ One vector of bytes. \op is vmladava to go on, vmladav to begin.
 .macro bytes_step op
@@ -123,8 +109,8 @@
     sums_step   vmladava, vmladava, sums_values
 .endm
 
-@ A whole function. \first and \next are steps, \step_bytes the code of the latter, \unroll of which are a round.
-.macro multiply name, first, next, step_bytes, unroll
+@ A whole function. \first and \next are steps, \unroll of the latter a round.
+.macro multiply name, first, next, unroll
     .section .text.\name, "ax", %progbits
     .global \name
     .type   \name, %function
@@ -146,14 +132,14 @@
     strd        r9, r11, [sp, #OUT]
     strd        r7, r8, [sp, #BIAS]
     str         r12, [sp, #QUADS]
-    @ Behind the first vector there are n = r5 - 1: their rounds, and how many steps of the first round to skip.
+    @ After the first vector n = r5 - 1 are left: their rounds, and how many steps of the first round to skip.
     subs        r5, #1
     movs        r7, #\unroll
     adds        r4, r5, #\unroll - 1
     udiv        r4, r4, r7
     mul         r6, r4, r7
     subs        r6, r6, r5
-    movs        r7, #\step_bytes
+    movw        r7, #:lower16:((5f - 3f) / \unroll)
     muls        r6, r7, r6
     adr.w       r7, 3f
     add         r6, r7
@@ -179,7 +165,7 @@
     .rept \unroll
     \next
     .endr
-    subs.w      r7, r7, #1
+5:  subs.w      r7, r7, #1
     bne.w       3b
     .balign 4
 4:  @ The first register goes to the lower lane, whatever the order of the lanes suggests.
@@ -220,8 +206,8 @@
 .endm
 
     @ Two rounds for a 3x3 over 32 channels, three for one over 48.
-    multiply denselet_multiply_bytes, bytes_first, bytes_next, 56, 9
-    multiply denselet_multiply_sums, sums_first, sums_next, 114, 4
+    multiply denselet_multiply_bytes, bytes_first, bytes_next, 9
+    multiply denselet_multiply_sums, sums_first, sums_next, 4
 
 @ extern "C" fn(weights, quads, vectors, lanes, sums): sums of each filter's weights times 128, all but those that
 @ fill it up.
@@ -231,7 +217,7 @@
     .thumb_func
 denselet_filter_sums:
     push        {r4-r10, lr}
-    ldr         r9, [sp, #32]
+    ldr         r9, [sp, #(8 * WORD)]      @ after the saved registers
 1:
     movs        r4, #0
     movs        r6, #0

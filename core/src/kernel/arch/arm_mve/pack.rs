@@ -4,14 +4,14 @@ use crate::kernel::tile::{Clamp, Pixels, Sources, Taps};
 
 /// What a pooling function works on. The assembly knows this layout.
 #[repr(C)]
-struct Pool {
-    sources: [*const u8; 4],
-    mask: *const u8,
-    threshold: *const u8,
-    line: *mut u32,
-    depth: usize,
-    pitch: usize,
-    columns: usize,
+pub(super) struct Pool {
+    pub(super) sources: [*const u8; 4],
+    pub(super) mask: *const u8,
+    pub(super) threshold: *const u8,
+    pub(super) line: *mut u32,
+    pub(super) depth: usize,
+    pub(super) pitch: usize,
+    pub(super) columns: usize,
 }
 
 unsafe extern "C" {

@@ -26,12 +26,12 @@
 @ extern "C" fn(source, mask, threshold, line, depth, pitch, columns): clamps columns side by side.
     begin denselet_mve_clamp
     push        {r0-r11, lr}
-    .equ SOURCE, 0
-    .equ MASK, 4                        @ threshold behind it
-    .equ LINE_OUT, 12
-    .equ DEPTH, 52                      @ pitch and columns behind it
+    .equ SOURCE, 0                      @ the saved r0 to r3
+    .equ MASK, SOURCE + WORD            @ then the threshold
+    .equ LINE_OUT, MASK + 2 * WORD
+    .equ DEPTH, 13 * WORD               @ after the saved registers; then pitch and columns
     ldrd        r4, r12, [sp, #DEPTH]
-    ldr         r11, [sp, #DEPTH + 8]
+    ldr         r11, [sp, #DEPTH + 2 * WORD]
     vmov.i8     q3, #0x80
     subs        r11, #4
     blt         3f
@@ -78,14 +78,14 @@
     subs        r11, #1
     bne         4b
 6:
-    add         sp, #16
+    add         sp, #(4 * WORD)
     pop         {r4-r11, pc}
     .size   denselet_mve_clamp, . - denselet_mve_clamp
 
 @ extern "C" fn(source, mask, threshold, out, depth): clamps bytes into bytes as they are.
     begin denselet_mve_clamp_bytes
     push        {r4, lr}
-    ldr         r4, [sp, #8]
+    ldr         r4, [sp, #(2 * WORD)]       @ after the saved registers
     dlstp.8     lr, r4
 1:
     vldrb.u8    q0, [r0], #16
@@ -101,7 +101,7 @@
 @ extern "C" fn(source, mask, threshold, sums, depth): clamps bytes and adds them to words.
     begin denselet_mve_clamp_sum
     push        {r4, lr}
-    ldr         r4, [sp, #8]
+    ldr         r4, [sp, #(2 * WORD)]       @ after the saved registers
     dlstp.32    lr, r4
 1:
     vldrb.u32   q0, [r0], #4
@@ -124,12 +124,6 @@
 .endm
 
 @ extern "C" fn(&Pool): clamps each source's columns and adds them up, side by side, into lines of 16 bits.
-    .equ POOL_SOURCES, 0                @ four of them, the last two once more where there are only two
-    .equ POOL_MASK, 16                  @ threshold behind it
-    .equ POOL_LINE, 24
-    .equ POOL_DEPTH, 28
-    .equ POOL_PITCH, 32
-    .equ POOL_COLUMNS, 36
 .macro pool_columns name, has_four
     begin \name
     push        {r4-r11, lr}
@@ -139,7 +133,7 @@
     ldr         r10, [r12, #POOL_COLUMNS]
 1:
     ldrd        r0, r1, [r12, #POOL_SOURCES]
-    ldrd        r2, r3, [r12, #POOL_SOURCES + 8]
+    ldrd        r2, r3, [r12, #POOL_SOURCES + 2 * WORD]
     ldrd        r4, r5, [r12, #POOL_MASK]
     add         r0, r11
     add         r1, r11
@@ -188,7 +182,7 @@
 @ [column][row][i].
     begin denselet_mve_window
     push        {r4-r6, lr}
-    ldrd        r4, r5, [sp, #16]       @ depth, columns
+    ldrd        r4, r5, [sp, #(4 * WORD)]     @ depth, columns, after the saved registers
     vmov.i8     q1, #0x80
     cmp         r4, #48
     beq         3f
@@ -225,7 +219,7 @@
 @ extern "C" fn(source, step, line, depth, len, columns): bytes into columns, `step` bytes apart and `depth` values.
     begin denselet_mve_gather
     push        {r4-r7, lr}
-    ldrd        r4, r5, [sp, #20]       @ len, columns
+    ldrd        r4, r5, [sp, #(5 * WORD)]     @ len, columns, after the saved registers
     vmov.i8     q1, #0x80
 1:
     mov         r6, r0

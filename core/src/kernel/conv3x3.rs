@@ -29,7 +29,7 @@ pub struct Row<'r> {
 /// [`Refused`] if slices and sizes do not belong together.
 pub fn row<'r, T: Tile>(
     tile: T,
-    rows: impl Iterator<Item = &'r [u8]> + Clone,
+    rows: impl Iterator<Item = &'r [u8]>,
     row: Row<'_>,
     conv: &Prepared<'_, T>,
     line: Line<'_>,
@@ -40,15 +40,16 @@ pub fn row<'r, T: Tile>(
         out,
         out_stride,
     } = row;
+    let mut taps = [&[][..]; TAPS];
+    for (tap, row) in taps.iter_mut().zip(rows) {
+        *tap = row;
+    }
     let has_borders = conv.bias.len() >= BORDERS * conv.outputs;
     for x in (0..map.width).step_by(T::PIXELS) {
         let pixels = T::PIXELS.min(map.width - x);
-        let mut bytes = [&[][..]; TAPS];
-        for (bytes, row) in bytes.iter_mut().zip(rows.clone()) {
-            *bytes = row.get(x * conv.depth..).unwrap_or(&[]);
-        }
+        let window = taps.map(|row| row.get(x * conv.depth..).unwrap_or(&[]));
         let window = Sources {
-            rows: &bytes[..map.tap_rows()],
+            rows: &window[..map.tap_rows()],
             pitch: conv.depth,
             count: pixels + TAPS - 1,
             depth: conv.depth,

@@ -133,7 +133,7 @@ impl<'a> Pixels<'a> {
 }
 
 /// Bytes that columns take, if there are few enough of them and each has a place in a line with room for `values` values.
-#[inline(never)]
+#[inline(always)]
 fn extent(count: usize, pitch: usize, depth: usize, columns: usize, values: usize) -> Option<usize> {
     let last = count.wrapping_sub(1);
     let is_fit = last < columns
@@ -177,8 +177,9 @@ impl<'a> Sources<'a> {
     /// Whether every row is [`Pixels::fit`].
     pub(crate) fn fit(&self, columns: usize, values: usize) -> bool {
         let len = extent(self.count, self.pitch, self.depth, columns, values);
-        let has = |row: &&[u8]| len.is_some_and(|len| len <= row.len()) && starts_at_word(row);
-        self.rows.iter().all(has)
+        let has = |row: &&[u8]| len.is_some_and(|len| len <= row.len());
+        let starts = self.rows.iter().fold(0, |bits, row| bits | row.as_ptr().addr());
+        self.rows.iter().all(has) && starts.is_multiple_of(4)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is in a firmware's code, by the part of the runtime it came from. Beside the main path.
 
-use super::Error;
+use super::error::Error;
 use object::read::elf::ElfFile32;
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SectionKind, SymbolKind};
 use rustc_demangle::demangle;

@@ -3,7 +3,10 @@
 //! The plugin is `firmware/cycles/blocks.c`, built by the host's C compiler each time; it takes a moment. What is modelled is
 //! a core with memory that never waits: no flash, no cache, no interrupt.
 
-use super::{Board, Error, Workspace, cortex_m4};
+use super::cortex_m4;
+use super::error::Error;
+use super::firmware::Workspace;
+use super::table::Board;
 use core::ops::Range;
 use object::read::elf::ElfFile32;
 use object::{Object as _, ObjectSegment as _, ObjectSymbol as _};

@@ -1,6 +1,7 @@
 //! How much flash and RAM a built firmware takes, out of its file.
 
-use super::{Board, Error};
+use super::error::Error;
+use super::table::Board;
 use object::read::elf::{ElfFile32, ProgramHeader as _};
 use object::{Object as _, ObjectSection as _, SectionKind, elf::PT_LOAD};
 use serde::Serialize;

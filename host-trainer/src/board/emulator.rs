@@ -1,6 +1,8 @@
 //! Runs a program on an emulated board, line by line, for as long as it may take.
 
-use super::{Board, Error, Facts, Table};
+use super::error::Error;
+use super::protocol::Facts;
+use super::table::{Board, Table};
 use core::time::Duration;
 use std::ffi::OsString;
 use std::fs;

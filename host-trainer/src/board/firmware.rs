@@ -1,6 +1,9 @@
 //! Builds a program of the firmware for a board, a model embedded.
 
-use super::{Board, Error, Ram, Sizes, Table};
+use super::elf::Sizes;
+use super::error::Error;
+use super::ram::Ram;
+use super::table::{Board, Table};
 use crate::whole_file;
 use denselet::format::{Blob, Header};
 use serde::Deserialize;

@@ -1,7 +1,11 @@
 //! Where an inference's instructions and cycles go: one image, stage by stage, on an emulated board.
 
+use super::cycles;
 use super::cycles::{Lap, Meter};
-use super::{Board, Error, Program, Table, Workspace, cycles, emulate};
+use super::emulator::emulate;
+use super::error::Error;
+use super::firmware::{Program, Workspace};
+use super::table::{Board, Table};
 use crate::blob::Blob;
 use core::time::Duration;
 

@@ -1,6 +1,6 @@
 //! What a program on a board prints, understood: the counterpart of the firmware's `report.rs`.
 
-use super::Error;
+use super::error::Error;
 
 /// The facts of one run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

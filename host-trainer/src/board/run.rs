@@ -1,7 +1,13 @@
 //! Runs images on an emulated board and on the host, and compares every logit.
 
+use super::cycles;
 use super::cycles::{Lap, Meter};
-use super::{Board, Error, Facts, Program, Sizes, Table, Workspace, cycles, emulate};
+use super::elf::Sizes;
+use super::emulator::emulate;
+use super::error::Error;
+use super::firmware::{Program, Workspace};
+use super::protocol::Facts;
+use super::table::{Board, Table};
 use crate::blob::Blob;
 use crate::evaluate::{Confusion, logits};
 use core::time::Duration;

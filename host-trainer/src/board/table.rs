@@ -1,6 +1,6 @@
 //! The table of boards, `firmware/boards.toml`, as the firmware's build script and the set-up script read it too.
 
-use super::Error;
+use super::error::Error;
 use denselet::layout::Order;
 use serde::{Deserialize, Serialize};
 

@@ -1,11 +1,12 @@
 //! The arrays in an `.npz` or in a folder of `.npy`, as images and as labels.
 
 use super::classes::Labels;
+use super::error::DataError;
 use super::files::{self, Budget};
 use super::npy::{self, Array, Header};
+use super::reading::Reading;
 use super::shapes::{self, Pixels};
 use super::values::Values;
-use super::{DataError, Reading};
 use crate::input_file;
 use ndarray::{ArrayD, Axis};
 use std::fs::File;

@@ -1,7 +1,8 @@
 //! CIFAR-10 in its binary version; belongs to `data`.
 
+use super::error::DataError;
 use super::files::{self, Budget};
-use super::{DataError, Dataset, Split};
+use super::set::{Dataset, Split};
 use std::path::Path;
 
 pub(super) const USUAL: &[&str] = &[

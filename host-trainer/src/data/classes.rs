@@ -1,6 +1,6 @@
 //! Class names and class numbers of what stands in label arrays and label columns.
 
-use super::DataError;
+use super::error::DataError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 

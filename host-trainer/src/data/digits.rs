@@ -1,7 +1,9 @@
 //! The 8x8 digits that ship with denselet; belongs to `data`.
 
+use super::error::DataError;
 use super::files::Budget;
-use super::{DataError, Dataset, Split, idx};
+use super::idx;
+use super::set::{Dataset, Split};
 use std::path::Path;
 
 const IMAGES: &[u8] = include_bytes!("../../data/digits/digits-images.idx3-ubyte.gz");

@@ -1,6 +1,6 @@
 //! Whole files of data sets, packed or not, within a total number of bytes.
 
-use super::DataError;
+use super::error::DataError;
 use crate::input_file;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};

@@ -3,17 +3,14 @@
 //! Either a folder for each split with a folder for each class in it, or a folder for each class.
 
 use super::classes::{self, check_coverage};
+use super::error::DataError;
+use super::folder_images::{Damaged, Images};
 use super::folder_plan::Plan;
 use super::folder_tree::{Classes, Tree};
-use super::image_file::{self, Header, Pixels};
-use super::measured::{self, Part, Parts};
-use super::values::Values;
-use super::{DataError, Dataset, Reading};
-use ndarray::Array4;
-use std::path::{Path, PathBuf};
-
-/// Damaged files that a message lists.
-const LISTED: usize = 4;
+use super::measured::{self, Parts};
+use super::reading::Reading;
+use super::set::Dataset;
+use std::path::Path;
 
 /// Reads a folder of images.
 pub(super) fn load(folder: &Path, reading: &Reading) -> Result<Dataset, DataError> {
@@ -71,104 +68,6 @@ pub(super) fn load(folder: &Path, reading: &Reading) -> Result<Dataset, DataErro
     }
     damaged.note(&mut notes);
     measured::dataset(folder, parts, names, reading, notes)
-}
-
-/// Files that cannot be decoded.
-struct Damaged {
-    is_skipped: bool,
-    files: Vec<PathBuf>,
-}
-
-impl Damaged {
-    /// Nothing if a damaged file is to be skipped.
-    fn pass<T>(&mut self, path: &Path, found: Result<T, DataError>) -> Result<Option<T>, DataError> {
-        match found {
-            Ok(found) => Ok(Some(found)),
-            Err(DataError::Picture { .. }) if self.is_skipped => {
-                self.files.push(path.to_owned());
-                Ok(None)
-            }
-            Err(DataError::Picture { path, source }) => {
-                let expected =
-                    "a whole image: replace the file, or leave out damaged files with `--skip-damaged`";
-                Err(DataError::field(&path, "image", expected, source))
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    fn note(&self, notes: &mut Vec<String>) {
-        if !self.files.is_empty() {
-            let shown: Vec<String> = self
-                .files
-                .iter()
-                .take(LISTED)
-                .map(|path| path.display().to_string())
-                .collect();
-            notes.push(format!(
-                "damaged files that are left out: {} ({}{})",
-                self.files.len(),
-                shown.join(", "),
-                if self.files.len() > LISTED { ", ..." } else { "" }
-            ));
-        }
-    }
-}
-
-/// The image files of one split.
-struct Images {
-    files: Vec<(PathBuf, Header)>,
-    labels: Vec<u16>,
-}
-
-impl Images {
-    fn list(classes: &Classes, names: &[String], damaged: &mut Damaged) -> Result<Self, DataError> {
-        let (mut files, mut labels) = (Vec::new(), Vec::new());
-        for (label, name) in (0u16..).zip(names) {
-            for path in classes.get(name).into_iter().flatten() {
-                if let Some(header) = damaged.pass(path, image_file::header(path))? {
-                    files.push((path.clone(), header));
-                    labels.push(label);
-                }
-            }
-        }
-        Ok(Self { files, labels })
-    }
-
-    fn decode(self, folder: &Path, plan: &Plan, damaged: &mut Damaged) -> Result<Part, DataError> {
-        let (height, width) = plan.size;
-        let channels = if plan.wanted.is_colour { 3 } else { 1 };
-        let room = self.files.len() * height * width * channels;
-        let too_large = |error| DataError::field(folder, "images", "images that fit memory", error);
-        let (mut bytes, mut words) = (Vec::<u8>::new(), Vec::<f32>::new());
-        if plan.wanted.is_deep {
-            words.try_reserve_exact(room).map_err(too_large)?;
-        } else {
-            bytes.try_reserve_exact(room).map_err(too_large)?;
-        }
-        let mut labels = Vec::with_capacity(self.labels.len());
-        for ((path, _), label) in self.files.iter().zip(self.labels) {
-            let Some((pixels, is_transparent)) = damaged.pass(path, image_file::decode(path, plan.wanted))?
-            else {
-                continue;
-            };
-            match pixels {
-                Pixels::Bytes(pixels) => bytes.extend(pixels),
-                Pixels::Words(pixels) => words.extend(pixels.into_iter().map(f32::from)),
-            }
-            plan.transparent
-                .set(plan.transparent.get() + usize::from(is_transparent));
-            labels.push(label);
-        }
-        let sides = (labels.len(), height, width, channels);
-        let broken = |error| DataError::field(folder, "images", "images of one size", error);
-        let values = if plan.wanted.is_deep {
-            Values::Numbers(Array4::from_shape_vec(sides, words).map_err(broken)?)
-        } else {
-            Values::Bytes(Array4::from_shape_vec(sides, bytes).map_err(broken)?)
-        };
-        Ok(Part { values, labels })
-    }
 }
 
 #[cfg(test)]

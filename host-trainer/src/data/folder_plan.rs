@@ -1,7 +1,8 @@
 //! What the images of a folder have in common: size, channels and depth, before any of them is decoded.
 
+use super::error::DataError;
 use super::image_file::{Header, Wanted};
-use super::{DataError, Reading};
+use super::reading::Reading;
 use crate::spec::Input;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

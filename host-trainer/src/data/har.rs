@@ -1,7 +1,11 @@
 //! UCI HAR: windows of a phone's motion sensors, as 1-D pictures; belongs to `data`.
 
+use super::encoding::Encoding;
+use super::error::DataError;
 use super::files::{self, Budget};
-use super::{DataError, Dataset, Encoding, Reading, Split, idx};
+use super::idx;
+use super::reading::Reading;
+use super::set::{Dataset, Split};
 use std::path::Path;
 
 pub(super) const USUAL: &[&str] = &["data/uci_har", "data/har"];

@@ -1,6 +1,6 @@
 //! IDX, the format of MNIST and its relatives; belongs to `data`.
 
-use super::DataError;
+use super::error::DataError;
 use std::path::Path;
 
 /// An IDX file of unsigned bytes.

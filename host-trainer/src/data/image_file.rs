@@ -1,6 +1,6 @@
 //! One image file: what its header says, and its pixels.
 
-use super::DataError;
+use super::error::DataError;
 use super::files::ending;
 use crate::input_file;
 use image::metadata::Orientation;
@@ -151,7 +151,7 @@ fn limits() -> Limits {
 }
 
 fn damaged(path: &Path) -> impl Fn(ImageError) -> DataError + '_ {
-    |source| DataError::Picture {
+    |source| DataError::Image {
         path: path.to_owned(),
         source,
     }

@@ -1,14 +1,15 @@
 //! Image files that have no classes, in the shape that a network takes.
 
+use super::error::DataError;
 use super::image_file::{self, FORMATS, Pixels, Wanted};
-use super::{DataError, Reading};
+use super::reading::Reading;
 use crate::spec::Input;
 use std::path::PathBuf;
 
 /// Adds what was expected to the error of a decoder.
 fn not_an_image(error: DataError) -> DataError {
     match error {
-        DataError::Picture { path, source } => {
+        DataError::Image { path, source } => {
             let expected = format!("a whole image ({FORMATS}): replace the file");
             DataError::field(&path, "image", expected, source)
         }

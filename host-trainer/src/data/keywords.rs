@@ -1,7 +1,9 @@
 //! Spoken words as log-mel pictures, frames by bands; belongs to `data`.
 
+use super::error::DataError;
 use super::files::{self, Budget};
-use super::{DataError, Dataset, Split, idx};
+use super::idx;
+use super::set::{Dataset, Split};
 use crate::input_file;
 use std::path::Path;
 

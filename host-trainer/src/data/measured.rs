@@ -1,18 +1,13 @@
 //! Splits of numbers as a data set of bytes: which split tests, and how numbers become bytes.
 
 use super::classes::check_coverage;
+use super::encoding_choice;
+use super::error::DataError;
+use super::reading::Reading;
+use super::set::{Dataset, Split};
 use super::splits::divide;
 use super::values::Values;
-use super::{DataError, Dataset, Encoding, Reading, Split};
-use ndarray::{ArrayView4, Axis};
 use std::path::Path;
-
-/// Channels whose ranges a note lists.
-const LISTED: usize = 4;
-/// Share of whole numbers outside of a network's range that makes bytes of them more likely than measurements.
-const OUTSIDE: f64 = 0.01;
-/// Share of measurements outside of the network's range from which they are taken for another unit.
-const MOST_CLIPPED: f64 = 0.5;
 
 /// One split as it was read: values, and a class for each image.
 #[derive(Clone, Debug)]
@@ -108,7 +103,7 @@ pub(super) fn dataset(
     }
     let mut all = vec![&train.values];
     all.extend(others.iter().map(|(_, part)| &part.values));
-    let encoding = encoding(path, &all, reading.encoding.as_ref(), &mut notes)?;
+    let encoding = encoding_choice::choose(path, &all, reading.encoding.as_ref(), &mut notes)?;
     let is_binary = all.iter().all(|values| values.are_bytes());
     let are_unit_bytes = encoding.is_some() && !is_binary && all.iter().all(|values| values.are_unit_bytes());
     let split = |part: Part| Split {
@@ -149,169 +144,11 @@ fn check_finite(path: &Path, split: &str, values: &Values) -> Result<(), DataErr
     ))
 }
 
-/// Decides how the values of all splits, the training split first, become bytes; nothing if they are bytes.
-fn encoding(
-    path: &Path,
-    all: &[&Values],
-    network: Option<&Encoding>,
-    notes: &mut Vec<String>,
-) -> Result<Option<Encoding>, DataError> {
-    let channels = all[0].shape().channels;
-    let are_bytes = all.iter().all(|values| values.are_bytes());
-    let are_stored_as_bytes = all.iter().all(|values| values.are_stored_as_bytes());
-    let Some(network) = network else {
-        let largest = all.iter().map(|values| values.largest()).fold(0.0, f32::max);
-        if are_bytes && largest == 1.0 {
-            if !are_stored_as_bytes {
-                notes.push("every value is 0 or 1: 0 to 1 becomes 0 to 255".into());
-                return Ok(Some(Encoding::unit(channels)));
-            }
-            notes.push("every value is 0 or 1: they are taken as the bytes 0 and 1 of 0 to 255".into());
-        }
-        if are_bytes {
-            return Ok(None);
-        }
-        if all.iter().all(|values| values.are_unit_bytes()) {
-            notes.push("values are bytes divided by 255: 0 to 1 becomes 0 to 255".into());
-            return Ok(Some(Encoding::unit(channels)));
-        }
-        let encoding = span(path, all[0])?;
-        let ranges = encoding.low.iter().zip(&encoding.high).take(LISTED);
-        let ranges: Vec<String> = ranges.map(|(low, high)| format!("{low} to {high}")).collect();
-        let more = if channels > LISTED { ", ..." } else { "" };
-        notes.push(format!(
-            "values are not bytes: the range of each channel's training values becomes 0 to 255 ({}{more})",
-            ranges.join(", ")
-        ));
-        return Ok(Some(encoding));
-    };
-    network.check(path, channels)?;
-    if are_stored_as_bytes {
-        notes.push("values are stored as bytes: they are taken as the network's encoding makes them".into());
-        return Ok(None);
-    }
-    let outside = all.iter().map(|values| outside(values, network)).sum::<usize>();
-    let count: usize = all.iter().map(|values| values.count()).sum();
-    let share = outside as f64 / count.max(1) as f64;
-    if are_bytes && share > OUTSIDE {
-        let expected = format!(
-            "measurements in the network's range ({} to {} in the first channel): store bytes as uint8 arrays, or clip the \
-             measurements",
-            network.low[0], network.high[0]
-        );
-        let found = format!(
-            "whole numbers from 0 to 255, {:.0} % of them outside",
-            100.0 * share
-        );
-        return Err(DataError::field(path, "values", expected, found));
-    }
-    if share > MOST_CLIPPED {
-        let expected = format!(
-            "measurements in the network's range ({} to {} in the first channel): give them in the unit of the data that the \
-             network was trained on",
-            network.low[0], network.high[0]
-        );
-        let found = format!("{:.0} % of them outside", 100.0 * share);
-        return Err(DataError::field(path, "values", expected, found));
-    }
-    let clipped = match outside {
-        0 => String::new(),
-        _ => format!(
-            ", {:.2} % of them are outside of its range and are clipped",
-            100.0 * share
-        ),
-    };
-    notes.push(format!(
-        "values are measurements: they become bytes by the network's encoding{clipped}"
-    ));
-    Ok(Some(network.clone()))
-}
-
-/// Number of values outside of an encoding's range.
-fn outside(values: &Values, encoding: &Encoding) -> usize {
-    let is_outside = |channel: usize, value: f32| {
-        let (low, high) = (encoding.low[channel], encoding.high[channel]);
-        value < low.min(high) || value > low.max(high)
-    };
-    match values {
-        Values::Bytes(array) => {
-            let values = array.indexed_iter();
-            values
-                .filter(|((.., c), value)| is_outside(*c, f32::from(**value)))
-                .count()
-        }
-        Values::Numbers(array) => {
-            let values = array.indexed_iter();
-            values.filter(|((.., c), value)| is_outside(*c, **value)).count()
-        }
-    }
-}
-
-/// From each channel's smallest value to its largest.
-fn span(path: &Path, values: &Values) -> Result<Encoding, DataError> {
-    match values {
-        Values::Bytes(array) => span_of(path, array.mapv(f32::from).view()),
-        Values::Numbers(array) => span_of(path, array.view()),
-    }
-}
-
-fn span_of(path: &Path, values: ArrayView4<'_, f32>) -> Result<Encoding, DataError> {
-    let (mut low, mut high) = (Vec::new(), Vec::new());
-    for channel in values.axis_iter(Axis(3)) {
-        let smallest = channel.iter().copied().fold(f32::INFINITY, f32::min);
-        let largest = channel.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        low.push(smallest);
-        // A channel that never changes is all zeros.
-        high.push(if largest > smallest {
-            largest
-        } else {
-            smallest + smallest.abs().max(1.0)
-        });
-    }
-    let encoding = Encoding { low, high };
-    encoding.check(path, values.len_of(Axis(3)))?;
-    Ok(encoding)
-}
-
-impl Encoding {
-    /// Checks that it has a range for each channel, with which arithmetic stays finite.
-    pub(super) fn check(&self, path: &Path, channels: usize) -> Result<(), DataError> {
-        if (self.low.len(), self.high.len()) != (channels, channels) {
-            let expected = format!("{} channels, as the network's encoding has", self.low.len());
-            return Err(DataError::field(path, "channels", expected, channels));
-        }
-        for (low, high) in self.low.iter().zip(&self.high) {
-            let range = (high - low) * 255.0;
-            if !range.is_finite() || range == 0.0 {
-                let expected = "a range of values that is above 0 and that 32-bit floats can hold";
-                return Err(DataError::field(
-                    path,
-                    "values",
-                    expected,
-                    format!("{low} to {high}"),
-                ));
-            }
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::encoding::Encoding;
     use super::*;
 
-    #[test]
-    fn measurements_in_another_unit_are_refused() {
-        let network = Encoding {
-            low: vec![-1.0],
-            high: vec![1.0],
-        };
-        let in_thousandths = vec![-900.5, 20.25, 0.5, 870.75];
-        let values = Values::Numbers(Array4::from_shape_vec((4, 1, 1, 1), in_thousandths).unwrap());
-        let found = encoding(Path::new("x"), &[&values], Some(&network), &mut Vec::new());
-        let error = found.unwrap_err().to_string();
-        assert!(error.contains("-1 to 1") && error.contains("75 %"), "{error}");
-    }
     use ndarray::Array4;
 
     fn numbers(values: &[f32], labels: &[u16]) -> Part {

@@ -1,12 +1,14 @@
 //! MNIST's four IDX files, which its relatives have too: Fashion-MNIST, EMNIST, KMNIST.
 
 use super::classes::{self, Labels, list};
+use super::error::DataError;
 use super::files::{self, Budget};
 use super::idx;
 use super::measured::{self, Part, Parts};
+use super::reading::Reading;
+use super::set::Dataset;
 use super::splits::Role;
 use super::values::Values;
-use super::{DataError, Dataset, Reading};
 use ndarray::Array4;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -2,11 +2,13 @@
 
 use super::arrays::Source;
 use super::classes::{self, list};
+use super::error::DataError;
 use super::files;
 use super::measured::{self, Part, Parts};
+use super::reading::Reading;
+use super::set::Dataset;
 use super::splits::Role;
 use super::values::Values;
-use super::{DataError, Dataset, Reading};
 use ndarray::Axis;
 use std::collections::BTreeMap;
 use std::path::Path;

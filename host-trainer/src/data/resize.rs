@@ -1,6 +1,6 @@
 //! Pictures brought to another size or to another number of channels; belongs to `data`.
 
-use super::{Dataset, Split};
+use super::set::{Dataset, Split};
 use crate::spec::Input;
 use image::imageops::{FilterType, resize};
 use image::{ImageBuffer, Luma, Rgb};
@@ -87,8 +87,8 @@ fn scale(pixels: &[u8], channels: usize, from: Input, to: Input) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Reading;
     use super::*;
+    use crate::data::Reading;
 
     #[test]
     fn size_and_channels_change_together() {

@@ -1,6 +1,6 @@
 //! The one definition of "some of these images": a seeded sample over a whole split, balanced over its classes.
 
-use super::Split;
+use super::set::Split;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::Serialize;

@@ -1,7 +1,7 @@
 //! Arrays with any usual order of axes as images, `[n][height][width][channels]`.
 
-use super::DataError;
-use super::Reading;
+use super::error::DataError;
+use super::reading::Reading;
 use crate::spec::Input;
 use ndarray::{Array4, ArrayD, ArrayView4, Axis, s};
 use std::path::Path;

@@ -2,12 +2,14 @@
 
 use super::classes::{self, Labels};
 use super::columns::{Columns, Rows};
+use super::error::DataError;
 use super::files::{self, Budget};
 use super::measured::{self, Part, Parts};
+use super::reading::Reading;
+use super::set::Dataset;
 use super::shapes::{self, Pixels};
 use super::splits::Role;
 use super::values::Values;
-use super::{DataError, Dataset, Reading};
 use ndarray::ArrayD;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! Values of images as they were read, before they are bytes.
 
-use super::Encoding;
+use super::encoding::Encoding;
 use crate::spec::Input;
 use ndarray::{Array4, Axis};
 

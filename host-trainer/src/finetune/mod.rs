@@ -29,7 +29,7 @@ pub use place::{Place, finetune_at, finetune_in, recorded};
 pub use recipe::Recipe;
 
 use crate::blob::Blob;
-use crate::data::{Dataset, Ground, Split};
+use crate::data::{Dataset, Draws, Ground, Split};
 use crate::evaluate::{self, Confusion};
 use crate::export::{self, ExportError};
 use crate::net::{self, Loss, Network, Score, Teacher, Tensor};
@@ -246,7 +246,11 @@ impl<'n> Run<'n> {
         for (step, picked) in order.chunks_exact(recipe.batch).enumerate() {
             for ((image, label), &at) in images.chunks_exact_mut(size).zip(&mut labels).zip(picked) {
                 let from = &data.train.images[at * size..][..size];
-                recipe.augment.apply(from, &ground, &mut bits, &mut more, image);
+                let draws = Draws {
+                    place: &mut bits,
+                    rest: &mut more,
+                };
+                recipe.augment.apply(&ground, draws, from, image);
                 *label = data.train.labels[at];
             }
             rate = recipe.rate_at(epoch * steps + step, recipe.finetune.epochs * steps);

@@ -3,7 +3,7 @@
 //! The thread draws every random number of an epoch in the order in which one thread would, so the batches are the same.
 
 use super::Recipe;
-use crate::data::{Dataset, Ground, mix};
+use crate::data::{Dataset, Draws, Ground, LabelledImages};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 use std::sync::mpsc::SyncSender;
@@ -63,17 +63,20 @@ pub(super) fn prepare(
         let mut images = vec![0; picked.len() * size];
         for (image, &at) in images.chunks_exact_mut(size).zip(picked) {
             let from = &data.train.images[at * size..(at + 1) * size];
-            recipe.augment.apply(from, ground, &mut bits, &mut more, image);
+            let draws = Draws {
+                place: &mut bits,
+                rest: &mut more,
+            };
+            recipe.augment.apply(ground, draws, from, image);
         }
         let mut labels: Vec<u16> = picked.iter().map(|&at| data.train.labels[at]).collect();
-        let shares = mix(
-            &recipe.augment,
-            data.shape(),
-            data.classes.len(),
-            &mut more,
-            &mut images,
-            &mut labels,
-        );
+        let mixed = LabelledImages {
+            images: &mut images,
+            labels: &mut labels,
+            shape: data.shape(),
+            classes: data.classes.len(),
+        };
+        let shares = recipe.augment.mix(mixed, &mut more);
         let batch = Batch {
             images,
             labels,

@@ -109,10 +109,10 @@ impl Recipe {
             &weight,
         )?;
         self.finetune.as_ref().map_or(Ok(()), Finetuning::check)?;
-        match self.augment.wrong() {
-            Some((field, expected, found)) => ensure(false, field, expected, &found),
-            None => Ok(()),
-        }
+        let wrong = self.augment.out_of_range();
+        wrong.map_or(Ok(()), |wrong| {
+            ensure(false, wrong.field, wrong.expected, &wrong.found)
+        })
     }
 
     /// Whether so many ranks can share a batch.

@@ -1,6 +1,7 @@
 //! Brightness, contrast, small rotations and translations of a picture; belongs to `augment`.
 
-use super::{Augment, Fill, Ground, below, signed};
+use super::draw::{below, signed};
+use super::settings::{Augment, Fill, Ground};
 use rand_chacha::rand_core::Rng;
 
 /// Most that a magnitude of 1 adds to a byte.
@@ -90,7 +91,7 @@ impl Augment {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{ground, outcomes};
+    use super::super::settings::tests::{ground, outcomes};
     use super::*;
 
     #[test]

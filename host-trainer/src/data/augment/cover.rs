@@ -1,6 +1,7 @@
 //! Covers a square, rows or columns of a picture with the training mean; belongs to `augment`.
 
-use super::{Augment, Ground, below};
+use super::draw::below;
+use super::settings::{Augment, Ground};
 use core::ops::Range;
 use rand_chacha::rand_core::Rng;
 
@@ -47,7 +48,7 @@ fn fill(ground: &Ground, image: &mut [u8], rows: Range<usize>, columns: Range<us
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{ground, outcomes};
+    use super::super::settings::tests::{ground, outcomes};
     use super::*;
 
     #[test]

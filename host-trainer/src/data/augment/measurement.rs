@@ -1,6 +1,7 @@
 //! Makes a measurement larger or smaller and adds noise, on its bytes; belongs to `augment`.
 
-use super::{Augment, Ground, signed};
+use super::draw::signed;
+use super::settings::{Augment, Ground};
 use rand_chacha::rand_core::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
@@ -28,7 +29,7 @@ impl Augment {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{ground, outcomes};
+    use super::super::settings::tests::{ground, outcomes};
     use super::*;
 
     #[test]

@@ -1,6 +1,6 @@
 //! Moves and mirrors a picture; belongs to `augment`.
 
-use super::{Augment, Fill, Ground};
+use super::settings::{Augment, Fill, Ground};
 use rand_chacha::rand_core::Rng;
 
 impl Augment {
@@ -73,7 +73,7 @@ fn mirror(row: &mut [u8], channels: usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{ground, outcomes};
+    use super::super::settings::tests::{ground, outcomes};
     use super::*;
     use std::collections::BTreeSet;
 

@@ -3,7 +3,8 @@
 //! Channels are triples of x, y, z: acceleration, angular velocity, a magnetic field. All triples of a picture turn alike,
 //! around one axis, in the encoding's units (Um et al. 2017, *Data Augmentation of Wearable Sensor Data*, section 3).
 
-use super::{Augment, Ground, signed};
+use super::draw::signed;
+use super::settings::{Augment, Ground};
 use rand_chacha::rand_core::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
@@ -48,7 +49,7 @@ fn rotation(axis: [f32; 3], angle: f32) -> [[f32; 3]; 3] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::outcomes;
+    use super::super::settings::tests::outcomes;
     use super::*;
     use crate::spec::Input;
 

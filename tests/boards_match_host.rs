@@ -3,7 +3,7 @@
 
 use denselet_tests::boards::{LIMIT, on_every_board, outcome, workspace};
 use denselet_tests::golden::{ALL, Golden, PICTURES};
-use denselet_train::board::{Board, Error, Program, Request, Table, emulate, run};
+use denselet_train::board::{Board, Emulation, Error, Program, Request, Table, emulate, run};
 
 /// The golden logits of those models that the board has room for, which must be at least one.
 fn logits_agree(table: &Table, board: &Board, program: Program, goldens: &[Golden]) -> Result<(), String> {
@@ -53,7 +53,15 @@ fn passes(table: &Table, board: &Board, program: Program) -> Result<(), String> 
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let elf = folder.path().join(program.name());
     built.write(&elf).map_err(|error| error.to_string())?;
-    emulate(table, board, &elf, &[], &[], LIMIT, &mut |_| ()).map_err(|error| error.to_string())?;
+    let emulation = Emulation {
+        table,
+        board,
+        elf: &elf,
+        images: &[],
+        arguments: &[],
+        limit: LIMIT,
+    };
+    emulate(&emulation, &mut |_| ()).map_err(|error| error.to_string())?;
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! What is in a firmware's code, by the part of the runtime it came from. Beside the main path.
+//! Measures the code of a firmware, by the part of the runtime that it comes from.
 
 use super::error::Error;
 use object::read::elf::ElfFile32;
@@ -6,64 +6,64 @@ use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SectionKind, Sy
 use rustc_demangle::demangle;
 use serde::Serialize;
 
-/// Bytes of code, by the function they ended up in: what the compiler inlined counts where it was inlined.
+/// Bytes of code. An inlined function counts as code of the function that it is inlined into.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Code {
-    /// Inner loops and the rows around them.
+    /// Row kernels and their inner loops.
     pub kernels: usize,
-    /// What walks the stages.
+    /// The network and its stages.
     pub network: usize,
-    /// Reading and checking a blob, and the stages as types.
+    /// Reading and checking of a blob.
     pub format: usize,
-    /// Sizes and offsets.
+    /// Planning of sizes and offsets.
     pub plan: usize,
-    /// The compiler's own: copying, filling, dividing.
+    /// Functions of the compiler: copying, filling, division.
     pub compiler: usize,
-    /// The program itself, with what of the runtime was inlined into it.
+    /// The program, with everything inlined into it.
     pub program: usize,
-    /// Reset, exceptions, and what has no name of ours.
+    /// Reset, exceptions and everything else.
     pub rest: usize,
 }
 
 impl Code {
-    /// All of it.
+    /// Returns the sum of all parts.
     pub fn total(&self) -> usize {
         self.kernels + self.network + self.format + self.plan + self.compiler + self.program + self.rest
     }
 
-    /// Reads a firmware's symbols.
+    /// Measures a firmware by its symbols.
     ///
     /// # Errors
     ///
-    /// [`Error::Elf`] where the bytes are no 32-bit ELF file.
+    /// [`Error::Elf`] if the bytes are not a 32-bit ELF file.
     pub fn of(elf: &[u8]) -> Result<Self, Error> {
         let file = ElfFile32::<object::Endianness>::parse(elf)?;
         let is_code = |index| {
             let section = file.section_by_index(index).ok();
             section.is_some_and(|section| section.kind() == SectionKind::Text)
         };
-        let mut functions: Vec<(u64, u64, &str)> = Vec::new();
+        let mut functions = Vec::new();
         for symbol in file.symbols() {
             let is_function = symbol.kind() == SymbolKind::Text && symbol.size() > 0;
             if is_function && symbol.section_index().is_some_and(is_code) {
-                // The lowest bit only says that it is Thumb code.
+                // The lowest bit marks Thumb code.
                 let start = symbol.address() & !1;
-                functions.push((start, start + symbol.size(), symbol.name()?));
+                functions.push((start..start + symbol.size(), symbol.name()?));
             }
         }
-        functions.sort_unstable();
+        functions.sort_unstable_by_key(|(range, name)| (range.start, range.end, *name));
         let mut code = Self::default();
         let mut end = 0;
-        for (start, behind, name) in functions {
-            // Several names may be of one function.
-            let len = behind.saturating_sub(start.max(end)) as usize;
-            end = end.max(behind);
+        for (range, name) in functions {
+            // A function may have several names.
+            let len = range.end.saturating_sub(range.start.max(end)) as usize;
+            end = end.max(range.end);
             *code.part(name) += len;
         }
         Ok(code)
     }
 
-    /// The part that a function belongs to.
+    /// Returns the part of a function.
     fn part(&mut self, symbol: &str) -> &mut usize {
         let name = format!("{:#}", demangle(symbol));
         let is_of = |modules: &[&str]| {
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_function_belongs_to_the_module_that_it_is_of() {
+    fn a_function_counts_as_code_of_its_module() {
         let mut code = Code::default();
         *code.part("_ZN8denselet4plan7overlap3gap17hc0e4e9d294f6f088E") += 1;
         *code.part("denselet_pixels_by_four") += 2;

@@ -1,24 +1,24 @@
-//! What instructions cost on a Cortex-M4, by the timing table of its reference manual, with memory that never waits.
+//! Cycles of instructions on a Cortex-M4, by the timing table of its reference manual, with memory without wait states.
 //!
-//! Two rows of it are choices: a jump refills the pipeline in 1 to 3 cycles, and 2 is taken; a division takes 2 to 12,
-//! and 7 is taken. Everything else is fixed. The encodings are those of the Armv7-M architecture manual.
+//! The table gives a range for two kinds: a jump refills the pipeline in 1 to 3 cycles, modelled as 2; a division takes 2
+//! to 12, modelled as 7. The encodings are those of the Armv7-M architecture manual.
 
-/// What a jump costs more than an instruction that goes on with the next one.
+/// Additional cycles of a jump that is taken.
 pub(super) const JUMP: u64 = 2;
 
 /// Cycles of one instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cost {
-    /// One value from memory: 2, or 1 right behind another single load or store, with which it overlaps.
+    /// One value from memory: 2, or 1 directly after another single load or store, which it overlaps.
     Load,
     /// One value to memory: 1.
     Store,
-    /// So many cycles, and nothing overlaps.
+    /// This number of cycles, without overlap.
     Cycles(u32),
 }
 
 impl Cost {
-    /// Several registers at once.
+    /// Returns the cost of a load or store of several registers.
     const fn several(registers: u16) -> Self {
         Self::Cycles(1 + registers.count_ones())
     }
@@ -28,7 +28,7 @@ impl Cost {
     }
 }
 
-/// Instructions and cycles of code that is executed from its start to its end; jumps are not in it.
+/// Returns the instructions and cycles of code without jumps.
 pub(super) fn straight(code: &[u8]) -> (u64, u64) {
     let mut halves = code
         .chunks_exact(2)
@@ -53,10 +53,10 @@ pub(super) fn straight(code: &[u8]) -> (u64, u64) {
     (instructions, cycles)
 }
 
-/// An instruction of 16 bits.
+/// Returns the cost of a 16-bit instruction.
 const fn narrow(half: u16) -> Cost {
     match half >> 11 {
-        // LDR of a constant; LDR, LDRH, LDRB and LDRSH by a register; LDR, LDRB and LDRH by a number; LDR by the stack pointer.
+        // LDR of a constant; LDR, LDRH, LDRB and LDRSH by a register; LDR, LDRB and LDRH by an offset; LDR by the stack pointer.
         0b01001 | 0b01011 | 0b01101 | 0b01111 | 0b10001 | 0b10011 => Cost::Load,
         0b01100 | 0b01110 | 0b10000 | 0b10010 => Cost::Store,
         // STR, STRH, STRB, and LDRSB by a register.
@@ -68,7 +68,7 @@ const fn narrow(half: u16) -> Cost {
     }
 }
 
-/// An instruction of 32 bits.
+/// Returns the cost of a 32-bit instruction.
 const fn wide(first: u16, second: u16) -> Cost {
     let is_load = first & 0x10 != 0;
     // The floating-point unit's.
@@ -81,7 +81,7 @@ const fn wide(first: u16, second: u16) -> Cost {
         return Cost::Cycles(if first & 0x0120 != 0 { 3 } else { 2 });
     }
     if first & 0xfe00 == 0xf800 {
-        // A byte or a half into the program counter is PLD or PLI.
+        // A load of a byte or a half into the program counter is PLD or PLI.
         let is_hint = is_load && first & 0x60 != 0x40 && second & 0xf000 == 0xf000;
         return if is_hint {
             Cost::Cycles(1)
@@ -124,9 +124,9 @@ mod tests {
         assert_eq!(straight(&code), (1, cycles), "{halves:04x?}");
     }
 
-    /// Encodings as GNU as makes them.
+    /// Encodings as GNU as writes them.
     #[test]
-    fn every_row_of_the_table_costs_what_it_says() {
+    fn every_row_of_the_table_has_its_cycles() {
         costs(&[0x6848], 2); // ldr r0, [r1, #4]
         costs(&[0x4802], 2); // ldr r0, [pc, #8]
         costs(&[0x5688], 2); // ldrsb r0, [r1, r2]
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn single_accesses_overlap() {
-        // Two loads, a store, a load; then one behind an addition.
+        // Two loads, a store, a load; then a load after an addition.
         let code: Vec<u8> = [0x6808_u16, 0x6848, 0x6008, 0x6808, 0x1888, 0x6808]
             .iter()
             .flat_map(|half| half.to_le_bytes())

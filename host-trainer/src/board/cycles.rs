@@ -1,7 +1,7 @@
-//! Cycles of a program that is emulated: the emulator's plugin counts blocks of code, a table puts a price on them.
+//! Models the cycles of an emulated program: a plugin of the emulator counts blocks of code, a table gives their cycles.
 //!
-//! The plugin is `firmware/cycles/blocks.c`, built by the host's C compiler each time; it takes a moment. What is modelled is
-//! a core with memory that never waits: no flash, no cache, no interrupt.
+//! The plugin is `firmware/cycles/blocks.c`, built by the host's C compiler for each run. The modelled core has memory
+//! without wait states: no flash, no cache, no interrupt.
 
 use super::cortex_m4;
 use super::error::Error;
@@ -16,54 +16,52 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
-/// Processors whose instructions have a price here, as `boards.toml` calls them.
-const PRICED: &str = "cortex-m4";
+/// Processor with a table of cycles, as `boards.toml` names it.
+const MODELLED: &str = "cortex-m4";
 
-/// Counts what a program executes from one of its functions to the next.
+/// Counts the executed code of a program between marked functions.
 #[derive(Debug)]
 pub(super) struct Meter {
     folder: TempDir,
     plugin: PathBuf,
-    /// Addresses of the functions.
+    /// Addresses of the marked functions.
     marks: Vec<u64>,
-    /// Where the handler is that counts time, if there is one. What it takes is not the program's.
+    /// Addresses of the handler that counts time; its cycles are not counted.
     clock: Range<u64>,
 }
 
-/// What was executed from a function's start to the start of any of the functions that are marked.
+/// Executed code from the start of a marked function to the start of the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Lap {
-    /// Which function, as they were given.
+    /// Index of the function.
     pub(super) from: usize,
-    /// Instructions.
     pub(super) instructions: u64,
-    /// Cycles.
     pub(super) cycles: u64,
 }
 
-/// Refuses a board that has another processor than the one with a table.
+/// Checks that the processor of a board has a table of cycles.
 ///
 /// # Errors
 ///
-/// [`Error::NoCycles`], with both.
+/// [`Error::NoCycles`].
 pub(super) fn check(board: &Board) -> Result<(), Error> {
-    if board.core == PRICED {
+    if board.core == MODELLED {
         return Ok(());
     }
     Err(Error::NoCycles {
         board: board.name.clone(),
         core: board.core.clone(),
-        priced: PRICED,
+        modelled: MODELLED,
     })
 }
 
 impl Meter {
-    /// Builds the plugin and looks the functions up in the program.
+    /// Builds the plugin and finds the functions in the program.
     ///
     /// # Errors
     ///
-    /// [`Error::NoCycles`] for a board whose processor has no table, [`Error::Plugin`] with the compiler's words where there is
-    /// no plugin, [`Error::Elf`] where the bytes are no 32-bit ELF file.
+    /// [`Error::NoCycles`] if the processor has no table, [`Error::Plugin`] with the compiler's output if the plugin cannot be
+    /// built, [`Error::Elf`] if the bytes are not a 32-bit ELF file.
     pub(super) fn new(
         workspace: &Workspace,
         board: &Board,
@@ -74,13 +72,13 @@ impl Meter {
         let file = ElfFile32::<object::Endianness>::parse(elf)?;
         let place = |name: &str| {
             let symbol = file.symbols().find(|symbol| symbol.name() == Ok(name))?;
-            // The lowest bit only says that it is Thumb code.
+            // The lowest bit marks Thumb code.
             let start = symbol.address() & !1;
             Some(start..start + symbol.size())
         };
         let marks = functions.iter().map(|name| {
             place(name).map(|place| place.start).ok_or_else(|| Error::Plugin {
-                log: format!("the firmware has no function {name}"),
+                log: format!("expected a function {name} in the firmware, found none"),
             })
         });
         let marks = marks.collect::<Result<_, _>>()?;
@@ -106,7 +104,7 @@ impl Meter {
         })
     }
 
-    /// What the emulator has to be told.
+    /// Returns the arguments of the emulator.
     pub(super) fn arguments(&self) -> [OsString; 2] {
         // A comma in a path is written twice.
         let path = |path: PathBuf| path.display().to_string().replace(',', ",,");
@@ -117,20 +115,20 @@ impl Meter {
         ["-plugin".into(), plugin.into()]
     }
 
-    /// What was executed of the program `elf` since each time one of the functions was reached, in that order.
+    /// Returns the laps of the program `elf`, in the order of execution.
     ///
     /// # Errors
     ///
-    /// [`Error::Plugin`] where the emulator has not written its counts to the end.
+    /// [`Error::Plugin`] if the counts are incomplete.
     pub(super) fn laps(&self, elf: &[u8]) -> Result<Vec<Lap>, Error> {
         let file = ElfFile32::<object::Endianness>::parse(elf)?;
         let path = self.counts();
         let text = fs::read_to_string(&path).map_err(Error::io(path.display().to_string()))?;
         let broken = |line: &str| Error::Plugin {
-            log: format!("the emulator's plugin wrote `{line}`"),
+            log: format!("expected counts from the emulator's plugin, found `{line}`"),
         };
         let mut laps: Vec<Lap> = Vec::new();
-        // What is before the first mark is not asked for.
+        // Code before the first mark is not counted.
         let mut is_counted = false;
         for line in text.lines() {
             if line == "end" {
@@ -163,13 +161,13 @@ impl Meter {
         Err(broken("no end"))
     }
 
-    /// The file that the plugin writes.
+    /// Returns the path of the file that the plugin writes.
     fn counts(&self) -> PathBuf {
         self.folder.path().join("counts.txt")
     }
 }
 
-/// Code without a jump inside, and how often it was run.
+/// Code without a jump inside, and the number of its executions.
 struct Block {
     start: u64,
     end: u64,

@@ -1,4 +1,4 @@
-//! How much flash and RAM a built firmware takes, out of its file.
+//! Measures the flash and RAM of a built firmware.
 
 use super::error::Error;
 use super::table::Board;
@@ -6,25 +6,25 @@ use object::read::elf::{ElfFile32, ProgramHeader as _};
 use object::{Object as _, ObjectSection as _, SectionKind, elf::PT_LOAD};
 use serde::Serialize;
 
-/// Bytes that a firmware takes.
+/// Flash and RAM of a firmware.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Sizes {
-    /// Flash, the model aside: code, constants, vectors, start values of variables.
+    /// Flash without the model: code, constants, vectors, start values of variables.
     pub flash_code_bytes: usize,
-    /// Flash, the model alone.
+    /// Flash of the model.
     pub flash_model_bytes: usize,
-    /// RAM of variables: arena, one image, counters. The stack is not in it.
+    /// RAM of variables, without the stack: arena, one image, counters.
     pub ram_bytes: usize,
 }
 
 impl Sizes {
-    /// Measures a firmware for `board` around a model of `model_len` bytes.
+    /// Measures a firmware for `board` with a model of `model_len` bytes.
     ///
-    /// Flash is everything from its start to the last byte that is loaded there, gaps included.
+    /// Flash counts from its start to the last loaded byte, gaps included.
     ///
     /// # Errors
     ///
-    /// [`Error::Elf`] where the bytes are no 32-bit ELF file.
+    /// [`Error::Elf`] if the bytes are not a 32-bit ELF file.
     pub fn of(elf: &[u8], board: &Board, model_len: usize) -> Result<Self, Error> {
         let file = ElfFile32::<object::Endianness>::parse(elf)?;
         let endian = file.endian();
@@ -40,7 +40,7 @@ impl Sizes {
             .sections()
             .filter(|section| match section.kind() {
                 SectionKind::Data | SectionKind::UninitializedData => {
-                    // What the linker script calls heap and stack is the RAM that is left.
+                    // The linker script names the remaining RAM heap and stack.
                     section
                         .name()
                         .is_ok_and(|name| name != ".stack" && name != ".heap")

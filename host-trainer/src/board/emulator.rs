@@ -1,4 +1,4 @@
-//! Runs a program on an emulated board, line by line, for as long as it may take.
+//! Runs a program on an emulated board and reads its output line by line.
 
 use super::error::Error;
 use super::protocol::Facts;
@@ -12,21 +12,37 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Instant;
 
-/// Lays `images` before the program `elf`, runs it on `board`, with `more` arguments to the emulator, and returns what it
-/// printed. `on_facts` sees the facts after every line.
+/// A program on an emulated board.
+#[derive(Clone, Copy, Debug)]
+pub struct Emulation<'e> {
+    /// Table that lists the board.
+    pub table: &'e Table,
+    /// Emulated board.
+    pub board: &'e Board,
+    /// File of the program.
+    pub elf: &'e Path,
+    /// Images that the program reads; may be empty.
+    pub images: &'e [u8],
+    /// Further arguments of the emulator.
+    pub arguments: &'e [OsString],
+    /// Longest time of the emulator.
+    pub limit: Duration,
+}
+
+/// Runs a program and returns what it printed. Calls `on_facts` after every line.
 ///
 /// # Errors
 ///
-/// [`Error::Timeout`] after `limit`, [`Error::Failed`] with the program's words where it gave up.
-pub fn emulate(
-    table: &Table,
-    board: &Board,
-    elf: &Path,
-    images: &[u8],
-    more: &[OsString],
-    limit: Duration,
-    on_facts: &mut dyn FnMut(&Facts),
-) -> Result<Facts, Error> {
+/// [`Error::Timeout`] after the limit; [`Error::Failed`] with the reason that the program or the emulator gives.
+pub fn emulate(emulation: &Emulation<'_>, on_facts: &mut dyn FnMut(&Facts)) -> Result<Facts, Error> {
+    let Emulation {
+        table,
+        board,
+        elf,
+        images,
+        arguments,
+        limit,
+    } = *emulation;
     let folder = tempfile::tempdir().map_err(Error::io("a folder for the images"))?;
     if !images.is_empty() {
         fs::write(folder.path().join("images.bin"), images).map_err(Error::io("the images' file"))?;
@@ -42,7 +58,7 @@ pub fn emulate(
             "-semihosting-config",
             "enable=on,target=native,chardev=out",
         ])
-        .args(more)
+        .args(arguments)
         .arg("-kernel")
         .arg(elf)
         .current_dir(folder.path())
@@ -66,9 +82,9 @@ pub fn emulate(
         }
     });
     let stderr = emulator.0.stderr.take();
-    let complaints = std::thread::spawn(move || {
+    let messages = std::thread::spawn(move || {
         let mut text = String::new();
-        // What is not UTF-8 is no complaint that somebody could read.
+        // Output that is not UTF-8 is dropped: it cannot be shown.
         let _ = stderr.map(|mut pipe| pipe.read_to_string(&mut text));
         text
     });
@@ -91,25 +107,25 @@ pub fn emulate(
         }
     }
     let status = emulator.0.wait().map_err(Error::io("the emulator"))?;
-    let (_, complaints) = (reader.join(), complaints.join().unwrap_or_default());
+    let (_, messages) = (reader.join(), messages.join().unwrap_or_default());
     if facts.done && status.success() {
         return Ok(facts);
     }
     let reason = facts
         .error
-        .unwrap_or_else(|| format!("the emulator ended ({status}): {}", complaints.trim_end()));
+        .unwrap_or_else(|| format!("the emulator ended ({status}): {}", messages.trim_end()));
     Err(Error::Failed {
         board: board.name.clone(),
         reason,
     })
 }
 
-/// An emulator that does not outlive us.
+/// A process of the emulator that ends with its owner.
 struct Emulator(Child);
 
 impl Drop for Emulator {
     fn drop(&mut self) {
-        // Both fail where it has ended already, which is what they are for.
+        // Both fail if the process has ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

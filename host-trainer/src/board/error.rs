@@ -3,35 +3,35 @@
 use core::time::Duration;
 use std::path::PathBuf;
 
-/// Why a model does not run on a board.
+/// Reasons for which a model does not run on a board.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The table of boards is broken.
     #[error("firmware/boards.toml: {0}")]
     Table(#[from] toml::de::Error),
-    /// There is no such board.
-    #[error("there is no board `{name}`; there are: {}", known.join(", "))]
+    /// No board has this name.
+    #[error("board: expected one of {}, found `{name}`", known.join(", "))]
     UnknownBoard {
-        /// What was asked for.
+        /// Name that was given.
         name: String,
-        /// What there is.
+        /// Names of all boards.
         known: Vec<String>,
     },
-    /// The sources of the firmware are not where they should be.
+    /// The folder is not a workspace of denselet.
     #[error(
-        "{} is not denselet's workspace: it has no firmware/cargo; name the folder with --workspace",
+        "{}: expected denselet's workspace, found no firmware/cargo: give its folder with --workspace",
         path.display()
     )]
     Workspace {
-        /// Where they were looked for.
+        /// The folder.
         path: PathBuf,
     },
-    /// The model is none.
-    #[error("the model is refused: {0}")]
+    /// The blob is refused.
+    #[error("model: {0}")]
     Model(denselet::FormatError),
-    /// The host's runtime refuses the model or an image.
-    #[error("the host's runtime: {0}")]
+    /// The runtime on the host refuses the model or an image.
+    #[error("runtime on the host: {0}")]
     Host(denselet::Error),
     /// The model needs more RAM than the board has.
     #[error(
@@ -41,15 +41,15 @@ pub enum Error {
     Ram {
         /// The board.
         board: String,
-        /// Bytes it has.
+        /// Size of its memory, in bytes.
         had: usize,
-        /// Bytes it would take.
+        /// Needed bytes.
         needed: usize,
-        /// Bytes of arena.
+        /// Bytes of the arena.
         arena: usize,
         /// Bytes of an image.
         image: usize,
-        /// Bytes kept for the stack.
+        /// Bytes reserved for the stack.
         stack: usize,
     },
     /// Model and code need more flash than the board has.
@@ -57,90 +57,90 @@ pub enum Error {
     Flash {
         /// The board.
         board: String,
-        /// Bytes it has.
+        /// Size of its memory, in bytes.
         had: usize,
-        /// Bytes it would take.
+        /// Needed bytes.
         needed: usize,
-        /// Bytes of the model alone.
+        /// Bytes of the model.
         model: usize,
     },
-    /// The firmware was not built.
+    /// The build of the firmware failed.
     #[error("cannot build the firmware for {board}:\n{log}")]
     Build {
         /// The board.
         board: String,
-        /// The end of what cargo and the set-up script said.
+        /// End of the output of cargo and the set-up script.
         log: String,
     },
-    /// A target or an emulator is not installed, and nothing may be.
+    /// A target or an emulator is not installed, and installing is not allowed.
     #[error("{board}: needs {missing}; or give this command --install")]
     Missing {
         /// The board.
         board: String,
-        /// What, and the command that installs it.
+        /// What is missing, and the command that installs it.
         missing: String,
     },
-    /// The firmware's file cannot be understood.
-    #[error("cannot read the firmware's sizes: {0}")]
+    /// The file of the firmware is not an ELF file.
+    #[error("file of the firmware: {0}")]
     Elf(#[from] object::Error),
-    /// Nobody knows what the processor's instructions cost.
+    /// The cycles of the processor are not modelled.
     #[error(
-        "cycles are modelled for {priced}, and {board} has a {core}; its instructions are counted without --cycles"
+        "--cycles: expected a board with a {modelled}, found {board} with a {core}: leave --cycles out to count instructions"
     )]
     NoCycles {
         /// The board.
         board: String,
-        /// Its processor.
+        /// Processor of the board.
         core: String,
-        /// The processor that there is a table for.
-        priced: &'static str,
+        /// Processor whose cycles are modelled.
+        modelled: &'static str,
     },
     /// The emulator's plugin cannot be built or does not work.
     #[error("firmware/cycles/blocks.c, which counts for --cycles: {log}")]
     Plugin {
-        /// What the compiler said, or what is wrong.
+        /// Output of the compiler, or what is wrong.
         log: String,
     },
     /// A file or a program cannot be used.
     #[error("{what}: {source}")]
     Io {
-        /// Which, and what for.
+        /// The file or program, and its purpose.
         what: String,
-        /// Why.
+        /// Reason.
         source: std::io::Error,
     },
-    /// The emulator did not end in time.
-    #[error("{board}: no end after {} s", limit.as_secs())]
+    /// The emulator exceeded its time.
+    #[error("{board}: the emulator did not end within {} s: give a larger --timeout", limit.as_secs())]
     Timeout {
         /// The board.
         board: String,
-        /// How long it was given.
+        /// Allowed time.
         limit: Duration,
     },
-    /// The program gave up, or the emulator did.
+    /// The program or the emulator gave up.
     #[error("{board}: {reason}")]
     Failed {
         /// The board.
         board: String,
-        /// The program's own words, or the emulator's.
+        /// Reason that it gave.
         reason: String,
     },
-    /// The program printed something that it should not.
-    #[error("the firmware's line `{line}`: expected {expected}")]
+    /// The program printed an unexpected line.
+    #[error("output of the firmware: expected {expected}, found `{line}`")]
     Protocol {
         /// The line.
         line: String,
-        /// What should have been there.
+        /// What was expected.
         expected: &'static str,
     },
-    /// The images are no images of the model.
-    #[error("{had} bytes and {labels} labels are not images of {needed} bytes with one label each")]
+    /// The images do not fit the model.
+    #[error("images: expected {needed} bytes and one label each, found {had} bytes and {labels} labels")]
     Images {
         /// Bytes of one image.
         needed: usize,
-        /// Bytes there were.
+        /// Bytes of all images.
         had: usize,
-        /// Labels there were.
+        /// Number of labels.
         labels: usize,
     },
 }

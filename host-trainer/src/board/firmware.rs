@@ -1,4 +1,4 @@
-//! Builds a program of the firmware for a board, a model embedded.
+//! Builds a program of the firmware for a board, with a model.
 
 use super::elf::Sizes;
 use super::error::Error;
@@ -12,7 +12,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Tells the firmware's scripts whether they may install anything: `install` or `never`.
+/// Variable that allows or forbids the firmware's scripts to install: `install` or `never`.
 const SETUP: &str = "DENSELET_SETUP";
 
 /// The folder with the sources of the firmware.
@@ -25,13 +25,13 @@ pub struct Workspace {
 /// A program of the firmware.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Program {
-    /// Runs whole images and says what an inference took.
+    /// Runs whole images and reports the counts of an inference.
     Logits,
     /// Pushes images row by row.
     Rows,
-    /// Proves that instructions are counted exactly.
+    /// Checks that instructions are counted exactly.
     Counter,
-    /// Holds the board's inner loops against the reference.
+    /// Compares the board's inner loops with the reference.
     Kernels,
     /// Counts the instructions of each stage.
     Stages,
@@ -39,17 +39,17 @@ pub enum Program {
     Minimal,
 }
 
-/// A firmware that was built.
+/// A built firmware.
 #[derive(Clone, Debug)]
 pub struct Built {
-    /// The ELF file's bytes.
+    /// Content of the ELF file.
     pub elf: Vec<u8>,
-    /// What it takes.
+    /// Flash and RAM.
     pub sizes: Sizes,
 }
 
 impl Program {
-    /// The name of its file.
+    /// Returns the name of its file.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Logits => "logits",
@@ -63,11 +63,11 @@ impl Program {
 }
 
 impl Workspace {
-    /// The workspace at `path`, or the one that this program was built from.
+    /// Returns the workspace at `path`, or the one that this program was built from.
     ///
     /// # Errors
     ///
-    /// [`Error::Workspace`] where there is none.
+    /// [`Error::Workspace`] if the folder is not one.
     pub fn find(path: Option<&Path>) -> Result<Self, Error> {
         let path = path.unwrap_or(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")));
         match path.canonicalize() {
@@ -81,24 +81,24 @@ impl Workspace {
         }
     }
 
-    /// With what is missing for a build installed, if `installs`; otherwise a build that lacks something fails, and names it
-    /// and the command that installs it.
+    /// Returns the workspace with builds that install what is missing, if `installs`. Otherwise a build fails and names what
+    /// is missing and the command that installs it.
     #[must_use]
     pub fn installing(self, installs: bool) -> Self {
         Self { installs, ..self }
     }
 
-    /// Its folder.
+    /// Returns its folder.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Builds `program` for `board` around `model`.
+    /// Builds `program` for `board` with `model`.
     ///
     /// # Errors
     ///
-    /// [`Error::Model`] where it is none, [`Error::Ram`] or [`Error::Flash`] where it does not fit, [`Error::Build`] with
-    /// what cargo said where anything else goes wrong.
+    /// [`Error::Model`] if the blob is refused, [`Error::Ram`] or [`Error::Flash`] if it does not fit, [`Error::Build`] with
+    /// cargo's output if the build fails otherwise.
     pub fn build(
         &self,
         table: &Table,
@@ -111,7 +111,7 @@ impl Workspace {
         let file = folder.path().join("model.dlt");
         fs::write(&file, model).map_err(Error::io("the model's file"))?;
 
-        // Programs for boards of one target have one place: nobody may build another between cargo's end and our copy.
+        // Programs for boards of one target share a path. The lock keeps others from building until the file is copied.
         let target = self.root.join("target");
         fs::create_dir_all(&target).map_err(Error::io(target.display().to_string()))?;
         let lock = File::create(target.join("firmware.lock")).map_err(Error::io("target/firmware.lock"))?;
@@ -151,7 +151,7 @@ impl Workspace {
         let stderr = cargo.stderr.take();
         let log = std::thread::spawn(move || {
             let mut log = Vec::new();
-            // What was read before an error is the best there is to show.
+            // After an error, the part that was read is shown.
             let _ = stderr.map(|mut pipe| pipe.read_to_end(&mut log));
             String::from_utf8_lossy(&log).into_owned()
         });
@@ -193,7 +193,7 @@ impl Built {
     }
 }
 
-/// What cargo says of something it built; the rest of its messages does not concern us.
+/// A message of cargo about a built artifact.
 #[derive(Deserialize)]
 struct Artifact {
     executable: Option<PathBuf>,
@@ -205,7 +205,7 @@ struct Target {
     name: String,
 }
 
-/// Refuses a model that is none or cannot fit, with numbers, before anything is compiled.
+/// Checks that a model is a blob and fits the board, before anything is compiled.
 fn check_fit(table: &Table, board: &Board, model: &[u8]) -> Result<(), Error> {
     let Header { input, arena_len, .. } = Blob::read(model).map_err(Error::Model)?.header();
     let ram = Ram::new(arena_len, input.pixels() * input.channels, table.stack_reserve);
@@ -234,7 +234,7 @@ fn flash_error(board: &Board, needed: usize, model: usize) -> Error {
     }
 }
 
-/// The linker's complaint about a full flash as such; anything else with the end of the log.
+/// Returns the error for a failed build: a full flash, a missing tool, or the end of the log.
 fn build_error(board: &Board, model_len: usize, log: &str) -> Error {
     let overflow = log
         .split("region 'FLASH': overflowed by ")

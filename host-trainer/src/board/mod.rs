@@ -1,7 +1,6 @@
-//! Emulated boards: builds the firmware around a blob, runs it, and holds its logits against the host's. The last stage
-//! of the walk; before it, `export` wrote the blob.
+//! Builds the firmware with a blob, runs it on emulated boards and compares its logits with the host's.
 //!
-//! This module and the firmware meet only in a blob, in `firmware/boards.toml` and in the lines that a program prints.
+//! This module and the firmware share only a blob, `firmware/boards.toml` and the lines that a program prints.
 
 mod code;
 mod cortex_m4;
@@ -13,16 +12,18 @@ mod firmware;
 mod profile;
 mod protocol;
 mod ram;
+mod request;
 mod run;
 mod table;
 
 pub use code::Code;
 pub use elf::Sizes;
-pub use emulator::emulate;
+pub use emulator::{Emulation, emulate};
 pub use error::Error;
 pub use firmware::{Built, Program, Workspace};
-pub use profile::{Taken, profile};
-pub use protocol::Facts;
+pub use profile::{StageCounts, profile};
+pub use protocol::{Facts, Instructions};
 pub use ram::Ram;
-pub use run::{Instructions, Outcome, Progress, Request, run};
+pub use request::Request;
+pub use run::{Outcome, Progress, run};
 pub use table::{Board, Table, order_name};

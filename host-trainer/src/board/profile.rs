@@ -1,70 +1,52 @@
-//! Where an inference's instructions and cycles go: one image, stage by stage, on an emulated board.
+//! Counts the instructions and cycles of each stage of an inference on an emulated board.
 
-use super::cycles;
-use super::cycles::{Lap, Meter};
-use super::emulator::emulate;
+use super::cycles::Lap;
 use super::error::Error;
-use super::firmware::{Program, Workspace};
-use super::table::{Board, Table};
-use crate::blob::Blob;
-use core::time::Duration;
+use super::firmware::Program;
+use super::request::Request;
 
-/// What one stage took.
+/// Instructions and cycles of one stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Taken {
-    /// Instructions.
+pub struct StageCounts {
+    /// Executed instructions.
     pub instructions: u64,
-    /// Modelled cycles, where they were asked for.
+    /// Modelled cycles, if the request asks for them.
     pub cycles: Option<u64>,
 }
 
-/// What every stage of `model` takes, the stem first, in the order they run; `with_cycles`, modelled ones too.
+/// Function of the firmware that ends one lap and begins the next.
+const LAP: &str = "denselet_lap";
+
+/// Returns the counts of every stage of the request's model, in the order they run. The program and the images of the
+/// request are not used.
 ///
 /// # Errors
 ///
-/// Whatever keeps the model from being built or run.
-pub fn profile(
-    workspace: &Workspace,
-    table: &Table,
-    board: &Board,
-    model: &Blob,
-    with_cycles: bool,
-    limit: Duration,
-) -> Result<Vec<Taken>, Error> {
-    if with_cycles {
-        cycles::check(board)?;
-    }
-    let built = workspace.build(table, board, Program::Stages, model.bytes())?;
-    let folder = tempfile::tempdir().map_err(Error::io("a folder for the firmware"))?;
-    let elf = folder.path().join("firmware.elf");
-    built.write(&elf)?;
-    let meter = with_cycles
-        .then(|| Meter::new(workspace, board, &built.elf, &[LAP]))
-        .transpose()?;
-    let more = meter.iter().flat_map(Meter::arguments).collect::<Vec<_>>();
-    let facts = emulate(table, board, &elf, &[], &more, limit, &mut |_| {})?;
-    let cycles = match &meter {
-        Some(meter) => stage_cycles(&meter.laps(&built.elf)?),
-        None => Vec::new(),
+/// If the model cannot be built or run.
+pub fn profile(request: &Request<'_>) -> Result<Vec<StageCounts>, Error> {
+    let request = Request {
+        program: Program::Stages,
+        images: &[],
+        labels: &[],
+        ..*request
     };
-    let stages = facts.stages.iter().enumerate();
+    let execution = request.execute(request.build()?, &[LAP], &mut |_| {})?;
+    let cycles = stage_cycles(&execution.laps.unwrap_or_default());
+    let stages = execution.facts.stages.iter().enumerate();
     Ok(stages
-        .map(|(index, &instructions)| Taken {
+        .map(|(index, &instructions)| StageCounts {
             instructions,
             cycles: cycles.get(index).copied(),
         })
         .collect())
 }
 
-/// The function of the firmware that ends one lap and begins the next.
-const LAP: &str = "denselet_lap";
-
-/// Cycles of the stages: the first lap is around nothing, so it is what a lap itself costs; behind the last stage is no other.
+/// Returns the cycles of the stages. The first lap is empty: it measures a lap's own cost. The last one is incomplete.
 fn stage_cycles(laps: &[Lap]) -> Vec<u64> {
     match laps {
-        [nothing, stages @ .., _] => stages
+        [empty, stages @ .., _] => stages
             .iter()
-            .map(|lap| lap.cycles.saturating_sub(nothing.cycles))
+            .map(|lap| lap.cycles.saturating_sub(empty.cycles))
             .collect(),
         _ => Vec::new(),
     }
@@ -75,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_lap_itself_costs_is_in_no_stage() {
+    fn the_cost_of_a_lap_is_not_part_of_a_stage() {
         let lap = |cycles| Lap {
             from: 0,
             instructions: 1,

@@ -1,42 +1,52 @@
-//! What a program on a board prints, understood: the counterpart of the firmware's `report.rs`.
+//! Parses the lines that a program on a board prints; the firmware's `report.rs` writes them.
 
 use super::error::Error;
+use serde::Serialize;
 
-/// The facts of one run.
+/// Facts of one run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
     /// Name of the board.
     pub board: String,
-    /// Bytes of arena.
+    /// Size of the arena, in bytes.
     pub arena_bytes: usize,
-    /// Bytes of the network's own fields, beside the arena.
+    /// Size of the network's own fields, in bytes, without the arena.
     pub state_bytes: usize,
-    /// The most bytes that an inference had on the stack.
+    /// Largest stack of an inference, in bytes.
     pub stack_bytes: usize,
-    /// Images that the program found.
+    /// Number of images that the program found.
     pub images: usize,
-    /// Logits, image by image.
+    /// Logits, `[image][class]`.
     pub logits: Vec<Vec<i32>>,
-    /// The fewest and the most instructions of an inference; `None` where nothing counts them.
-    pub instructions: Option<(u64, u64)>,
-    /// Instructions of each stage, from a profile.
+    /// Executed instructions of an inference; `None` if they are not counted.
+    pub instructions: Option<Instructions>,
+    /// Executed instructions of each stage, from a profile.
     pub stages: Vec<u64>,
-    /// Whether the program said that it had done all.
+    /// Whether the program reported its end.
     pub done: bool,
-    /// Why the program gave up.
+    /// Reason for which the program gave up.
     pub error: Option<String>,
 }
 
-/// Version of the protocol that is understood.
+/// The smallest and the largest number of instructions of an inference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Instructions {
+    /// Smallest number.
+    pub min: u64,
+    /// Largest number.
+    pub max: u64,
+}
+
+/// Supported version of the protocol.
 const PROTOCOL: u64 = 1;
 
 impl Facts {
-    /// Takes the next line.
+    /// Parses the next line.
     ///
     /// # Errors
     ///
-    /// [`Error::Protocol`] where the line is not what the firmware of this version prints. Names of facts that are not
-    /// known are no error: a program may have its own.
+    /// [`Error::Protocol`] if the line is not one of this version of the firmware. Unknown names are ignored: a program may
+    /// print its own facts.
     pub fn take(&mut self, line: &str) -> Result<(), Error> {
         let (name, rest) = line.split_once(' ').unwrap_or((line, ""));
         match name {
@@ -75,7 +85,10 @@ impl Facts {
             "instructions" if rest == "none" => self.instructions = None,
             "instructions" => {
                 let (min, max) = rest.split_once(' ').unwrap_or((rest, ""));
-                self.instructions = Some((number(line, min)?, number(line, max)?));
+                self.instructions = Some(Instructions {
+                    min: number(line, min)?,
+                    max: number(line, max)?,
+                });
             }
             "done" => self.done = true,
             "error" => self.error = Some(rest.to_owned()),
@@ -103,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_understood() {
+    fn a_run_is_parsed() {
         let text = "denselet 1\nboard microbit\narena_bytes 2080\nstate_bytes 96\nimages 2\nstack_bytes 344\n\
                     logits 0 -3 17\nlogits 1 9 -12\nstage 0 21554\nstage 1 7\ninstructions 51234 51236\ndone";
         let expected = Facts {
@@ -113,7 +126,10 @@ mod tests {
             stack_bytes: 344,
             images: 2,
             logits: vec![vec![-3, 17], vec![9, -12]],
-            instructions: Some((51234, 51236)),
+            instructions: Some(Instructions {
+                min: 51234,
+                max: 51236,
+            }),
             stages: vec![21554, 7],
             done: true,
             error: None,
@@ -122,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_gave_up_says_why() {
+    fn a_program_that_gave_up_reports_the_reason() {
         let facts = facts("denselet 1\nerror panic at src/x.rs:12").expect("a run");
         assert_eq!(facts.error.as_deref(), Some("panic at src/x.rs:12"));
         assert!(!facts.done);

@@ -1,22 +1,22 @@
-//! The RAM that a model takes on a board, part by part: the one sum that `inspect` prints and that `build` checks.
+//! The RAM that a model needs on a board, as `inspect` prints it and `build` checks it.
 
 use serde::Serialize;
 
-/// Bytes of RAM of a program that runs whole images.
+/// RAM of a program that runs whole images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Ram {
-    /// The network's arena.
+    /// Size of the arena.
     pub arena_bytes: usize,
-    /// One image.
+    /// Size of one image.
     pub image_bytes: usize,
-    /// Kept for the stack and the firmware's own variables: `stack_reserve` of the table of boards.
+    /// Reserve for the stack and the firmware's own variables: `stack_reserve` of the table of boards.
     pub stack_bytes: usize,
-    /// All of them.
+    /// Sum of all parts.
     pub total_bytes: usize,
 }
 
 impl Ram {
-    /// Adds the parts up.
+    /// Returns the parts with their sum.
     pub const fn new(arena_bytes: usize, image_bytes: usize, stack_bytes: usize) -> Self {
         Self {
             arena_bytes,

@@ -1,15 +1,15 @@
-//! The table of boards, `firmware/boards.toml`, as the firmware's build script and the set-up script read it too.
+//! The table of boards, `firmware/boards.toml`. The firmware's build script and its set-up script read it too.
 
 use super::error::Error;
 use denselet::layout::Order;
 use serde::{Deserialize, Serialize};
 
-/// The table.
+/// The table of boards.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Table {
-    /// Nanoseconds of the emulator's time that an instruction takes, as a power of two.
+    /// Emulated nanoseconds per instruction, as a power of two.
     pub icount_shift: u32,
-    /// Bytes of RAM that must be left for the stack beside a model's arena and an image.
+    /// Bytes of RAM reserved for the stack, besides a model's arena and an image.
     pub stack_reserve: usize,
     /// The boards.
     #[serde(rename = "board")]
@@ -19,46 +19,46 @@ pub struct Table {
 /// One board.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Board {
-    /// What the emulator calls it.
+    /// Name, as the emulator has it.
     pub name: String,
-    /// The processor.
+    /// Processor.
     pub core: String,
-    /// One line about it.
+    /// Description in one line.
     pub about: String,
-    /// The Rust target.
+    /// Rust target.
     pub triple: String,
-    /// Which of the runtime's kernels run there.
+    /// Kernels of the runtime that run on it.
     pub kernels: String,
-    /// What else rustc needs.
+    /// Further flags of rustc.
     #[serde(skip_serializing)]
     pub flags: String,
-    /// Ticks of its counter per millisecond.
+    /// Rate of its counter, in ticks per millisecond.
     pub clock_khz: u32,
-    /// Where code memory starts.
+    /// Start of the flash.
     pub flash_origin: u64,
-    /// Bytes of code memory.
+    /// Size of the flash, in bytes.
     pub flash_bytes: usize,
-    /// Where RAM starts.
+    /// Start of the RAM.
     pub ram_origin: u64,
-    /// Bytes of RAM.
+    /// Size of the RAM, in bytes.
     pub ram_bytes: usize,
     /// Instructions of an inference with weights in plain order, as a multiple of those in the board's own order.
     pub times_plain: f64,
-    /// The same for pairs.
+    /// The same for weights in pairs.
     pub times_pairs: f64,
-    /// The same for quads.
+    /// The same for weights in quads.
     pub times_quads: f64,
-    /// The emulator's program.
+    /// Program of the emulator.
     pub emulator: String,
-    /// Debian's package of the emulator.
+    /// Debian package of the emulator.
     #[serde(skip_serializing)]
     pub package: String,
-    /// The emulator's arguments that make it this board.
+    /// Arguments of the emulator for this board.
     pub machine: String,
 }
 
 impl Board {
-    /// The order of weights that its kernels were made for.
+    /// Returns the order of weights that its kernels are made for.
     pub fn order(&self) -> Order {
         match self.kernels.as_str() {
             "arm-mve" => Order::Quads,
@@ -66,7 +66,7 @@ impl Board {
         }
     }
 
-    /// Instructions of an inference with weights in `order`, as a multiple of those in [`Board::order`].
+    /// Returns the instructions of an inference with weights in `order`, as a multiple of those in [`Board::order`].
     pub fn times(&self, order: Order) -> f64 {
         match order {
             Order::Plain => self.times_plain,
@@ -76,7 +76,7 @@ impl Board {
     }
 }
 
-/// An order of weights as people write it.
+/// Returns the name of an order of weights.
 pub fn order_name(order: Order) -> &'static str {
     match order {
         Order::Plain => "plain",
@@ -86,20 +86,20 @@ pub fn order_name(order: Order) -> &'static str {
 }
 
 impl Table {
-    /// The boards that this version of denselet knows.
+    /// Returns the boards that this version of denselet supports.
     ///
     /// # Errors
     ///
-    /// [`Error::Table`] where the file was broken when this was compiled.
+    /// [`Error::Table`] if the compiled-in file is broken.
     pub fn load() -> Result<Self, Error> {
         Ok(toml::from_str(include_str!("../../../firmware/boards.toml"))?)
     }
 
-    /// A board by its name.
+    /// Returns a board by its name.
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownBoard`], which lists those there are.
+    /// [`Error::UnknownBoard`], which lists the boards.
     pub fn find(&self, name: &str) -> Result<&Board, Error> {
         self.boards
             .iter()

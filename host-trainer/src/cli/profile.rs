@@ -100,49 +100,43 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     warn_of_order(blob.model()?.header().order, board);
     let sizes = inspect::blob(&args.model.display().to_string(), &blob).context("network is too large")?;
     let wait = spinner(format!("profiles on {}", board.name), args.json);
-    let taken = board::profile(
-        &workspace,
-        &boards,
-        board,
-        &blob,
-        args.cycles,
-        Duration::from_secs(args.timeout),
-    )?;
-    // The same image as the stages ran, without a lap after each.
     let shape = blob.model()?.header().input;
     let image: Vec<u8> = (0..shape.pixels() * shape.channels).map(|at| at as u8).collect();
-    let whole = board::run(
-        &Request {
-            workspace: &workspace,
-            table: &boards,
-            board,
-            program: Program::Logits,
-            model: &blob,
-            images: &image,
-            labels: &[],
-            cycles: false,
-            limit: Duration::from_secs(args.timeout),
-        },
-        &mut |_| (),
-    )?;
+    let request = Request {
+        workspace: &workspace,
+        table: &boards,
+        board,
+        program: Program::Logits,
+        model: &blob,
+        images: &image,
+        labels: &[],
+        cycles: args.cycles,
+        limit: Duration::from_secs(args.timeout),
+    };
+    let stages = board::profile(&request)?;
+    let without_cycles = Request {
+        cycles: false,
+        ..request
+    };
+    let whole = board::run(&without_cycles, &mut |_| ())?;
     let whole = whole
         .instructions
         .context("the board counted no instructions")?
         .max;
     wait.finish_and_clear();
-    let total: u64 = taken.iter().map(|stage| stage.instructions).sum();
-    let layers = sizes.layers.iter().zip(&taken).map(|(size, taken)| Row {
+    let total: u64 = stages.iter().map(|stage| stage.instructions).sum();
+    let layers = sizes.layers.iter().zip(&stages).map(|(size, stage)| Row {
         name: size.name.clone(),
         what: size.what.clone(),
         macs_executed: size.macs_executed,
-        instructions: taken.instructions,
-        instructions_per_mac: taken.instructions as f64 / size.macs_executed.max(1) as f64,
-        cycles: taken.cycles,
-        cycles_per_mac: taken
+        instructions: stage.instructions,
+        instructions_per_mac: stage.instructions as f64 / size.macs_executed.max(1) as f64,
+        cycles: stage.cycles,
+        cycles_per_mac: stage
             .cycles
             .map(|cycles| cycles as f64 / size.macs_executed.max(1) as f64),
         flash_bytes_read: size.flash_bytes_read,
-        share: taken.instructions as f64 / total.max(1) as f64,
+        share: stage.instructions as f64 / total.max(1) as f64,
     });
     let layers: Vec<Row> = layers.collect();
     let report = Report {

@@ -1,11 +1,10 @@
-//! The arrays in an `.npz` or in a folder of `.npy`, as images and as labels.
+//! Reads the arrays of an `.npz` or of a folder of `.npy` as images and labels.
 
 use super::classes::Labels;
 use super::error::DataError;
 use super::files::{self, Budget};
 use super::npy::{self, Array, Header};
-use super::reading::Reading;
-use super::shapes::{self, Pixels};
+use super::shapes::Shaping;
 use super::values::Values;
 use crate::input_file;
 use ndarray::{ArrayD, Axis};
@@ -13,12 +12,12 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// Bytes that hold any array's header.
+/// Bytes that contain the header of any array.
 const HEADER: u64 = 4096;
 /// Arrays that a message lists.
 const LISTED: usize = 24;
 
-/// Where arrays come from.
+/// An `.npz` or a folder of `.npy`.
 pub(super) struct Source {
     place: Place,
     /// Names of all arrays, in order.
@@ -65,7 +64,7 @@ impl Source {
         })
     }
 
-    /// All arrays with their shapes.
+    /// Returns the names and shapes of all arrays, for a message.
     pub(super) fn listing(&mut self) -> String {
         let names = self.names.clone();
         if names.is_empty() {
@@ -82,7 +81,7 @@ impl Source {
         }
     }
 
-    /// An array's name, shape and kind of values.
+    /// Returns an array's name, shape and kind of values, for a message.
     pub(super) fn described(&mut self, name: &str) -> String {
         let file = format!("{name}.npy");
         let mut start = Vec::new();
@@ -100,27 +99,16 @@ impl Source {
         }
     }
 
-    /// The images in an array.
-    pub(super) fn images(
-        &mut self,
-        path: &Path,
-        name: &str,
-        reading: &Reading,
-        pixels: &mut Option<Pixels>,
-        notes: &mut Vec<String>,
-    ) -> Result<Values, DataError> {
-        match self.array(path, name, |value| value as f32)? {
-            Array::Bytes(array) => Ok(Values::Bytes(shapes::images(
-                path, name, array, reading, pixels, notes,
-            )?)),
-            Array::Numbers(array) => Ok(Values::Numbers(shapes::images(
-                path, name, array, reading, pixels, notes,
-            )?)),
-            Array::Texts(_) => Err(DataError::field(path, name, "images as numbers", "texts")),
+    /// Returns the images in an array.
+    pub(super) fn images(&mut self, name: &str, shaping: &mut Shaping<'_>) -> Result<Values, DataError> {
+        match self.array(shaping.path, name, |value| value as f32)? {
+            Array::Bytes(array) => Ok(Values::Bytes(shaping.images(name, array)?)),
+            Array::Numbers(array) => Ok(Values::Numbers(shaping.images(name, array)?)),
+            Array::Texts(_) => Err(DataError::field(shaping.path, name, "images as numbers", "texts")),
         }
     }
 
-    /// The labels in an array, for `count` images.
+    /// Returns the labels in an array, for `count` images.
     pub(super) fn labels(
         &mut self,
         path: &Path,
@@ -160,7 +148,7 @@ impl Source {
         Ok(Labels::Numbers(whole.collect::<Result<_, _>>()?))
     }
 
-    /// Class names for the numbers from 0, if the array has as many texts as there are classes.
+    /// Returns the names of the classes 0, 1, 2, ..., if the array has a text for each class.
     pub(super) fn class_names(&mut self, path: &Path, name: &str, numbers: &[String]) -> Option<Vec<String>> {
         let Ok(Array::Texts(texts)) = self.array(path, name, |value| value) else {
             return None;
@@ -195,7 +183,7 @@ impl Source {
     }
 }
 
-/// The place of the 1 in each row of zeros.
+/// Returns the class of each one-hot row.
 fn one_hot(path: &Path, name: &str, rows: &ArrayD<f64>) -> Result<Labels, DataError> {
     let mut labels = Vec::with_capacity(rows.len_of(Axis(0)));
     for (number, row) in rows.outer_iter().enumerate() {

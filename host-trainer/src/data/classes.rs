@@ -1,4 +1,4 @@
-//! Class names and class numbers of what stands in label arrays and label columns.
+//! Names and numbers of the classes in label arrays and label columns.
 
 use super::error::DataError;
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,10 +6,10 @@ use std::path::Path;
 
 /// Most classes of a data set: labels are 16-bit numbers.
 const MOST: usize = u16::MAX as usize;
-/// Names that a message lists before it only counts.
+/// Names that a message lists; it counts the others.
 const LISTED: usize = 12;
 
-/// Labels of one split as they stand in the file.
+/// Labels of one split, as the file has them.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Labels {
     Numbers(Vec<i64>),
@@ -26,7 +26,7 @@ impl Labels {
         }
     }
 
-    /// Names that are all whole numbers are numbers; `3.0` is 3.
+    /// Converts names to numbers if all are whole numbers; `3.0` is 3.
     fn numbered(self) -> Self {
         match self {
             Self::Names(names) => {
@@ -47,7 +47,7 @@ impl Labels {
     }
 }
 
-/// A whole number, also if it is written as `3.0`.
+/// Parses a whole number, which may be written as `3.0`.
 pub(super) fn whole(text: &str) -> Option<i64> {
     let number = || {
         let number: f64 = text.parse().ok()?;
@@ -75,7 +75,7 @@ pub(super) fn classes(
 ) -> Result<Classes, DataError> {
     let numbered: Vec<Labels> = splits.iter().cloned().map(Labels::numbered).collect();
     let are_numbers = !numbered.iter().any(|labels| matches!(labels, Labels::Names(_)));
-    // A name such as `007` is kept as it is written if other names are not numbers.
+    // A name such as `007` is kept if other names are not numbers.
     let splits = if are_numbers { numbered } else { splits };
     let names = if are_numbers {
         of_numbers(path, field, &splits, notes)?
@@ -121,7 +121,7 @@ pub(super) fn sort(names: &mut [String]) {
     names.sort_by_key(|name| whole(name).map_or((1, 0), |number| (0, number)));
 }
 
-/// Names as a message lists them.
+/// Returns names as a message lists them.
 pub(super) fn list<T: AsRef<str>>(names: &[T]) -> String {
     let shown: Vec<String> = names
         .iter()
@@ -134,9 +134,7 @@ pub(super) fn list<T: AsRef<str>>(names: &[T]) -> String {
     }
 }
 
-/// Checks that every class has training images, and notes the classes that lack test images.
-///
-/// `of_split` has the training split's labels first, then the name and the labels of each other split.
+/// Checks that every class of the other splits has training images, and notes the classes without images in them.
 pub(super) fn check_coverage(
     path: &Path,
     names: &[String],
@@ -236,10 +234,10 @@ fn note_gaps(first: i64, end: i64, values: &BTreeSet<i64>, notes: &mut Vec<Strin
 mod tests {
     use super::*;
 
-    fn found(labels: Labels) -> Result<(Vec<String>, Vec<u16>, String), String> {
+    fn found(labels: Labels) -> Result<(Classes, String), String> {
         let mut notes = Vec::new();
         classes(Path::new("x"), "y", vec![labels], &mut notes)
-            .map(|found| (found.names, found.of_split.concat(), notes.join("; ")))
+            .map(|found| (found, notes.join("; ")))
             .map_err(|error| error.to_string())
     }
 
@@ -251,31 +249,29 @@ mod tests {
         Labels::Names(names.iter().map(ToString::to_string).collect())
     }
 
+    /// Checks the names, joined by spaces, and the class numbers of labels; returns the notes.
+    #[track_caller]
+    fn check(labels: Labels, names: &str, numbers: &[u16]) -> String {
+        let (found, notes) = found(labels).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(found.names.join(" "), names);
+        assert_eq!(found.of_split, [numbers]);
+        notes
+    }
+
     #[test]
-    fn numbers_from_0_are_class_numbers_and_gaps_are_said() {
-        let (names, labels, notes) = found(numbers(&[2, 0, 1])).unwrap();
-        assert_eq!(
-            (names, labels, notes),
-            (
-                vec!["0".into(), "1".into(), "2".into()],
-                vec![2, 0, 1],
-                String::new()
-            )
-        );
-        let (names, labels, notes) = found(numbers(&[0, 1, 2, 4])).unwrap();
-        assert_eq!((names.len(), labels), (5, vec![0, 1, 2, 4]));
+    fn numbers_from_0_are_class_numbers_and_gaps_are_noted() {
+        assert_eq!(check(numbers(&[2, 0, 1]), "0 1 2", &[2, 0, 1]), "");
+        let notes = check(numbers(&[0, 1, 2, 4]), "0 1 2 3 4", &[0, 1, 2, 4]);
         assert!(notes.contains("without an image: `3`"), "{notes}");
     }
 
     #[test]
     fn other_numbers_are_names() {
-        let (names, labels, notes) = found(numbers(&[1, 2, 3])).unwrap();
-        assert_eq!((names.concat(), labels), ("123".into(), vec![0, 1, 2]));
+        let notes = check(numbers(&[1, 2, 3]), "1 2 3", &[0, 1, 2]);
         assert!(notes.contains("counted from 1"), "{notes}");
-        let (names, labels, notes) = found(numbers(&[300, 20])).unwrap();
-        assert_eq!((names, labels), (vec!["20".into(), "300".into()], vec![1, 0]));
+        let notes = check(numbers(&[300, 20]), "20 300", &[1, 0]);
         assert!(notes.contains("`20`, `300`"), "{notes}");
-        assert_eq!(found(numbers(&[-1, 1])).unwrap().0, ["-1", "1"]);
+        check(numbers(&[-1, 1]), "-1 1", &[0, 1]);
         let error = found(numbers(&[-1, 0, 1])).unwrap_err();
         assert!(
             error.contains("found -1") && error.contains("without a class"),
@@ -285,21 +281,16 @@ mod tests {
 
     #[test]
     fn texts_of_numbers_are_numbers_and_others_are_sorted() {
-        assert_eq!(found(texts(&["10", "2.0", "2"])).unwrap().0, ["2", "10"]);
-        let (names, labels, _) = found(texts(&["b", "a", "b"])).unwrap();
-        assert_eq!((names.concat(), labels), ("ab".into(), vec![1, 0, 1]));
+        check(texts(&["10", "2.0", "2"]), "2 10", &[1, 0, 0]);
+        check(texts(&["b", "a", "b"]), "a b", &[1, 0, 1]);
         assert!(found(texts(&["b", ""])).unwrap_err().contains("an empty label"));
-        assert!(
-            found(numbers(&(0..70_000).collect::<Vec<_>>()))
-                .unwrap_err()
-                .contains("70000")
-        );
+        let many: Vec<i64> = (0..70_000).collect();
+        assert!(found(numbers(&many)).unwrap_err().contains("70000"));
     }
 
     #[test]
     fn one_hot_rows_have_as_many_classes_as_columns() {
-        let (names, labels, notes) = found(Labels::OneHot(vec![1, 0], 3)).unwrap();
-        assert_eq!((names.len(), labels), (3, vec![1, 0]));
+        let notes = check(Labels::OneHot(vec![1, 0], 3), "0 1 2", &[1, 0]);
         assert!(notes.contains("`2`"), "{notes}");
     }
 

@@ -1,4 +1,4 @@
-//! MNIST's four IDX files, which its relatives have too: Fashion-MNIST, EMNIST, KMNIST.
+//! Reads the four IDX files of MNIST and of data sets like it: Fashion-MNIST, EMNIST, KMNIST.
 
 use super::classes::{self, Labels, list};
 use super::error::DataError;
@@ -13,7 +13,7 @@ use ndarray::Array4;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Where Debian's package puts Fashion-MNIST.
+/// Folders of Fashion-MNIST, the one of the Debian package first.
 pub(super) const USUAL: &[&str] = &["/usr/share/datasets/fashion-mnist", "data/fashion-mnist"];
 pub(super) const ADVICE: &str = "install Debian's package (apt-get install dataset-fashion-mnist)";
 
@@ -30,22 +30,30 @@ const FASHION: [&str; 10] = [
     "Ankle boot",
 ];
 
-/// What one of the files holds.
+/// Content of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Images,
     Labels,
 }
 
-/// What comes before a file's usual name, and what the file holds; nothing if it is none of the four.
-fn kind(path: &Path) -> Option<(String, Role, Kind)> {
+/// One of the four files of a data set.
+struct Named {
+    /// Part of its name before the usual name.
+    before: String,
+    role: Role,
+    kind: Kind,
+}
+
+/// Parses the name of a file; returns nothing if it is not one of the four.
+fn named(path: &Path) -> Option<Named> {
     let name = files::unpacked_name(path);
     let name: String = name
         .chars()
         .map(|c| if c.is_alphanumeric() { c } else { '-' })
         .collect();
     let bare = name.strip_suffix("-bin").unwrap_or(&name);
-    // At least one of the two words tells that it is an IDX file.
+    // At least one of the two endings marks an IDX file.
     let without = |word: &str| bare.strip_suffix(word);
     let bare = without("-ubyte").unwrap_or(bare);
     let without = |word: &str| bare.strip_suffix(word);
@@ -62,17 +70,22 @@ fn kind(path: &Path) -> Option<(String, Role, Kind)> {
         _ => return None,
     };
     let (before, split) = rest.rsplit_once('-').unwrap_or(("", rest));
-    Some((before.to_owned(), Role::of_folder(split)?, kind))
+    Some(Named {
+        before: before.to_owned(),
+        role: Role::of_folder(split)?,
+        kind,
+    })
 }
 
 type Found = BTreeMap<String, BTreeMap<(Role, Kind), PathBuf>>;
 
-/// The files in a folder, by what comes before their usual names. Of a file and its packed form the first is taken.
+/// Returns the files in a folder, by the part of their names before the usual name. Of a file and its compressed form,
+/// the first counts.
 fn find(folder: &Path) -> Result<Found, DataError> {
     let mut found = Found::new();
     for path in files::entries(folder)? {
-        if let Some((before, role, kind)) = kind(&path) {
-            // An unpacked archive may leave each file in a folder of the same name.
+        if let Some(Named { before, role, kind }) = named(&path) {
+            // Some archives have each file in a folder of the same name.
             let path = match path.file_name() {
                 Some(name) if path.is_dir() => path.join(name),
                 _ => path,
@@ -94,7 +107,7 @@ pub(super) fn is_here(folder: &Path) -> bool {
     home(folder).is_some()
 }
 
-/// The folder that holds the files: this one, or the one named `raw` in it or in one of its folders, as torchvision leaves them.
+/// Returns the folder of the files: this one, or the folder `raw` of torchvision in it or in one of its folders.
 fn home(folder: &Path) -> Option<PathBuf> {
     if has_files(folder) {
         return Some(folder.to_owned());
@@ -115,7 +128,7 @@ fn has_files(folder: &Path) -> bool {
         .any(|files| files.contains_key(&(Role::Train, Kind::Images)))
 }
 
-/// Whether a folder is Fashion-MNIST by its name or by the name of the folder that it is in.
+/// Whether the name of a folder, or of its parent, contains `fashion`.
 fn is_fashion(folder: &Path) -> bool {
     let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let mut names = folder.iter().rev().take(2);
@@ -145,7 +158,7 @@ pub(super) fn load(folder: &Path, reading: &Reading) -> Result<Dataset, DataErro
                     folder,
                     "files",
                     expected,
-                    format!("{} alone", alone.display()),
+                    format!("only {}", alone.display()),
                 ));
             }
             (None, None) => {
@@ -249,7 +262,7 @@ mod tests {
         let raw = folder.path().join("FashionMNIST").join("raw");
         write(&raw, |part, kind| format!("{part}-{kind}-ubyte"));
         assert_eq!(load(&raw).unwrap().classes[9], "Ankle boot");
-        // Where torchvision leaves it.
+        // The parent folders of torchvision.
         assert_eq!(load(folder.path()).unwrap().classes[9], "Ankle boot");
         assert_eq!(load(raw.parent().unwrap()).unwrap().classes[9], "Ankle boot");
     }
@@ -262,7 +275,7 @@ mod tests {
         assert!(
             load(folder.path())
                 .unwrap_err()
-                .contains("t10k-images-idx3-ubyte alone")
+                .contains("t10k-images-idx3-ubyte")
         );
         write(folder.path(), |part, kind| format!("other-{part}-{kind}-ubyte"));
         assert!(load(folder.path()).unwrap_err().contains("`other`"));

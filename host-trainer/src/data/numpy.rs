@@ -7,18 +7,19 @@ use super::files;
 use super::measured::{self, Part, Parts};
 use super::reading::Reading;
 use super::set::Dataset;
+use super::shapes::Shaping;
 use super::splits::Role;
 use super::values::Values;
 use ndarray::Axis;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Names of arrays of images, without the name of a split.
+/// Names of arrays of images, without the name of the split.
 const IMAGES: [&str; 13] = [
     "x", "xs", "images", "image", "imgs", "data", "features", "inputs", "input", "samples", "pixels",
     "signals", "windows",
 ];
-/// Names of arrays of labels, without the name of a split.
+/// Names of arrays of labels, without the name of the split.
 const LABELS: [&str; 6] = ["y", "ys", "labels", "label", "targets", "target"];
 /// Names of arrays of class names.
 const NAMES: [&str; 6] = [
@@ -29,11 +30,11 @@ const NAMES: [&str; 6] = [
     "categories",
     "names",
 ];
-/// What a message proposes.
+/// Names that a message proposes.
 const USUAL: &str = "`x_train`, `y_train`, `x_test`, `y_test`, also `train_images`, `train_labels`, ..., `val_images`, or `x` and `y`, \
      `data` and `target`, `images` and `labels`";
 
-/// What an array is for.
+/// Content of an array.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Images,
@@ -41,7 +42,7 @@ enum Kind {
     Names,
 }
 
-/// What an array is for, by its name.
+/// Returns the split and the content of an array, by its name.
 fn kind(name: &str) -> Option<(Option<Role>, Kind)> {
     let (role, rest) = Role::of_array(name);
     let kind = if IMAGES.contains(&rest.as_str()) {
@@ -56,7 +57,7 @@ fn kind(name: &str) -> Option<(Option<Role>, Kind)> {
     Some((role, kind))
 }
 
-/// Whether a folder holds arrays.
+/// Whether a folder contains arrays of images.
 pub(super) fn is_here(folder: &Path) -> bool {
     let list = files::entries(folder).unwrap_or_default();
     list.iter().any(|path| {
@@ -68,8 +69,8 @@ pub(super) fn is_here(folder: &Path) -> bool {
 /// Reads images and labels of each split, by the usual names of arrays.
 pub(super) fn load(path: &Path, reading: &Reading) -> Result<Dataset, DataError> {
     let mut source = Source::open(path)?;
-    let mut notes = Vec::new();
-    let found = roles(&mut source, path, &mut notes)?;
+    let mut shaping = Shaping::new(path, reading);
+    let found = roles(&mut source, path, &mut shaping.notes)?;
     let array = |role, kind| found.get(&(role, kind)).cloned();
     let has = |role| array(role, Kind::Images).is_some() || array(role, Kind::Labels).is_some();
     let roles = if has(Some(Role::Train)) {
@@ -78,8 +79,7 @@ pub(super) fn load(path: &Path, reading: &Reading) -> Result<Dataset, DataError>
         vec![None]
     };
     let mut left: Vec<String> = source.names.clone();
-    let mut splits = Vec::new();
-    let mut pixels = None;
+    let (mut roles_and_values, mut all_labels) = (Vec::new(), Vec::new());
     for role in roles {
         let (images, labels) = match (array(role, Kind::Images), array(role, Kind::Labels)) {
             (Some(images), Some(labels)) => (images, labels),
@@ -90,15 +90,13 @@ pub(super) fn load(path: &Path, reading: &Reading) -> Result<Dataset, DataError>
             }
         };
         left.retain(|name| *name != images && *name != labels);
-        let values = source.images(path, &images, reading, &mut pixels, &mut notes)?;
-        let labels = source.labels(path, &labels, count(&values), &mut notes)?;
-        splits.push((role, values, labels));
+        let values = source.images(&images, &mut shaping)?;
+        let labels = source.labels(path, &labels, count(&values), &mut shaping.notes)?;
+        roles_and_values.push((role, values));
+        all_labels.push(labels);
     }
-    let (values, labels): (Vec<_>, Vec<_>) = splits
-        .into_iter()
-        .map(|(role, values, labels)| ((role, values), labels))
-        .unzip();
-    let classes = classes::classes(path, "labels", labels, &mut notes)?;
+    let mut notes = shaping.notes;
+    let classes = classes::classes(path, "labels", all_labels, &mut notes)?;
     let mut names = classes.names;
     if let Some(array) = array(None, Kind::Names)
         && let Some(texts) = source.class_names(path, &array, &names)
@@ -110,7 +108,7 @@ pub(super) fn load(path: &Path, reading: &Reading) -> Result<Dataset, DataError>
     if !left.is_empty() {
         notes.push(format!("arrays that are not read: {}", list(&left)));
     }
-    let mut of_role: BTreeMap<Option<Role>, Part> = values
+    let mut of_role: BTreeMap<Option<Role>, Part> = roles_and_values
         .into_iter()
         .zip(classes.of_split)
         .map(|((role, values), labels)| (role, Part { values, labels }))
@@ -126,7 +124,7 @@ pub(super) fn load(path: &Path, reading: &Reading) -> Result<Dataset, DataError>
     measured::dataset(path, parts, names, reading, notes)
 }
 
-/// The array of each split and kind.
+/// Returns the name of the array of each split and kind.
 fn roles(
     source: &mut Source,
     path: &Path,

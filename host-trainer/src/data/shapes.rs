@@ -6,106 +6,118 @@ use crate::spec::Input;
 use ndarray::{Array4, ArrayD, ArrayView4, Axis, s};
 use std::path::Path;
 
-/// Images whose neighbouring values decide the order of flat rows with several channels.
+/// Images that decide the order of flat rows with several channels.
 const COMPARED: usize = 64;
-/// How much smoother images must be in one order of their values than in the other for the order to count as known.
+/// Ratio of the differences in both orders from which the smoother order is certain.
 const CLEARLY: f64 = 1.25;
 
-/// How the values of an array lie: what [`images`] decided.
+/// Order of the values of an array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Order {
     /// Height, width, channels.
     ChannelsLast(Input),
     /// Channels, height, width.
     ChannelsFirst(Input),
-    /// One row of this many values: the order of the channels is looked for in the values.
+    /// Flat rows; the values decide the order of the channels.
     Flat(Input),
 }
 
-/// How flat rows hold images of several channels.
+/// Order of the values of flat rows with several channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pixels {
+enum Pixels {
     /// Pixel after pixel, each with all its channels.
     Whole,
     /// Channel after channel, each with all its pixels.
     ByChannel,
 }
 
-/// Returns the images of an array.
-///
-/// An array of the network's shape is taken as it is. Otherwise the axes decide: channels come last, or first if only that makes
-/// sense; an array without an axis for channels has one channel; a flat row has the network's shape if it has as many values.
-/// `flat` keeps what the first flat array decides, for those that follow.
-///
-/// # Errors
-///
-/// Refuses other numbers of axes, no images at all, and flat rows that do not fit the network.
-pub(super) fn images<T: Copy + Default + Into<f64>>(
-    path: &Path,
-    name: &str,
-    array: ArrayD<T>,
-    reading: &Reading,
-    flat: &mut Option<Pixels>,
-    notes: &mut Vec<String>,
-) -> Result<Array4<T>, DataError> {
-    let shape = array.shape().to_vec();
-    if shape.contains(&0) {
-        let found = format!("shape {shape:?}");
-        return Err(DataError::field(
+/// Arrays of one data set that become images: how they are read, and what was inferred from the first of them.
+pub(super) struct Shaping<'r> {
+    /// File or folder, for messages.
+    pub(super) path: &'r Path,
+    pub(super) reading: &'r Reading,
+    /// Order of flat rows, which the first flat array decides for all others.
+    flat: Option<Pixels>,
+    pub(super) notes: Vec<String>,
+}
+
+impl<'r> Shaping<'r> {
+    pub(super) fn new(path: &'r Path, reading: &'r Reading) -> Self {
+        Self {
             path,
-            name,
-            "at least one image of at least one value",
-            found,
-        ));
+            reading,
+            flat: None,
+            notes: Vec::new(),
+        }
     }
-    let order = order(path, name, &shape, reading)?;
-    let sides = match order {
-        Order::ChannelsLast(is) | Order::Flat(is) => (shape[0], is.height, is.width, is.channels),
-        Order::ChannelsFirst(is) => (shape[0], is.channels, is.height, is.width),
-    };
-    let array = if array.is_standard_layout() {
-        array
-    } else {
-        array.as_standard_layout().into_owned()
-    };
-    let shaped = |array: ArrayD<T>, sides| {
-        array
-            .into_shape_with_order(sides)
-            .map_err(|error| DataError::field(path, name, "an array in one piece", error))
-    };
-    let text = format!("`{name}` {shape:?}");
-    match order {
-        Order::ChannelsLast(_) => shaped(array, sides),
-        Order::ChannelsFirst(is) => {
-            if is.channels > 1 {
-                notes.push(format!("{text} has its channels first: images are {}", is));
+
+    /// Returns the images of an array.
+    ///
+    /// An array of the network's shape keeps its axes. Otherwise the axes decide: channels come last, or first if only that
+    /// is plausible; an array without an axis for channels has one channel; a flat row has the network's shape if it has as
+    /// many values.
+    ///
+    /// # Errors
+    ///
+    /// If the number of axes is another one, if there are no images, or if flat rows do not fit the network.
+    pub(super) fn images<T: Copy + Default + Into<f64>>(
+        &mut self,
+        name: &str,
+        array: ArrayD<T>,
+    ) -> Result<Array4<T>, DataError> {
+        let path = self.path;
+        let shape = array.shape().to_vec();
+        if shape.contains(&0) {
+            let expected = "at least one image of at least one value";
+            return Err(DataError::field(path, name, expected, format!("shape {shape:?}")));
+        }
+        let order = order(path, name, &shape, self.reading)?;
+        let sides = match order {
+            Order::ChannelsLast(is) | Order::Flat(is) => (shape[0], is.height, is.width, is.channels),
+            Order::ChannelsFirst(is) => (shape[0], is.channels, is.height, is.width),
+        };
+        let in_pieces = |error| DataError::field(path, name, "an array in one piece", error);
+        let array = if array.is_standard_layout() {
+            array
+        } else {
+            array.as_standard_layout().into_owned()
+        };
+        let array = array.into_shape_with_order(sides).map_err(in_pieces)?;
+        let text = format!("`{name}` {shape:?}");
+        match order {
+            Order::ChannelsLast(_) => Ok(array),
+            Order::ChannelsFirst(is) => {
+                if is.channels > 1 {
+                    self.notes
+                        .push(format!("{text} has its channels first: images are {is}"));
+                }
+                Ok(channels_last(&array))
             }
-            Ok(channels_last(&shaped(array, sides)?))
-        }
-        Order::Flat(is) if is.channels == 1 => {
-            notes.push(format!(
-                "{text} has flat rows: each is an image of {}, row by row",
-                is
-            ));
-            shaped(array, sides)
-        }
-        Order::Flat(is) => {
-            let whole = shaped(array, sides)?;
-            let found = *flat.get_or_insert_with(|| {
-                let (pixels, why) = pixels(&whole);
-                notes.push(format!("{text} has flat rows: each is an image of {is}, {why}"));
-                pixels
-            });
-            match found {
-                Pixels::Whole => Ok(whole),
-                Pixels::ByChannel => by_channel(whole)
-                    .map_err(|error| DataError::field(path, name, "an array in one piece", error)),
+            Order::Flat(is) if is.channels == 1 => {
+                self.notes.push(format!(
+                    "{text} has flat rows: each is an image of {is}, row by row"
+                ));
+                Ok(array)
+            }
+            Order::Flat(is) => {
+                let notes = &mut self.notes;
+                let pixels = *self.flat.get_or_insert_with(|| {
+                    let (pixels, reason) = pixels(&array);
+                    notes.push(format!(
+                        "{text} has flat rows: each is an image of {is}, {reason}"
+                    ));
+                    pixels
+                });
+                match pixels {
+                    Pixels::Whole => Ok(array),
+                    Pixels::ByChannel => by_channel(array).map_err(in_pieces),
+                }
             }
         }
     }
 }
 
-/// Finds how flat rows hold images, which is told from neighbouring values: those of an image are alike.
+/// Returns the order of flat rows with the smaller differences between neighbouring pixels, and the reason.
 fn pixels<T: Copy + Into<f64>>(whole: &Array4<T>) -> (Pixels, &'static str) {
     let compared = whole.slice(s![..whole.dim().0.min(COMPARED), .., .., ..]);
     let rough = roughness(compared);
@@ -114,12 +126,12 @@ fn pixels<T: Copy + Into<f64>>(whole: &Array4<T>) -> (Pixels, &'static str) {
     if rough_by_channel * CLEARLY < rough {
         (
             Pixels::ByChannel,
-            "channel after channel, because neighbouring pixels are alike in that order only",
+            "channel after channel, because neighbouring pixels are similar only in that order",
         )
     } else if rough * CLEARLY < rough_by_channel {
         (
             Pixels::Whole,
-            "pixel after pixel, because neighbouring pixels are alike in that order only",
+            "pixel after pixel, because neighbouring pixels are similar only in that order",
         )
     } else {
         (
@@ -129,7 +141,7 @@ fn pixels<T: Copy + Into<f64>>(whole: &Array4<T>) -> (Pixels, &'static str) {
     }
 }
 
-/// Values that were read pixel after pixel, read channel after channel.
+/// Reorders values from channel after channel to pixel after pixel.
 fn by_channel<T: Copy>(whole: Array4<T>) -> Result<Array4<T>, ndarray::ShapeError> {
     let (images, height, width, channels) = whole.dim();
     whole
@@ -137,7 +149,7 @@ fn by_channel<T: Copy>(whole: Array4<T>) -> Result<Array4<T>, ndarray::ShapeErro
         .map(|first| channels_last(&first))
 }
 
-/// How the axes of an array of this shape, without a zero, are read.
+/// Returns the order of the axes of an array of this shape, which has no zero.
 fn order(path: &Path, name: &str, shape: &[usize], reading: &Reading) -> Result<Order, DataError> {
     let of = |height, width, channels| Input {
         height,
@@ -151,7 +163,7 @@ fn order(path: &Path, name: &str, shape: &[usize], reading: &Reading) -> Result<
         && sides.iter().product::<usize>() == longest
         && input.is_none_or(|input| [input.height, input.width, input.channels] != *sides)
     {
-        // All sides but one are 1: a flat row with more brackets.
+        // All sides but one are 1: a flat row with additional axes.
         return order(path, name, &[images, longest], reading);
     }
     Ok(match *shape {
@@ -162,7 +174,7 @@ fn order(path: &Path, name: &str, shape: &[usize], reading: &Reading) -> Result<
                 Some(input) if input == first => true,
                 Some(input) if input.channels == c => false,
                 Some(input) if input.channels == a => true,
-                // No image has that many channels and so few rows.
+                // An image with so few rows and so many channels is unlikely.
                 _ => matches!(a, 1 | 3) && c > 4,
             };
             if is_first {
@@ -205,7 +217,7 @@ fn channels_last<T: Copy>(first: &Array4<T>) -> Array4<T> {
     last.as_standard_layout().into_owned()
 }
 
-/// Mean absolute difference of pixels beside each other, in one channel.
+/// Returns the mean absolute difference of neighbouring pixels in the same channel.
 fn roughness<T: Copy + Into<f64>>(images: ArrayView4<'_, T>) -> f64 {
     let difference = |axis: usize| {
         let (mut before, mut after) = (images, images);
@@ -236,74 +248,59 @@ mod tests {
         }
     }
 
-    fn of(
-        shape: &[usize],
-        input: Option<(usize, usize, usize)>,
-    ) -> Result<(usize, usize, usize, usize), String> {
-        let input = input.map(|(height, width, channels)| Input {
+    /// Returns the shape of the images that an array of `shape` becomes for a network of `input`.
+    fn of(shape: &[usize], input: Option<[usize; 3]>) -> Result<[usize; 4], String> {
+        let input = input.map(|[height, width, channels]| Input {
             height,
             width,
             channels,
         });
-        images(
-            Path::new("x"),
-            "x",
-            ArrayD::<f32>::zeros(shape),
-            &resizing(input),
-            &mut None,
-            &mut Vec::new(),
-        )
-        .map(|array| array.dim())
-        .map_err(|error| error.to_string())
+        Shaping::new(Path::new("x"), &resizing(input))
+            .images("x", ArrayD::<f32>::zeros(shape))
+            .map(|array| array.dim().into())
+            .map_err(|error| error.to_string())
     }
 
     #[test]
     fn shapes_get_the_axes_they_lack() {
-        assert_eq!(of(&[5, 8], None), Ok((5, 1, 8, 1)));
-        assert_eq!(of(&[5, 8, 9], None), Ok((5, 8, 9, 1)));
-        assert_eq!(of(&[5, 8, 9, 3], None), Ok((5, 8, 9, 3)));
+        assert_eq!(of(&[5, 8], None), Ok([5, 1, 8, 1]));
+        assert_eq!(of(&[5, 8, 9], None), Ok([5, 8, 9, 1]));
+        assert_eq!(of(&[5, 8, 9, 3], None), Ok([5, 8, 9, 3]));
         assert!(of(&[5], None).is_err() && of(&[0, 8], None).is_err());
-        assert_eq!(of(&[5, 8, 9], Some((1, 8, 9))), Ok((5, 1, 8, 9)));
-        assert_eq!(of(&[5, 9, 8], Some((1, 8, 9))), Ok((5, 1, 8, 9)));
+        assert_eq!(of(&[5, 8, 9], Some([1, 8, 9])), Ok([5, 1, 8, 9]));
+        assert_eq!(of(&[5, 9, 8], Some([1, 8, 9])), Ok([5, 1, 8, 9]));
     }
 
     #[test]
     fn channels_first_is_known_by_the_network_or_by_the_axes() {
-        assert_eq!(of(&[5, 3, 32, 32], None), Ok((5, 32, 32, 3)));
-        assert_eq!(of(&[5, 1, 8, 8], None), Ok((5, 8, 8, 1)));
-        assert_eq!(of(&[5, 6, 8, 8], Some((8, 8, 6))), Ok((5, 8, 8, 6)));
-        assert_eq!(of(&[5, 3, 8, 8], Some((3, 8, 8))), Ok((5, 3, 8, 8)));
-        assert_eq!(of(&[5, 3, 3, 3], None), Ok((5, 3, 3, 3)));
-        assert_eq!(of(&[5, 1, 128, 9], Some((1, 128, 9))), Ok((5, 1, 128, 9)));
+        assert_eq!(of(&[5, 3, 32, 32], None), Ok([5, 32, 32, 3]));
+        assert_eq!(of(&[5, 1, 8, 8], None), Ok([5, 8, 8, 1]));
+        assert_eq!(of(&[5, 6, 8, 8], Some([8, 8, 6])), Ok([5, 8, 8, 6]));
+        assert_eq!(of(&[5, 3, 8, 8], Some([3, 8, 8])), Ok([5, 3, 8, 8]));
+        assert_eq!(of(&[5, 3, 3, 3], None), Ok([5, 3, 3, 3]));
+        assert_eq!(of(&[5, 1, 128, 9], Some([1, 128, 9])), Ok([5, 1, 128, 9]));
         let values = ArrayD::from_shape_fn(vec![1, 3, 5, 6], |at| at[1] as f32);
-        let mut notes = Vec::new();
-        let array = images(
-            Path::new("x"),
-            "x",
-            values,
-            &Reading::default(),
-            &mut None,
-            &mut notes,
-        )
-        .unwrap();
+        let reading = Reading::default();
+        let mut shaping = Shaping::new(Path::new("x"), &reading);
+        let array = shaping.images("x", values).unwrap();
         assert!(
             array
                 .indexed_iter()
                 .all(|((_, _, _, c), &value)| value == c as f32)
         );
-        assert!(notes[0].contains("channels first"), "{notes:?}");
+        assert!(shaping.notes[0].contains("channels first"), "{:?}", shaping.notes);
     }
 
     #[test]
     fn flat_rows_have_the_networks_shape_or_are_refused() {
-        assert_eq!(of(&[5, 64], Some((8, 8, 1))), Ok((5, 8, 8, 1)));
-        assert_eq!(of(&[5, 64], Some((1, 64, 1))), Ok((5, 1, 64, 1)));
+        assert_eq!(of(&[5, 64], Some([8, 8, 1])), Ok([5, 8, 8, 1]));
+        assert_eq!(of(&[5, 64], Some([1, 64, 1])), Ok([5, 1, 64, 1]));
         for shape in [&[5, 1, 64][..], &[5, 64, 1], &[5, 1, 64, 1], &[5, 1, 1, 64]] {
-            assert_eq!(of(shape, Some((8, 8, 1))), Ok((5, 8, 8, 1)), "{shape:?}");
-            assert_eq!(of(shape, None), Ok((5, 1, 64, 1)), "{shape:?}");
+            assert_eq!(of(shape, Some([8, 8, 1])), Ok([5, 8, 8, 1]), "{shape:?}");
+            assert_eq!(of(shape, None), Ok([5, 1, 64, 1]), "{shape:?}");
         }
-        assert_eq!(of(&[5, 1, 1, 64], Some((1, 1, 64))), Ok((5, 1, 1, 64)));
-        let error = of(&[5, 64], Some((8, 9, 1))).unwrap_err();
+        assert_eq!(of(&[5, 1, 1, 64], Some([1, 1, 64])), Ok([5, 1, 1, 64]));
+        let error = of(&[5, 64], Some([8, 9, 1])).unwrap_err();
         assert!(
             error.contains("rows of 72 values") && error.contains("rows of 64"),
             "{error}"
@@ -320,21 +317,15 @@ mod tests {
         let value = |y: usize, x: usize, c: usize| (10 * y + x + 80 * c) as f32;
         let last = ArrayD::from_shape_fn(vec![2, 108], |at| value(at[1] / 18, at[1] / 3 % 6, at[1] % 3));
         let first = ArrayD::from_shape_fn(vec![2, 108], |at| value(at[1] / 6 % 6, at[1] % 6, at[1] / 36));
-        let mut notes = Vec::new();
-        let mut read = |array| {
-            images(
-                Path::new("x"),
-                "x",
-                array,
-                &resizing(Some(input)),
-                &mut None,
-                &mut notes,
-            )
-            .unwrap()
+        let reading = resizing(Some(input));
+        let read = |array| {
+            let mut shaping = Shaping::new(Path::new("x"), &reading);
+            let images = shaping.images("x", array).unwrap();
+            (images, shaping.notes.concat())
         };
-        assert_eq!(read(last), read(first));
-        assert!(
-            notes[0].contains("pixel after pixel, because") && notes[1].contains("channel after channel")
-        );
+        let ((last, last_notes), (first, first_notes)) = (read(last), read(first));
+        assert_eq!(last, first);
+        assert!(last_notes.contains("pixel after pixel, because"), "{last_notes}");
+        assert!(first_notes.contains("channel after channel"), "{first_notes}");
     }
 }

@@ -1,4 +1,4 @@
-//! Data sets as tables: a row for each image, its class and its values.
+//! Reads tables: each row holds the class and the values of an image.
 
 use super::classes::{self, Labels};
 use super::columns::{Columns, Rows};
@@ -7,27 +7,27 @@ use super::files::{self, Budget};
 use super::measured::{self, Part, Parts};
 use super::reading::Reading;
 use super::set::Dataset;
-use super::shapes::{self, Pixels};
+use super::shapes::Shaping;
 use super::splits::Role;
 use super::values::Values;
 use ndarray::ArrayD;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Bytes that tell what separates the columns.
+/// Bytes that decide the separator of the columns.
 const START: usize = 1 << 16;
-/// Rows that tell what the columns are.
+/// Rows that decide what the columns are.
 const SAMPLE: usize = 1000;
-/// Rows with classes of their own from which the column of the class is doubted.
+/// Rows of distinct classes from which the column of the class is doubtful.
 const DOUBTED: usize = 5;
 
-/// Whether a file is a table, packed or not.
+/// Whether a file is a table, compressed or not.
 pub(super) fn is_table(path: &Path) -> bool {
     let name = files::unpacked_name(path);
     name.ends_with(".csv") || name.ends_with(".tsv")
 }
 
-/// Whether a folder holds tables: one for each split, or one alone.
+/// Whether a folder contains tables: one for each split, or a single one.
 pub(super) fn is_here(folder: &Path) -> bool {
     let tables = tables(folder).unwrap_or_default();
     let is_split = |path: &PathBuf| role(path) == Some(Role::Train);
@@ -54,7 +54,7 @@ fn role(path: &Path) -> Option<Role> {
 
 /// Reads one table, or a folder's tables of each split.
 pub(super) fn load(path: &Path, reading: &Reading) -> Result<Dataset, DataError> {
-    let mut notes = Vec::new();
+    let mut shaping = Shaping::new(path, reading);
     let mut paths: BTreeMap<Role, PathBuf> = BTreeMap::new();
     if path.is_dir() {
         let tables = tables(path)?;
@@ -63,7 +63,8 @@ pub(super) fn load(path: &Path, reading: &Reading) -> Result<Dataset, DataError>
                 Some(role) => role,
                 None if tables.len() == 1 => Role::Train,
                 None => {
-                    notes.push(format!("files that are left alone: {}", table.display()));
+                    let note = format!("files that are ignored: {}", table.display());
+                    shaping.notes.push(note);
                     continue;
                 }
             };
@@ -83,19 +84,19 @@ pub(super) fn load(path: &Path, reading: &Reading) -> Result<Dataset, DataError>
         let table = Table::read(path, &mut budget, reading.label.as_deref(), &mut own)?;
         match tables.get(&Role::Train) {
             Some(train) => train.check_columns(&table, path)?,
-            None => notes.append(&mut own),
+            None => shaping.notes.append(&mut own),
         }
         tables.insert(*role, table);
     }
-    let mut splits = Vec::new();
-    let mut pixels = None;
+    let (mut values, mut labels) = (Vec::new(), Vec::new());
     for (role, table) in tables {
-        splits.push((role, table.split(path, reading, &mut pixels, &mut notes)?));
+        labels.push(Labels::Names(table.labels));
+        values.push((
+            role,
+            images(table.values, table.columns.values.len(), &mut shaping)?,
+        ));
     }
-    let (values, labels): (Vec<_>, Vec<_>) = splits
-        .into_iter()
-        .map(|(role, (values, labels))| ((role, values), labels))
-        .unzip();
+    let mut notes = shaping.notes;
     let rows: usize = labels.iter().map(Labels::len).sum();
     let classes = classes::classes(path, "labels", labels, &mut notes)?;
     if classes.names.len() == rows && rows >= DOUBTED {
@@ -226,35 +227,28 @@ impl Table {
         let expected = format!("the columns of the training table ({})", texts(&self.columns));
         Err(DataError::field(path, "columns", expected, texts(&other.columns)))
     }
-
-    /// Rows have the network's shape if they have as many values; otherwise a square number of values is a square image.
-    fn split(
-        self,
-        path: &Path,
-        reading: &Reading,
-        pixels: &mut Option<Pixels>,
-        notes: &mut Vec<String>,
-    ) -> Result<(Values, Labels), DataError> {
-        let (rows, count) = (self.labels.len(), self.columns.values.len());
-        let side = count.isqrt();
-        let is_networks = reading.input.and_then(|input| input.values()) == Some(count);
-        let shape = if !is_networks && count > 1 && side * side == count {
-            let note = format!("rows of {count} values are read as images of {side}x{side}");
-            if !notes.contains(&note) {
-                notes.push(note);
-            }
-            vec![rows, side, side]
-        } else {
-            vec![rows, count]
-        };
-        let array = ArrayD::from_shape_vec(shape, self.values)
-            .map_err(|error| DataError::field(path, "rows", "rows of one length", error))?;
-        let array = shapes::images(path, "rows", array, reading, pixels, notes)?;
-        Ok((Values::Numbers(array), Labels::Names(self.labels)))
-    }
 }
 
-/// What separates the columns: a tab, a semicolon or a comma, the first of them that all of the first rows have alike.
+/// Returns the images in rows of `count` values. Rows have the network's shape if it has as many values; otherwise a square
+/// number of values is a square image.
+fn images(values: Vec<f32>, count: usize, shaping: &mut Shaping<'_>) -> Result<Values, DataError> {
+    let (rows, side) = (values.len() / count, count.isqrt());
+    let is_networks = shaping.reading.input.and_then(|input| input.values()) == Some(count);
+    let shape = if !is_networks && count > 1 && side * side == count {
+        let note = format!("rows of {count} values are read as images of {side}x{side}");
+        if !shaping.notes.contains(&note) {
+            shaping.notes.push(note);
+        }
+        vec![rows, side, side]
+    } else {
+        vec![rows, count]
+    };
+    let array = ArrayD::from_shape_vec(shape, values)
+        .map_err(|error| DataError::field(shaping.path, "rows", "rows of one length", error))?;
+    shaping.images("rows", array).map(Values::Numbers)
+}
+
+/// Returns the separator of the columns: the first of tab, semicolon and comma that occurs equally often in the first rows.
 fn separator(bytes: &[u8]) -> u8 {
     let start = &bytes[..bytes.len().min(START)];
     let count = |separator: u8| {

@@ -40,7 +40,7 @@ fn what_agrees_becomes_a_checkpoint_and_goes_out_again() {
 
     let again = import("article.keras", "article.npz", &out);
     assert!(!again.status.success());
-    assert!(String::from_utf8_lossy(&again.stderr).contains("holds a checkpoint already"));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("expected a folder without a checkpoint"));
 
     let onnx = folder.path().join("out.onnx");
     assert!(
@@ -64,7 +64,7 @@ fn what_differs_is_not_written() {
     assert!(!output.status.success());
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        message.contains("differ from") && message.contains("nothing was written"),
+        message.contains("a difference from") && message.contains("no checkpoint was written"),
         "{message}"
     );
     assert!(!out.exists());

@@ -1,7 +1,8 @@
 //! `denselet bench`: five networks on a board, beside a peer's recorded figures.
 
+use super::output::{print_json, say};
 use super::run::run_with_progress;
-use super::{print_json, say, table};
+use super::terminal::table;
 use crate::blob::Blob;
 use crate::board::{Board, Code, Program, Request, Table, Workspace};
 use crate::export::export;

@@ -1,6 +1,6 @@
 //! `denselet bench-train`: how fast this machine trains a network.
 
-use super::{print_json, say};
+use super::output::{print_json, say};
 use crate::bench;
 use crate::spec::Spec;
 

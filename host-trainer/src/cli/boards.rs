@@ -1,6 +1,6 @@
 //! `denselet boards`: lists the boards.
 
-use super::{print_json, say};
+use super::output::{print_json, say};
 use crate::board::{Board, Table};
 
 /// Options of `denselet boards`.

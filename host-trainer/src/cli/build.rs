@@ -1,6 +1,7 @@
 //! `denselet build`: builds the firmware with a model embedded.
 
-use super::{Kind, Output, print_json, say, spinner, warn_of_order};
+use super::output::{Kind, Output, print_json, say};
+use super::terminal::{spinner, warn_of_order};
 use crate::blob::Blob;
 use crate::board::{Program, Table, Workspace};
 use crate::inspect::grouped;

@@ -1,7 +1,6 @@
-//! `denselet completions`: a script that completes commands and options in a shell.
+//! `denselet completions`: prints a script that completes commands and options in a shell.
 
-use super::{Cli, say};
-use clap::CommandFactory;
+use super::output::say;
 use clap_complete::Shell;
 
 /// Options of `denselet completions`.
@@ -20,9 +19,9 @@ pub struct Args {
 ///
 /// # Errors
 /// If the generated script is not text.
-pub fn run(args: &Args) -> anyhow::Result<()> {
+pub fn run(args: &Args, mut program: clap::Command) -> anyhow::Result<()> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "denselet", &mut script);
+    clap_complete::generate(args.shell, &mut program, "denselet", &mut script);
     say(String::from_utf8(script)?.trim_end());
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Flags of every command that reads data, and how what was inferred is printed.
 
-use super::{detail, note, tell};
+use super::output::tell;
+use super::verbosity::{detail, note};
 use crate::data::{Dataset, Reading};
 use crate::inspect::grouped;
 use clap::builder::RangedU64ValueParser;

@@ -1,8 +1,9 @@
 //! `denselet demo`: the whole path on the digits data set.
 
+use super::output::{print_json, say};
 use super::run::run_with_progress;
+use super::terminal::{progress, table};
 use super::train::Watch;
-use super::{print_json, progress, say, table};
 use crate::blob::Blob;
 use crate::board::{Outcome, Program, Request, Table, Workspace};
 use crate::calibrate::{self, Calibration};

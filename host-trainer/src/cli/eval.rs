@@ -2,7 +2,8 @@
 
 use super::data_flags::{DataFlags, at_least_one, print_notes};
 use super::model::Model;
-use super::{print_json, progress, say, table};
+use super::output::{print_json, say};
+use super::terminal::{progress, table};
 use crate::data::{SAMPLE_SEED, Sample};
 use crate::evaluate::Confusion;
 use crate::suit;

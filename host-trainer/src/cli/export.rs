@@ -2,7 +2,7 @@
 
 use super::data_flags::{DataFlags, at_least_one, print_notes, warn};
 use super::model::load_for;
-use super::{Kind, Output, print_json, say};
+use super::output::{Kind, Output, print_json, say};
 use crate::about::About;
 use crate::blob::Blob;
 use crate::board::Table;

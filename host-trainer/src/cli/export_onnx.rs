@@ -1,6 +1,6 @@
 //! `denselet export-onnx`: a trained network for viewers and other runtimes.
 
-use super::{Kind, Output, print_json, say};
+use super::output::{Kind, Output, print_json, say};
 use crate::inspect::grouped;
 use crate::onnx_export;
 use crate::train::checkpoint;

@@ -3,8 +3,8 @@
 use super::data_flags::{DataFlags, print_notes, warn};
 use super::export::guess_warning;
 use super::model::load_for;
+use super::output::{print_json, say};
 use super::train::{Watch, command_line};
-use super::{print_json, say};
 use crate::calibrate::Calibration;
 use crate::data::{Augment, Sample};
 use crate::fidelity::{Fidelity, calibration_warning};

@@ -1,15 +1,14 @@
-//! `denselet import`: a network trained with Keras or PyTorch becomes a checkpoint.
+//! `denselet import`: converts a network trained with Keras or PyTorch to a checkpoint.
 
 use super::data_flags::{DataFlags, print_notes};
-use super::import_report::{Check, Report, print_check, print_end, print_found};
-use super::{import_data, print_json};
+use super::import_check::{advice, checks};
+use super::import_data;
+use super::import_report::{Report, print_check, print_end, print_found};
+use super::import_state::StateArgs;
+use super::output::print_json;
 use crate::data::{Dataset, SAMPLE_SEED};
 use crate::evaluate::Confusion;
-use crate::import::check::Comparison;
-use crate::import::{
-    Assumed, ImportError, Imported, Options, Precision, Preprocess, Problem, Structure, Vectors, import,
-    summary,
-};
+use crate::import::{ImportError, Imported, Options, Preprocess, Problem, Vectors, import, summary};
 use crate::spec::Input;
 use crate::train::checkpoint::{self, Checkpoint, Meta};
 use crate::train::{Recipe, RunFolder};
@@ -17,20 +16,13 @@ use anyhow::{Context, bail, ensure};
 use std::path::PathBuf;
 use std::rc::Rc;
 
-/// Test images that measure the accuracy, a sample.
+/// Size of the sample of test images that measures the accuracy.
 const MEASURED: usize = 1000;
-/// Multiply-accumulates that a comparison with the file's graph may take.
-const MOST_MACS: u64 = 20_000_000_000;
-/// Values of feature maps that a comparison with the file's graph may hold.
-const MOST_VALUES: usize = 1 << 26;
-/// Images that are compared with the file's graph.
-const COMPARED: usize = 16;
-
 /// Options of `denselet import`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Preprocessing, if the file does not hold it:
+#[command(after_help = "Preprocessing, if the file does not contain it:
   bytes        x = byte
-  0..1         x = byte / 255 (assumed if the file, --check and --data do not tell)
+  0..1         x = byte / 255 (assumed if neither the file nor --check nor --data decides it)
   -1..1        x = byte / 127.5 - 1
   imagenet     x = (byte / 255 - mean) / std of ImageNet: torchvision, keras.applications' DenseNets
   mean=M,..;std=S,..         x = (byte - mean) / std, per channel
@@ -54,7 +46,7 @@ pub struct Args {
     /// Data set it was trained on: its test images measure the accuracy, its training images calibrate a later export
     #[arg(long, value_name = "NAME|DIR")]
     data: Option<String>,
-    /// How bytes become what the network takes, see below
+    /// Preprocessing from bytes to the inputs of the network, see below
     #[arg(long, value_name = "HOW", allow_hyphen_values = true)]
     preprocess: Option<Preprocess>,
     /// Reference vectors: arrays `x`, N images as the network takes them, and `y`, its framework's answers
@@ -71,64 +63,6 @@ pub struct Args {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-}
-
-/// What a state dict (.safetensors) does not hold.
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "What a state dict (.safetensors) does not hold")]
-struct StateArgs {
-    /// Epsilon of its batch norms [default: 1e-5]
-    #[arg(long, value_name = "E", value_parser = epsilon)]
-    epsilon: Option<f32>,
-    /// Stride of its first convolution [default: 2 for 7x7, 1 for 3x3]
-    #[arg(long, value_name = "N")]
-    stem_stride: Option<usize>,
-    /// Pool after its first convolution, batch norm and ReLU [default: max for 7x7]
-    #[arg(long, value_name = "POOL", value_enum)]
-    stem_pool: Option<StemPool>,
-    /// Whether a ReLU follows the batch norm of a transition [default: yes]
-    #[arg(long, value_name = "YES|NO", value_enum)]
-    transition_relu: Option<Answer>,
-    /// Whether a ReLU stands before the global average [default: yes]
-    #[arg(long, value_name = "YES|NO", value_enum)]
-    head_relu: Option<Answer>,
-}
-
-/// Pools of a stem.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum StemPool {
-    /// 3x3, stride 2, padding 1
-    Max,
-    /// No pool
-    None,
-}
-
-/// Yes or no.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Answer {
-    Yes,
-    No,
-}
-
-impl StateArgs {
-    fn assumed(&self) -> Assumed {
-        let is_yes = |answer: Option<Answer>| answer.map(|answer| answer == Answer::Yes);
-        Assumed {
-            epsilon: self.epsilon,
-            stem_stride: self.stem_stride,
-            stem_pool: self.stem_pool.map(|pool| pool == StemPool::Max),
-            transition_relu: is_yes(self.transition_relu),
-            head_relu: is_yes(self.head_relu),
-        }
-    }
-}
-
-fn epsilon(text: &str) -> Result<f32, String> {
-    let epsilon = text
-        .parse()
-        .ok()
-        .filter(|epsilon| *epsilon > 0.0 && *epsilon <= 1.0);
-    epsilon.ok_or_else(|| format!("expected a number above 0 and at most 1, found `{text}`"))
 }
 
 fn share(text: &str) -> Result<f64, String> {
@@ -153,7 +87,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     RunFolder::check(&args.out)?;
     ensure!(
         !checkpoint::is_here(&args.out),
-        "{} holds a checkpoint already: choose another --out",
+        "{}: expected a folder without a checkpoint, found one: choose another --out",
         args.out.display()
     );
     let vectors = args.check.as_deref().map(Vectors::load).transpose()?.map(Rc::new);
@@ -192,7 +126,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     if !args.json {
         print_found(&report);
     }
-    report.checks = checks(args, &imported, &options, data.as_ref())?;
+    report.checks = checks(args.check.as_deref(), &imported, &options, data.as_ref())?;
     if !args.json {
         report.checks.iter().for_each(print_check);
     }
@@ -201,13 +135,13 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             print_json(&report)?;
         }
         bail!(
-            "{}: the logits of the imported network differ from {} by {:.1e} of their range, {:.0e} is allowed; nothing was \
+            "{}: logits: expected a difference from {} of at most {:.0e} of their range, found {:.1e}; no checkpoint was \
              written{}",
             args.file.display(),
             failed.against,
-            failed.comparison.share(),
             failed.comparison.allowed,
-            advice(args, &imported, &options, &failed.comparison)
+            failed.comparison.share(),
+            advice(&args.file, &imported, &options, &failed.comparison)
         );
     }
     if let Some(data) = &data {
@@ -226,84 +160,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What may be the cause of a difference from the reference answers.
-fn advice(args: &Args, imported: &Imported, options: &Options, failed: &Comparison) -> String {
-    if imported.structure == Structure::Assumed
-        && let Some(flags) = options
-            .vectors
-            .as_ref()
-            .and_then(|vectors| agreeing(args, options, vectors))
-    {
-        return format!(". With {flags} they agree");
-    }
-    let is_close = failed.share() <= Precision::BFloat16.bar();
-    if is_close && args.tolerance.is_none() && failed.precision == Precision::Float32 {
-        return ". If the answers were computed in TF32 (a GPU's default) or in half precision, --tolerance 1e-2 allows for it"
-            .into();
-    }
-    if failed.share() > Precision::Float16.bar() && args.check.is_some() {
-        return ". The usual causes: answers of a network in training mode (PyTorch: call eval()), or `x` before its preprocessing"
-            .into();
-    }
-    String::new()
-}
-
-/// A value of a flag, and what it sets.
-type Choice = (&'static str, fn(&mut Assumed));
-
-/// What a state dict may have instead of what was assumed, if the reference answers agree with it.
-fn agreeing(args: &Args, options: &Options, vectors: &Vectors) -> Option<String> {
-    let given = options.assumed;
-    let mut others: Vec<(String, Assumed)> = vec![(String::new(), given)];
-    let mut vary = |name: &str, values: &[Choice]| {
-        for (text, known) in others.clone() {
-            for (value, set) in values {
-                let mut other = known;
-                set(&mut other);
-                others.push((format!("{text} {name} {value}").trim_start().to_owned(), other));
-            }
-        }
-    };
-    if given.stem_pool.is_none() {
-        vary("--stem-pool", &[("none", |other| other.stem_pool = Some(false))]);
-    }
-    if given.stem_stride.is_none() {
-        let strides: [Choice; 2] = [
-            ("1", |other| other.stem_stride = Some(1)),
-            ("2", |other| other.stem_stride = Some(2)),
-        ];
-        vary("--stem-stride", &strides);
-    }
-    if given.epsilon.is_none() {
-        vary("--epsilon", &[("1e-3", |other| other.epsilon = Some(1e-3))]);
-    }
-    if given.transition_relu.is_none() {
-        vary(
-            "--transition-relu",
-            &[("no", |other| other.transition_relu = Some(false))],
-        );
-    }
-    if given.head_relu.is_none() {
-        vary("--head-relu", &[("no", |other| other.head_relu = Some(false))]);
-    }
-    others.sort_by_key(|(text, _)| text.len());
-    let agrees = |assumed: Assumed| {
-        let options = Options {
-            assumed,
-            ..options.clone()
-        };
-        let found = import(&args.file, &options).ok()?.against(vectors).ok()?;
-        Some(found.passes() && !found.is_saturated())
-    };
-    let found = others
-        .into_iter()
-        .skip(1)
-        .find(|(_, assumed)| agrees(*assumed) == Some(true));
-    found.map(|(text, _)| text)
-}
-
-/// Reads the file and the data set: the file with the data set's shape if file and user leave it open, and with the
-/// preprocessing that the data set's values mean.
+/// Reads the file and the data set. The data set gives the shape if neither the file nor the user gives it, and the
+/// preprocessing that its values imply.
 fn read(args: &Args, options: &mut Options) -> anyhow::Result<(Imported, Option<Dataset>)> {
     let Some(name) = &args.data else {
         return Ok((import(&args.file, options)?, None));
@@ -327,52 +185,6 @@ fn read(args: &Args, options: &mut Options) -> anyhow::Result<(Imported, Option<
     Ok((import(&args.file, options)?, Some(data)))
 }
 
-fn checks(
-    args: &Args,
-    imported: &Imported,
-    options: &Options,
-    data: Option<&Dataset>,
-) -> anyhow::Result<Vec<Check>> {
-    let check = |against: String, comparison: Comparison| Check {
-        against,
-        comparison,
-        passes: comparison.passes(),
-        is_saturated: comparison.is_saturated(),
-    };
-    let mut checks = Vec::new();
-    if let (Some(path), Some(vectors)) = (&args.check, &options.vectors) {
-        let comparison = imported.against(vectors);
-        let comparison = comparison.with_context(|| path.display().to_string())?;
-        checks.push(check(
-            format!("{} (reference answers)", path.display()),
-            comparison,
-        ));
-    }
-    let (images, what) = match data {
-        Some(data) if !data.test.is_empty() => (data.test.sample(compared(imported)).images, "test images"),
-        _ => (imported.noise(compared(imported), 1), "random inputs"),
-    };
-    let comparison = imported.against_graph(&images);
-    checks.push(check(
-        format!("{}, on {what}", imported.graph_is_of()),
-        comparison,
-    ));
-    Ok(checks)
-}
-
-/// Images that are compared with the file's graph: fewer of a large network.
-fn compared(imported: &Imported) -> usize {
-    let spec = &imported.network.spec;
-    let values: usize = spec
-        .maps()
-        .blocks
-        .iter()
-        .map(|map| map.pixels() * map.channels)
-        .sum();
-    let most = usize::try_from(MOST_MACS / spec.macs().max(1)).unwrap_or(COMPARED);
-    most.min(MOST_VALUES / values.max(1)).clamp(1, COMPARED)
-}
-
 fn save(args: &Args, imported: Imported, data: Option<&Dataset>) -> anyhow::Result<()> {
     let network = imported.network;
     let spec = &network.spec;
@@ -381,7 +193,7 @@ fn save(args: &Args, imported: Imported, data: Option<&Dataset>) -> anyhow::Resu
         height: spec.input.height,
         width: spec.input.width,
         channels: spec.input.channels,
-        // Classes that have no names have numbers.
+        // Classes without names have numbers.
         classes: (0..spec.classes).map(|class| class.to_string()).collect(),
         ..Dataset::default()
     };

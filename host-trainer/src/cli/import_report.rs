@@ -1,6 +1,7 @@
 //! What `denselet import` found, for people and as JSON.
 
-use super::{say, table};
+use super::output::say;
+use super::terminal::table;
 use crate::data::Sample;
 use crate::import::check::Comparison;
 use crate::import::{Assumption, Ending, Part, Preprocess};

@@ -1,6 +1,7 @@
 //! `denselet inspect`: sizes of a blob or a network, layer by layer.
 
-use super::{print_json, say, table};
+use super::output::{print_json, say};
+use super::terminal::table;
 use crate::blob::Blob;
 use crate::board::{Ram, Table, order_name};
 use crate::finetune::checkpoint as finetuned;

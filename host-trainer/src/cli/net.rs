@@ -1,6 +1,7 @@
 //! `denselet net`: the presets, and their text to start a network's file from.
 
-use super::{print_json, say, table};
+use super::output::{print_json, say};
+use super::terminal::table;
 use crate::inspect::{self, grouped};
 use crate::spec::{Spec, preset_text, presets};
 use anyhow::Context;

@@ -2,7 +2,7 @@
 
 use super::data_flags::print_all_notes;
 use super::model::Model;
-use super::{print_json, say};
+use super::output::{print_json, say};
 use crate::data::{self, Reading};
 use serde::Serialize;
 use std::path::PathBuf;

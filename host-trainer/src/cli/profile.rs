@@ -1,6 +1,7 @@
 //! `denselet profile`: where an inference's instructions go, stage by stage.
 
-use super::{Kind, Output, print_json, say, spinner, table, warn_of_order};
+use super::output::{Kind, Output, print_json, say};
+use super::terminal::{spinner, table, warn_of_order};
 use crate::blob::Blob;
 use crate::board::{self, Program, Request, Table, Workspace};
 use crate::inspect::grouped;

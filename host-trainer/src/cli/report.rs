@@ -2,7 +2,8 @@
 
 use super::data_flags::{DataFlags, print_notes, warn};
 use super::model::load_for;
-use super::{Kind, Output, print_json, progress, say};
+use super::output::{Kind, Output, print_json, say};
+use super::terminal::progress;
 use crate::report::Facts;
 use crate::train::RunFolder;
 use crate::train::checkpoint::{self, Checkpoint};

@@ -2,7 +2,9 @@
 
 use super::data_flags::{DataFlags, print_notes};
 use super::model::takes_of_blob;
-use super::{detail, print_json, progress, say, spinner, warn_of_order};
+use super::output::{print_json, say};
+use super::terminal::{progress, spinner, warn_of_order};
+use super::verbosity::detail;
 use crate::blob::Blob;
 use crate::board::{self, Outcome, Program, Progress, Request, Table, Workspace};
 use crate::data::{SAMPLE_SEED, Sample};

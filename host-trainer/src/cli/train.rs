@@ -3,9 +3,11 @@
 mod plan;
 
 use super::data_flags::{DataFlags, warn};
+use super::finetune;
 use super::flags::Flags;
+use super::output::{Kind, Output, print_json, say, tell};
+use super::verbosity::note;
 pub use super::watch::Watch;
-use super::{Kind, Output, finetune, note, print_json, say, tell};
 use crate::data::Dataset;
 use crate::inspect::grouped;
 use crate::train::checkpoint;

@@ -1,4 +1,4 @@
-//! How much a command prints on standard error: `--quiet` and `--verbose`, the same for every command.
+//! Amount of output on standard error: `--quiet` and `--verbose` of every command.
 //!
 //! Results go to standard output, warnings and errors to standard error, and no flag hides them. `--quiet` hides notes and
 //! progress. `--verbose` adds details.
@@ -25,7 +25,7 @@ const VERBOSE: u8 = 2;
 static LEVEL: AtomicU8 = AtomicU8::new(NORMAL);
 
 impl Verbosity {
-    /// Makes the flags those of this process.
+    /// Applies the flags to this process.
     pub fn set(self) {
         let level = match (self.quiet, self.verbose) {
             (true, _) => QUIET,
@@ -41,14 +41,14 @@ pub fn is_quiet() -> bool {
     LEVEL.load(Ordering::Relaxed) == QUIET
 }
 
-/// Prints what was inferred or assumed, on standard error.
+/// Prints an inference or assumption on standard error.
 pub fn note(text: impl Display) {
     if !is_quiet() {
         line("note", text);
     }
 }
 
-/// Prints what only `--verbose` shows, on standard error.
+/// Prints on standard error with `--verbose`.
 pub fn detail(text: impl Display) {
     if LEVEL.load(Ordering::Relaxed) == VERBOSE {
         line("detail", text);
@@ -56,5 +56,5 @@ pub fn detail(text: impl Display) {
 }
 
 fn line(kind: &str, text: impl Display) {
-    super::tell(format_args!("{kind}: {text}"));
+    super::output::tell(format_args!("{kind}: {text}"));
 }

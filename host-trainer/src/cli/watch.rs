@@ -1,6 +1,6 @@
 //! How a training run looks on a terminal: a bar while an epoch lasts, a line after it.
 
-use super::say;
+use super::output::say;
 use crate::train::{Epoch, Position, Progress};
 use core::time::Duration;
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};

@@ -1,4 +1,4 @@
-//! CIFAR-10 in its binary version; belongs to `data`.
+//! Reads CIFAR-10 in its binary version.
 
 use super::error::DataError;
 use super::files::{self, Budget};
@@ -16,7 +16,7 @@ pub(super) const ADVICE: &str =
 
 const SIDE: usize = 32;
 const PLANE: usize = SIDE * SIDE;
-/// One label, then the red, the green and the blue plane.
+/// Bytes of a record: one label, then the red, the green and the blue plane.
 const RECORD: usize = 1 + 3 * PLANE;
 const CLASSES: [&str; 10] = [
     "airplane",
@@ -57,7 +57,7 @@ pub(super) fn load(folder: &Path) -> Result<Dataset, DataError> {
     })
 }
 
-/// Appends the records of one file, planes turned into pixels.
+/// Appends the records of one file; converts planes to pixels.
 fn append(split: &mut Split, path: &Path, bytes: &[u8]) -> Result<(), DataError> {
     if bytes.is_empty() || !bytes.len().is_multiple_of(RECORD) {
         let expected = format!("records of {RECORD} bytes");

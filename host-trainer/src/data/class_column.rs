@@ -5,7 +5,7 @@ use super::error::DataError;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Names of columns that hold the class.
+/// Usual names of the column of the class.
 const LABELS: [&str; 18] = [
     "label",
     "labels",
@@ -28,10 +28,10 @@ const LABELS: [&str; 18] = [
 ];
 /// Rows from which the values of a column are evidence of what it holds.
 pub(super) const EVIDENT: usize = 10;
-/// Rows of one number from which a file may be sorted by a column that holds others too.
+/// Rows with a single number from which the file may be sorted by this column.
 const SORTED: usize = 500;
 
-/// The column that the user named, or numbered from 1 if the table has no names.
+/// Returns the column that the user gave: by name, or by number from 1 if the table has no names.
 pub(super) fn find(
     path: &Path,
     label: &str,
@@ -44,7 +44,7 @@ pub(super) fn find(
             .ok()
             .filter(|column| (1..=count).contains(column));
         return column.map(|column| column - 1).ok_or_else(|| {
-            let expected = format!("a number from 1 to {count}, as the table does not name its columns");
+            let expected = format!("a number from 1 to {count}, because the columns have no names");
             DataError::field(path, "--label", expected, label)
         });
     };
@@ -60,7 +60,7 @@ pub(super) fn find(
     })
 }
 
-/// The column of the class, without the user's word: it is the first or the last, by its name or by its texts.
+/// Guesses the column of the class: the first or the last, by its name or by its texts.
 pub(super) fn guess(
     path: &Path,
     header: Option<&[String]>,
@@ -77,7 +77,7 @@ pub(super) fn guess(
         ));
     };
     let shown = header.map_or_else(|| format!("{} columns without names", columns.len()), list);
-    let ask = |expected: &str| {
+    let ambiguous = |expected: &str| {
         DataError::field(
             path,
             "columns",
@@ -117,8 +117,8 @@ pub(super) fn guess(
             }
             ([], []) => {}
             _ => {
-                return Err(ask(
-                    "one column that is named as a class is, the first or the last",
+                return Err(ambiguous(
+                    "one column with the usual name of a class, the first or the last",
                 ));
             }
         }
@@ -126,7 +126,7 @@ pub(super) fn guess(
     match texts[..] {
         [column] if column == first || column == last => {
             if column != first {
-                notes.push("the last column is the class, because it holds texts".into());
+                notes.push("the last column is the class, because it contains texts".into());
             }
             Ok(column)
         }
@@ -135,24 +135,24 @@ pub(super) fn guess(
                 .iter()
                 .all(|row| row.get(first).is_some_and(|field| whole(field).is_some()))
             {
-                return Err(ask(
-                    "a class in the first column, as the table does not name its columns",
+                return Err(ambiguous(
+                    "a class in the first column, because the columns have no names",
                 ));
             }
             if is_doubted(body, first) && looks_like_classes(body, last) {
-                return Err(ask(
-                    "a class in the first column, as the table does not name its columns (the last one looks more like it)",
+                return Err(ambiguous(
+                    "a class in the first column, because the columns have no names (the last one is more likely)",
                 ));
             }
-            notes.push("the table does not name its columns: the first one is the class".into());
+            notes.push("the columns have no names: the first one is the class".into());
             Ok(first)
         }
-        [] => Err(ask(
+        [] => Err(ambiguous(
             "a column named `label`, `class`, `target` or `y`, the first or the last",
         )),
-        // Which texts are classes is not certain; the row of the first is an error of its own if the class is.
+        // The texts may be classes; a text in another column is an error of its row.
         _ if texts.contains(&first) && header.is_none() && !texts.contains(&last) => Ok(first),
-        _ => Err(ask("a class, and numbers in all other columns")),
+        _ => Err(ambiguous("a class, and numbers in all other columns")),
     }
 }
 
@@ -169,12 +169,12 @@ pub(super) fn is_number(field: &str) -> bool {
     field.parse::<f64>().is_ok()
 }
 
-/// The numbers of a column, each once; nothing if one is not whole.
+/// Returns the distinct numbers of a column; nothing if one is not whole.
 fn numbers(body: &[csv::StringRecord], column: usize) -> Option<BTreeSet<i64>> {
     body.iter().map(|row| row.get(column).and_then(whole)).collect()
 }
 
-/// Whether a column holds few whole numbers that are counted from 0 or from 1.
+/// Whether a column contains few whole numbers, counted from 0 or from 1.
 fn looks_like_classes(body: &[csv::StringRecord], column: usize) -> bool {
     let numbers = numbers(body, column).unwrap_or_default();
     let (Some(&first), Some(&last)) = (numbers.first(), numbers.last()) else {
@@ -185,7 +185,7 @@ fn looks_like_classes(body: &[csv::StringRecord], column: usize) -> bool {
     has_several && (0..=1).contains(&first) && last < 2 * i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// Whether there are enough rows to tell that a column is hardly the class.
+/// Whether the rows show that a column is unlikely to be the class.
 fn is_doubted(body: &[csv::StringRecord], column: usize) -> bool {
     let is_sorted = body.len() >= SORTED && numbers(body, column).is_some_and(|numbers| numbers.len() == 1);
     body.len() >= EVIDENT && !is_sorted && !looks_like_classes(body, column)

@@ -1,4 +1,4 @@
-//! What the columns of a table are: its header, the class of each row, what is not a value.
+//! Finds the header, the class and the values of a table.
 
 use super::class_column::{EVIDENT, bare, find, guess, is_label_name, is_number};
 use super::classes::whole;
@@ -9,24 +9,24 @@ use std::path::Path;
 const IDS: [&str; 8] = [
     "id", "index", "idx", "rowid", "imageid", "sampleid", "filename", "unnamed0",
 ];
-/// Columns from which a row of numbers in their order counts as a header.
+/// Columns from which a row of ascending numbers is a header.
 const HEADER: usize = 6;
 /// The first rows of a table, as texts.
 pub(super) type Rows = Vec<csv::StringRecord>;
 
-/// What the columns of a table are.
+/// The columns of a table.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Columns {
     /// Names of the columns, if the first row names them.
     pub(super) header: Option<Vec<String>>,
-    /// Which column holds the class.
+    /// Column of the class.
     pub(super) label: usize,
-    /// Which columns hold values.
+    /// Columns of values.
     pub(super) values: Vec<usize>,
 }
 
 impl Columns {
-    /// Finds out what the columns of a table are from its first rows, at least one.
+    /// Finds the columns of a table from its first rows, at least one.
     pub(super) fn find(
         path: &Path,
         rows: &Rows,
@@ -64,7 +64,7 @@ impl Columns {
             });
             let is_kept = Some(column) == wanted || !(is_id || counts_rows(body, column));
             if !is_kept {
-                notes.push(format!("{} numbers the rows: it is left out", name(column)));
+                notes.push(format!("{} numbers the rows: it is ignored", name(column)));
             }
             is_kept
         });
@@ -99,12 +99,12 @@ fn is_header(rows: &Rows, label: Option<&str>) -> bool {
     });
     let has_label = first.iter().any(is_label_name);
     let has_no_name = first.iter().next().is_some_and(str::is_empty);
-    // A text above nothing but numbers.
+    // A text above numbers only.
     let names_numbers = first.iter().enumerate().any(|(column, above)| {
         let is_below = |row: &csv::StringRecord| row.get(column).is_some_and(is_number);
         !is_number(above) && !above.is_empty() && rows.len() > 1 && rows[1..].iter().all(is_below)
     });
-    // As pandas numbers columns that have no names.
+    // pandas numbers columns without names.
     let counts = first.len() >= HEADER
         && first
             .iter()
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_are_known_whatever_their_names() {
+    fn headers_are_recognised() {
         check("label,0,1,2\n5,0,3,4\n", true, 0, &[1, 2, 3]);
         check("\"label\",\"0\",\"1\"\n5,0,3\n", true, 0, &[1, 2]);
         check("label,pixel0,pixel1\n5,0,3\n", true, 0, &[1, 2]);
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn the_class_is_first_or_last_or_asked_for() {
+    fn the_class_is_first_or_last_or_given() {
         check("a,b,Class\n1.5,2,0\n", true, 2, &[0, 1]);
         check("a,b,kind\n1.5,2,red\n2,3,blue\n", true, 2, &[0, 1]);
         check("1.5,2,red\n2,3,blue\n", false, 2, &[0, 1]);
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_that_number_rows_are_left_out() {
+    fn columns_that_number_rows_are_ignored() {
         let numbered = ",label,0,1\n7,1,5,6\n9,2,5,6\n";
         let (_, notes) = find_in(numbered, None).unwrap();
         check(numbered, true, 1, &[2, 3]);

@@ -1,4 +1,4 @@
-//! The 8x8 digits that ship with denselet; belongs to `data`.
+//! The 8x8 digits that denselet contains.
 
 use super::error::DataError;
 use super::files::Budget;
@@ -8,20 +8,20 @@ use std::path::Path;
 
 const IMAGES: &[u8] = include_bytes!("../../data/digits/digits-images.idx3-ubyte.gz");
 const LABELS: &[u8] = include_bytes!("../../data/digits/digits-labels.idx1-ubyte.gz");
-/// Pictures of the training split; the rest, by other writers mostly, is for testing.
+/// Images of the training split; the rest, mostly by other writers, is the test split.
 const TRAINING: usize = 1437;
 
 pub(super) fn load() -> Result<Dataset, DataError> {
     let images = Path::new("digits-images.idx3-ubyte.gz");
     let labels = Path::new("digits-labels.idx1-ubyte.gz");
     let mut budget = Budget::default();
-    let (pictures, mut train_labels) = idx::pair(
+    let (pixels, mut train_labels) = idx::pair(
         (images, &budget.unpack(images, IMAGES)?),
         (labels, &budget.unpack(labels, LABELS)?),
         10,
     )?;
-    let (height, width) = (pictures.sides[1], pictures.sides[2]);
-    let mut train = pictures.values;
+    let (height, width) = (pixels.sides[1], pixels.sides[2]);
+    let mut train = pixels.values;
     let test = train.split_off(TRAINING * height * width);
     let test_labels = train_labels.split_off(TRAINING);
     Ok(Dataset {

@@ -1,21 +1,21 @@
-//! How measurements become bytes.
+//! The encoding of measurements as bytes.
 
 use super::error::DataError;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// How measurements become bytes: byte = (value - low) * 255 / (high - low), rounded half away from zero, then clipped
-/// to 0..=255. Whoever feeds a device does the same.
+/// Encoding of measurements as bytes: byte = (value - low) * 255 / (high - low), rounded half away from zero, then clipped
+/// to 0..=255. The firmware must encode its inputs in the same way.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Encoding {
-    /// What becomes 0, one per channel, in the channel's unit.
+    /// Value of the byte 0 in each channel, in the channel's unit.
     pub low: Vec<f32>,
-    /// What becomes 255, one per channel.
+    /// Value of the byte 255 in each channel.
     pub high: Vec<f32>,
 }
 
 impl Encoding {
-    /// Values from 0 to 1: a byte is 255 times its value.
+    /// Returns the encoding of values from 0 to 1.
     pub fn unit(channels: usize) -> Self {
         Self {
             low: vec![0.0; channels],
@@ -23,7 +23,7 @@ impl Encoding {
         }
     }
 
-    /// The byte of a measurement in this channel.
+    /// Returns the byte of a measurement in a channel.
     ///
     /// # Panics
     ///
@@ -34,16 +34,19 @@ impl Encoding {
         ((value - low) * 255.0 / (high - low)).round() as u8
     }
 
-    /// Checks that it has a range for each channel, with which arithmetic stays finite.
+    /// Checks that every channel has a range, and that arithmetic with it stays finite.
     pub(super) fn check(&self, path: &Path, channels: usize) -> Result<(), DataError> {
         if (self.low.len(), self.high.len()) != (channels, channels) {
-            let expected = format!("{} channels, as the network's encoding has", self.low.len());
+            let expected = format!(
+                "{} channels, the number of the network's encoding",
+                self.low.len()
+            );
             return Err(DataError::field(path, "channels", expected, channels));
         }
         for (low, high) in self.low.iter().zip(&self.high) {
             let range = (high - low) * 255.0;
             if !range.is_finite() || range == 0.0 {
-                let expected = "a range of values that is above 0 and that 32-bit floats can hold";
+                let expected = "a range above 0 that fits 32-bit floats";
                 return Err(DataError::field(
                     path,
                     "values",

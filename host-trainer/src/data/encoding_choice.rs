@@ -30,7 +30,7 @@ pub(super) fn choose(
                 notes.push("every value is 0 or 1: 0 to 1 becomes 0 to 255".into());
                 return Ok(Some(Encoding::unit(channels)));
             }
-            notes.push("every value is 0 or 1: they are taken as the bytes 0 and 1 of 0 to 255".into());
+            notes.push("every value is 0 or 1: the values are read as bytes from 0 to 255".into());
         }
         if are_bytes {
             return Ok(None);
@@ -51,7 +51,9 @@ pub(super) fn choose(
     };
     network.check(path, channels)?;
     if are_stored_as_bytes {
-        notes.push("values are stored as bytes: they are taken as the network's encoding makes them".into());
+        notes.push(
+            "values are stored as bytes: they are read as measurements in the network's encoding".into(),
+        );
         return Ok(None);
     }
     let outside = all.iter().map(|values| outside(values, network)).sum::<usize>();
@@ -71,8 +73,8 @@ pub(super) fn choose(
     }
     if share > MOST_CLIPPED {
         let expected = format!(
-            "measurements in the network's range ({} to {} in the first channel): give them in the unit of the data that the \
-             network was trained on",
+            "measurements in the network's range ({} to {} in the first channel): give them in the unit of the network's \
+             training data",
             network.low[0], network.high[0]
         );
         let found = format!("{:.0} % of them outside", 100.0 * share);
@@ -81,17 +83,17 @@ pub(super) fn choose(
     let clipped = match outside {
         0 => String::new(),
         _ => format!(
-            ", {:.2} % of them are outside of its range and are clipped",
+            "; {:.2} % of them are outside its range and are clipped",
             100.0 * share
         ),
     };
     notes.push(format!(
-        "values are measurements: they become bytes by the network's encoding{clipped}"
+        "values are measurements: the network's encoding converts them to bytes{clipped}"
     ));
     Ok(Some(network.clone()))
 }
 
-/// Number of values outside of an encoding's range.
+/// Returns the number of values outside the range of an encoding.
 fn outside(values: &Values, encoding: &Encoding) -> usize {
     let is_outside = |channel: usize, value: f32| {
         let (low, high) = (encoding.low[channel], encoding.high[channel]);
@@ -111,7 +113,7 @@ fn outside(values: &Values, encoding: &Encoding) -> usize {
     }
 }
 
-/// From each channel's smallest value to its largest.
+/// Returns the encoding from each channel's smallest to its largest value.
 fn span(path: &Path, values: &Values) -> Result<Encoding, DataError> {
     match values {
         Values::Bytes(array) => span_of(path, array.mapv(f32::from).view()),
@@ -125,7 +127,7 @@ fn span_of(path: &Path, values: ArrayView4<'_, f32>) -> Result<Encoding, DataErr
         let smallest = channel.iter().copied().fold(f32::INFINITY, f32::min);
         let largest = channel.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         low.push(smallest);
-        // A channel that never changes is all zeros.
+        // A constant channel becomes zeros.
         high.push(if largest > smallest {
             largest
         } else {

@@ -1,14 +1,14 @@
-//! Whole files of data sets, packed or not, within a total number of bytes.
+//! Reads files of data sets, compressed or not, within a total number of bytes.
 
 use super::error::DataError;
 use crate::input_file;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
-/// Bytes that all files of one data set may unpack to, with what is made of them.
+/// Most bytes of all decompressed files of a data set and of the arrays made from them.
 const MOST: u64 = 3 << 30;
 
-/// What is left of the bytes that a data set's files may unpack to: a small file can unpack to any number of bytes.
+/// Remaining bytes for the files of a data set: a small compressed file can have any decompressed size.
 #[derive(Debug)]
 pub(super) struct Budget {
     left: u64,
@@ -21,23 +21,24 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// Returns the content of `folder/name`, unpacked, with the path it came from.
+    /// Returns the decompressed content of `folder/name` and its path.
     pub(super) fn read(&mut self, folder: &Path, name: &str) -> Result<(PathBuf, Vec<u8>), DataError> {
         let path = variant(folder, name).ok_or_else(|| {
-            let missing = std::io::Error::new(std::io::ErrorKind::NotFound, "no such file, packed or not");
+            let missing =
+                std::io::Error::new(std::io::ErrorKind::NotFound, "no such file, compressed or not");
             DataError::read(&folder.join(name))(missing)
         })?;
         let bytes = self.read_path(&path)?;
         Ok((path, bytes))
     }
 
-    /// Returns the content of a file, unpacked.
+    /// Returns the decompressed content of a file.
     pub(super) fn read_path(&mut self, path: &Path) -> Result<Vec<u8>, DataError> {
         let file = input_file::open(path).map_err(DataError::read(path))?;
         self.unpack(path, BufReader::new(file))
     }
 
-    /// Returns all bytes of `from`, unpacked as the ending of `path` says.
+    /// Returns all bytes of `from`, decompressed by the ending of `path`.
     pub(super) fn unpack(&mut self, path: &Path, from: impl Read) -> Result<Vec<u8>, DataError> {
         match ending(path).as_str() {
             "gz" => self.take(path, flate2::read::MultiGzDecoder::new(from)),
@@ -46,7 +47,7 @@ impl Budget {
         }
     }
 
-    /// Counts bytes that are allocated for what was read.
+    /// Counts bytes of an array that is made from a file.
     pub(super) fn charge(&mut self, path: &Path, bytes: u64) -> Result<(), DataError> {
         self.left = self.left.checked_sub(bytes).ok_or_else(|| {
             let expected = format!("at most {MOST} bytes in memory: give fewer or smaller images");
@@ -63,7 +64,7 @@ impl Budget {
     }
 }
 
-/// Returns the file itself or its packed form, whichever is there.
+/// Returns the path of a file or of its compressed form, whichever exists.
 pub(super) fn variant(folder: &Path, name: &str) -> Option<PathBuf> {
     ["", ".gz", ".xz"]
         .iter()
@@ -71,13 +72,13 @@ pub(super) fn variant(folder: &Path, name: &str) -> Option<PathBuf> {
         .find(|path| path.exists())
 }
 
-/// Returns what follows the last dot of a file's name, in lower case; nothing if there is no dot.
+/// Returns the part of a file's name after the last dot, in lower case; empty without a dot.
 pub(super) fn ending(path: &Path) -> String {
     let end = path.extension().unwrap_or_default();
     end.to_string_lossy().to_ascii_lowercase()
 }
 
-/// Returns a file's name without the ending of a packed file, in lower case.
+/// Returns a file's name without the ending of a compressed file, in lower case.
 pub(super) fn unpacked_name(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let name = name.to_ascii_lowercase();
@@ -85,20 +86,20 @@ pub(super) fn unpacked_name(path: &Path) -> String {
     bare.map_or(name.clone(), str::to_owned)
 }
 
-/// Returns what to do with a file that is not a data set.
+/// Returns the advice for a file that is not a data set.
 pub(super) fn advice(path: &Path) -> &'static str {
     let name = unpacked_name(path);
     let is = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
     if is(&[".zip", ".tar", ".tgz", ".tbz2", ".bz2", ".7z", ".rar"]) {
         "unpack it and give the folder"
     } else if is(&[".npy", "ubyte", ".idx"]) {
-        "give its folder, with images and labels in it"
+        "give its folder, which contains images and labels"
     } else if is(&[".txt", ".data", ".dat"]) {
-        "rename a table to .csv"
+        "rename it to .csv if it is a table"
     } else if is(&[".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"]) {
         "give a folder that has a folder for each class, or classify single images with `denselet predict`"
     } else {
-        "save it as one of them"
+        "convert it to one of them"
     }
 }
 
@@ -120,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn broken_packing_is_an_error() {
+    fn broken_compression_is_an_error() {
         for name in ["x.gz", "x.xz"] {
             let unpacked = Budget::default().unpack(Path::new(name), &b"nothing like it"[..]);
             assert!(unpacked.is_err(), "{name}");

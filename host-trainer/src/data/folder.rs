@@ -1,6 +1,4 @@
-//! A folder of image files by class.
-//!
-//! Either a folder for each split with a folder for each class in it, or a folder for each class.
+//! Reads a folder of image files: a folder for each class, either directly or in a folder for each split.
 
 use super::classes::{self, check_coverage};
 use super::error::DataError;
@@ -40,7 +38,7 @@ pub(super) fn load(folder: &Path, reading: &Reading) -> Result<Dataset, DataErro
         .iter()
         .filter_map(|(split, images)| Some((*split, &images.as_ref()?.labels[..])))
         .collect();
-    // Before anything is decoded; what is noted here is noted again when all images are there.
+    // Checked before images are decoded; the notes follow when all images are decoded.
     check_coverage(folder, &names, &train.labels, &others, &mut Vec::new())?;
     let splits = [Some(&train), validation.as_ref(), test.as_ref()];
     let files: Vec<_> = splits.iter().flatten().flat_map(|images| &images.files).collect();
@@ -56,13 +54,13 @@ pub(super) fn load(folder: &Path, reading: &Reading) -> Result<Dataset, DataErro
     };
     for (class, name) in (0u16..).zip(&names) {
         if !parts.train.labels.contains(&class) {
-            let expected = format!("training images of the class `{name}` that can be decoded");
+            let expected = format!("at least one whole training image of the class `{name}`");
             return Err(DataError::field(folder, "images", expected, "none"));
         }
     }
     if plan.transparent.get() > 0 {
         notes.push(format!(
-            "{} images are transparent in places: they are read as if they were opaque",
+            "{} images have transparent pixels: their transparency is ignored",
             plan.transparent.get()
         ));
     }
@@ -112,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_without_splits_is_divided_and_says_so() {
+    fn a_folder_without_splits_is_divided_with_a_note() {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), |number| colour(4, number));
         let set = load(folder.path(), &Reading::default()).unwrap();
@@ -124,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_must_agree_or_be_asked_for() {
+    fn sizes_must_agree_unless_resizing_is_allowed() {
         let folder = tempfile::tempdir().unwrap();
         for part in ["train", "test"] {
             save(&folder.path().join(part).join("a/1.png"), &colour(4, 1));
@@ -145,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn one_grey_image_does_not_decide() {
+    fn one_grey_image_does_not_decide_the_channels() {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), |number| match number {
             0 => GrayImage::from_pixel(4, 4, Luma([9])).into(),
@@ -165,7 +163,7 @@ mod tests {
             "{:?}",
             set.notes
         );
-        // A preset of another size takes everything from the data.
+        // The size of the network differs, so the data decides the channels.
         assert_eq!(load(folder.path(), &taking(8, 8, 1, false)).unwrap().channels, 3);
     }
 
@@ -193,14 +191,14 @@ mod tests {
     }
 
     #[test]
-    fn transparent_images_are_said() {
+    fn transparent_images_are_noted() {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), |number| {
             RgbaImage::from_pixel(2, 2, Rgba([9, 9, 9, 250 + number])).into()
         });
         let set = load(folder.path(), &Reading::default()).unwrap();
         assert!(
-            set.notes.concat().contains("10 images are transparent"),
+            set.notes.concat().contains("10 images have transparent pixels"),
             "{:?}",
             set.notes
         );
@@ -231,11 +229,11 @@ mod tests {
         };
         let set = load(folder.path(), &reading).unwrap();
         assert_eq!(set.train.len() + set.test.len(), 10);
-        assert!(set.notes.concat().contains("left out: 1"), "{:?}", set.notes);
+        assert!(set.notes.concat().contains("skipped: 1"), "{:?}", set.notes);
     }
 
     #[test]
-    fn photos_are_turned_as_their_metadata_ask_for() {
+    fn photos_are_rotated_by_their_metadata() {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), |number| {
             RgbImage::from_pixel(6, 4, Rgb([number; 3])).into()
@@ -244,7 +242,7 @@ mod tests {
         let photo = RgbImage::from_fn(4, 6, |_, y| Rgb([if y < 3 { 0 } else { 255 }; 3]));
         save(&path, &photo.into());
         let plain = std::fs::read(&path).unwrap();
-        // Orientation 6: turn by 90 degrees clockwise, so that the upper half becomes the right one.
+        // Orientation 6: rotate by 90 degrees clockwise; the upper half becomes the right one.
         let exif = b"Exif\0\0II\x2a\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
         let segment = [
             &[0xff, 0xe1][..],
@@ -257,7 +255,7 @@ mod tests {
         let set = load(folder.path(), &Reading::default()).unwrap();
         assert_eq!((set.height, set.width), (4, 6));
         assert!(
-            set.notes.concat().contains("turned as their metadata ask for: 1"),
+            set.notes.concat().contains("rotated by their metadata: 1"),
             "{:?}",
             set.notes
         );

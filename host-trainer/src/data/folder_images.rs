@@ -1,4 +1,4 @@
-//! The image files of one split: their headers, then their pixels.
+//! Reads the image files of one split: all headers first, then the pixels.
 
 use super::error::DataError;
 use super::folder_plan::Plan;
@@ -28,8 +28,7 @@ impl Damaged {
                 Ok(None)
             }
             Err(DataError::Image { path, source }) => {
-                let expected =
-                    "a whole image: replace the file, or leave out damaged files with `--skip-damaged`";
+                let expected = "a whole image: replace the file, or skip damaged files with `--skip-damaged`";
                 Err(DataError::field(&path, "image", expected, source))
             }
             Err(error) => Err(error),
@@ -45,7 +44,7 @@ impl Damaged {
                 .map(|path| path.display().to_string())
                 .collect();
             notes.push(format!(
-                "damaged files that are left out: {} ({}{})",
+                "damaged files that are skipped: {} ({}{})",
                 self.files.len(),
                 shown.join(", "),
                 if self.files.len() > LISTED { ", ..." } else { "" }

@@ -6,8 +6,8 @@ use super::files::{ending, entries};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Folders that programs make for themselves.
-const LEFT_BEHIND: [&str; 9] = [
+/// Folders and files that operating systems create.
+const CREATED_BY_SYSTEMS: [&str; 9] = [
     "__macosx",
     "__pycache__",
     "@eadir",
@@ -19,55 +19,55 @@ const LEFT_BEHIND: [&str; 9] = [
     "thumbs.db",
 ];
 
-/// What stands directly in a folder, without what programs made for themselves.
+/// Folders and files directly in a folder, without those that operating systems create.
 pub(super) struct Level {
     pub(super) folders: Vec<PathBuf>,
     pub(super) files: Vec<PathBuf>,
 }
 
 impl Level {
-    pub(super) fn read(folder: &Path, left: &mut Left) -> Result<Self, DataError> {
+    pub(super) fn read(folder: &Path, ignored: &mut Ignored) -> Result<Self, DataError> {
         let (mut folders, mut files) = (Vec::new(), Vec::new());
         for path in entries(folder)? {
             let name = name(&path);
-            let is_junk = name.starts_with('.') || LEFT_BEHIND.contains(&name.to_lowercase().as_str());
+            let is_junk = name.starts_with('.') || CREATED_BY_SYSTEMS.contains(&name.to_lowercase().as_str());
             match (path.is_dir(), is_junk) {
                 (true, false) => folders.push(path),
-                (true, true) => left.folders.push(name),
+                (true, true) => ignored.folders.push(name),
                 (false, false) => files.push(path),
-                (false, true) => left.file(&path),
+                (false, true) => ignored.file(&path),
             }
         }
         Ok(Self { folders, files })
     }
 
-    /// Files beside folders of classes or splits are left alone.
-    pub(super) fn note_files(&self, left: &mut Left) {
-        self.files.iter().for_each(|path| left.file(path));
+    /// Notes that the files are ignored.
+    pub(super) fn ignore_files(&self, ignored: &mut Ignored) {
+        self.files.iter().for_each(|path| ignored.file(path));
     }
 }
 
-/// What is left alone, for a note.
+/// Ignored folders and files, and folders in classes, for notes.
 #[derive(Default)]
-pub(super) struct Left {
+pub(super) struct Ignored {
     pub(super) folders: Vec<String>,
     pub(super) files: BTreeMap<String, usize>,
     pub(super) nested: Vec<String>,
 }
 
-impl Left {
+impl Ignored {
     pub(super) fn file(&mut self, path: &Path) {
-        *self.files.entry(kind(path)).or_default() += 1;
+        *self.files.entry(file_kind(path)).or_default() += 1;
     }
 
     pub(super) fn note(mut self, notes: &mut Vec<String>) {
         if !self.folders.is_empty() {
             self.folders.sort();
             self.folders.dedup();
-            notes.push(format!("folders that are left alone: {}", list(&self.folders)));
+            notes.push(format!("folders that are ignored: {}", list(&self.folders)));
         }
         if !self.files.is_empty() {
-            notes.push(format!("files that are left alone: {}", counted(&self.files)));
+            notes.push(format!("files that are ignored: {}", counted(&self.files)));
         }
         if !self.nested.is_empty() {
             notes.push(format!(
@@ -78,8 +78,8 @@ impl Left {
     }
 }
 
-/// How a message counts a file: by the ending of its name.
-pub(super) fn kind(path: &Path) -> String {
+/// Returns the kind of a file for a message, by the ending of its name.
+pub(super) fn file_kind(path: &Path) -> String {
     let name = name(path);
     match ending(path).as_str() {
         _ if name.starts_with('.') => "hidden".into(),

@@ -1,4 +1,4 @@
-//! What the images of a folder have in common: size, channels and depth, before any of them is decoded.
+//! Decides the size, channels and depth of the images of a folder before they are decoded.
 
 use super::error::DataError;
 use super::image_file::{Header, Wanted};
@@ -7,24 +7,24 @@ use crate::spec::Input;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Bytes of all decoded images.
+/// Most bytes of all decoded images.
 const MOST_BYTES: u64 = 1 << 32;
-/// Pixels of all images before they are resized.
+/// Most pixels of all images before they are resized.
 const MOST_PIXELS: u64 = 1 << 40;
 /// Sizes that a message lists.
 const LISTED: usize = 4;
 
-/// What all images become.
+/// Common format of the decoded images.
 pub(super) struct Plan {
     /// Rows and columns.
     pub(super) size: (usize, usize),
     pub(super) wanted: Wanted,
-    /// Images that are transparent in places, counted while they are decoded.
+    /// Images with transparent pixels, counted while they are decoded.
     pub(super) transparent: core::cell::Cell<usize>,
 }
 
 impl Plan {
-    /// Decides from the headers of all image files.
+    /// Decides the format from the headers of all image files.
     pub(super) fn new(
         folder: &Path,
         files: &[&(PathBuf, Header)],
@@ -35,31 +35,29 @@ impl Plan {
             return Err(DataError::field(
                 folder,
                 "images",
-                "images that can be decoded",
+                "at least one whole image",
                 "none",
             ));
         }
         let count = |is: fn(&Header) -> bool| files.iter().filter(|(_, header)| is(header)).count();
-        let turned = count(|header| header.is_turned);
-        if turned > 0 {
-            notes.push(format!(
-                "images that are turned as their metadata ask for: {turned}"
-            ));
+        let rotated = count(|header| header.is_rotated);
+        if rotated > 0 {
+            notes.push(format!("images that are rotated by their metadata: {rotated}"));
         }
         let size = size(folder, files, reading, notes)?;
-        // A network whose size is another one does not decide on colour either.
+        // A network of another size does not decide the channels.
         let input = reading.input.filter(|input| (input.height, input.width) == size);
         let is_colour = is_colour(count(|header| header.is_colour), files.len(), input, notes);
         let deep = count(|header| header.is_deep);
         let is_deep = deep == files.len();
         if deep > 0 && !is_deep {
             if reading.encoding.is_some() {
-                let expected = "images of 16 bits, as the network's encoding is for measurements";
+                let expected = "images of 16 bits, because the network's encoding is for measurements";
                 let found = format!("{deep} of 16 bits and {} of 8", files.len() - deep);
                 return Err(DataError::field(folder, "images", expected, found));
             }
             notes.push(format!(
-                "{deep} of {} images have 16 bits and are divided by 257 to 8 bits, as the others have",
+                "{deep} of {} images have 16 bits: they are divided by 257 to 8 bits, because the others have 8",
                 files.len()
             ));
         }
@@ -93,7 +91,7 @@ impl Plan {
     }
 }
 
-/// Rows and columns of all images: the network's if they are resized, otherwise the one size that all have.
+/// Returns the rows and columns of all images: the network's if they are resized, otherwise their common size.
 fn size(
     folder: &Path,
     files: &[&(PathBuf, Header)],
@@ -130,20 +128,20 @@ fn size(
     });
     let found = shown.collect::<Vec<_>>().join(", ") + more;
     let expected = if reading.input.is_none() && reading.resize {
-        "images of one size, as the network's file has no size to resize them to: write `[input]` in it"
+        "images of one size, because the network's file gives no size: write `[input]` in it"
     } else {
         "images of one size, or `--resize` to resize them to the network's"
     };
     Err(DataError::field(folder, "size", expected, found))
 }
 
-/// Whether images have three channels: as the network takes them, otherwise as soon as one has colour.
+/// Whether images have three channels: as the network has, otherwise if at least one image has colour.
 fn is_colour(colour: usize, all: usize, input: Option<Input>, notes: &mut Vec<String>) -> bool {
     match input.map(|input| input.channels) {
         Some(1) => {
             if colour > 0 {
                 notes.push(format!(
-                    "images that become grey, as the network takes one channel: {colour} of {all}"
+                    "images that become grey, because the network has one channel: {colour} of {all}"
                 ));
             }
             false
@@ -152,7 +150,7 @@ fn is_colour(colour: usize, all: usize, input: Option<Input>, notes: &mut Vec<St
             if colour < all {
                 let grey = all - colour;
                 notes.push(format!(
-                    "grey images that become colour, as the network takes three channels: {grey} of {all}"
+                    "grey images that become colour, because the network has three channels: {grey} of {all}"
                 ));
             }
             true
@@ -161,7 +159,7 @@ fn is_colour(colour: usize, all: usize, input: Option<Input>, notes: &mut Vec<St
             if colour > 0 && colour < all {
                 let grey = all - colour;
                 notes.push(format!(
-                    "grey images that become colour, as the others are: {grey} of {all}"
+                    "grey images that become colour, because others have colour: {grey} of {all}"
                 ));
             }
             colour > 0

@@ -1,20 +1,20 @@
-//! Which folders are splits, which are classes, and which files are images.
+//! Finds the splits, the classes and the image files in a folder.
 
 use super::classes::list;
 use super::error::DataError;
-use super::folder_level::{Left, Level, counted, kind, name, names};
+use super::folder_level::{Ignored, Level, counted, file_kind, name, names};
 use super::image_file::{FORMATS, is_image};
 use super::splits::Role;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Levels of folders below a class.
+/// Most levels of folders in a class.
 const DEEPEST: usize = 8;
 
-/// The image files of one split: class names, each with its files in order.
+/// The image files of one split, by class name.
 pub(super) type Classes = BTreeMap<String, Vec<PathBuf>>;
 
-/// The image files of a folder.
+/// The image files of a folder, by split.
 #[derive(Debug)]
 pub(super) struct Tree {
     pub(super) train: Classes,
@@ -25,23 +25,23 @@ pub(super) struct Tree {
 impl Tree {
     /// Lists the image files of a folder by split and by class.
     pub(super) fn find(folder: &Path, notes: &mut Vec<String>) -> Result<Self, DataError> {
-        let mut left = Left::default();
-        let tree = Self::list(folder, &mut left)?;
-        left.note(notes);
+        let mut ignored = Ignored::default();
+        let tree = Self::list(folder, &mut ignored)?;
+        ignored.note(notes);
         Ok(tree)
     }
 
-    fn list(folder: &Path, left: &mut Left) -> Result<Self, DataError> {
-        let level = Level::read(folder, left)?;
+    fn list(folder: &Path, ignored: &mut Ignored) -> Result<Self, DataError> {
+        let level = Level::read(folder, ignored)?;
         let mut of_role: BTreeMap<Role, Vec<&PathBuf>> = BTreeMap::new();
         for path in &level.folders {
             if let Some(role) = Role::of_folder(&name(path)) {
                 of_role.entry(role).or_default().push(path);
             }
         }
-        // Alone, a folder `train` is a split if it holds folders.
+        // A folder `train` without siblings is a split if it contains folders.
         let is_alone = || match &level.folders[..] {
-            [train] => Level::read(train, &mut Left::default()).map(|level| !level.folders.is_empty()),
+            [train] => Level::read(train, &mut Ignored::default()).map(|level| !level.folders.is_empty()),
             _ => Ok(false),
         };
         let is_split = of_role.contains_key(&Role::Train) && (of_role.len() > 1 || is_alone()?);
@@ -52,7 +52,7 @@ impl Tree {
                         .to_owned();
                 if let [alone] = &level.folders[..] {
                     expected += &format!(
-                        ": to read `{}` alone, give `{}` as the data",
+                        ": to read only `{}`, give `{}` as the data",
                         name(alone),
                         alone.display()
                     );
@@ -70,17 +70,17 @@ impl Tree {
                 level
                     .files
                     .iter()
-                    .for_each(|path| *files.entry(kind(path)).or_default() += 1);
+                    .for_each(|path| *files.entry(file_kind(path)).or_default() += 1);
                 let found = if files.is_empty() {
                     "none".into()
                 } else {
-                    format!("files alone: {}", counted(&files))
+                    format!("only files: {}", counted(&files))
                 };
                 return Err(DataError::field(folder, "classes", expected, found));
             }
-            level.note_files(left);
+            level.ignore_files(ignored);
             return Ok(Self {
-                train: classes(&level.folders, true, left)?,
+                train: classes(&level.folders, true, ignored)?,
                 validation: None,
                 test: None,
             });
@@ -91,7 +91,7 @@ impl Tree {
             };
             let [path] = &paths[..] else {
                 let paths: Vec<PathBuf> = paths.iter().map(|path| path.to_path_buf()).collect();
-                let expected = "one folder for each split: leave the others out";
+                let expected = "one folder for each split: remove the others";
                 return Err(DataError::field(
                     folder,
                     "folders",
@@ -99,14 +99,14 @@ impl Tree {
                     list(&names(&paths)),
                 ));
             };
-            let level = Level::read(path, left)?;
+            let level = Level::read(path, ignored)?;
             if level.folders.is_empty() {
                 let expected = "a folder for each class in each split's folder";
                 let found = format!("none, and {} files", level.files.len());
                 return Err(DataError::field(path, "folders", expected, found));
             }
-            level.note_files(left);
-            classes(&level.folders, role == Role::Train, left).map(Some)
+            level.ignore_files(ignored);
+            classes(&level.folders, role == Role::Train, ignored).map(Some)
         };
         let train = split(Role::Train)?.unwrap_or_default();
         let (validation, test) = (split(Role::Validation)?, split(Role::Test)?);
@@ -115,9 +115,9 @@ impl Tree {
             .iter()
             .filter(|path| Role::of_folder(&name(path)).is_none())
         {
-            left.folders.push(name(path));
+            ignored.folders.push(name(path));
         }
-        level.note_files(left);
+        level.ignore_files(ignored);
         Ok(Self {
             train,
             validation,
@@ -126,13 +126,13 @@ impl Tree {
     }
 }
 
-/// The images of each class folder.
-fn classes(folders: &[PathBuf], must_have: bool, left: &mut Left) -> Result<Classes, DataError> {
+/// Returns the images of each class folder. Every class must have images if `must_have`.
+fn classes(folders: &[PathBuf], must_have: bool, ignored: &mut Ignored) -> Result<Classes, DataError> {
     let mut found = Classes::new();
     for path in folders {
         let mut images = Vec::new();
         let mut others = BTreeMap::new();
-        collect(path, DEEPEST, left, &mut images, &mut others)?;
+        collect(path, DEEPEST, ignored, &mut images, &mut others)?;
         if images.is_empty() && (must_have || !others.is_empty()) {
             let expected = format!("{FORMATS} of the class `{}`", name(path));
             let found = if others.is_empty() {
@@ -148,12 +148,12 @@ fn classes(folders: &[PathBuf], must_have: bool, left: &mut Left) -> Result<Clas
                 name(path),
                 path.display()
             );
-            let inner = Level::read(path, &mut Left::default())?.folders;
+            let inner = Level::read(path, &mut Ignored::default())?.folders;
             let found = format!("the folders {}", list(&names(&inner)));
             return Err(DataError::field(path, "images", expected, found));
         }
         for (kind, count) in others {
-            *left.files.entry(kind).or_default() += count;
+            *ignored.files.entry(kind).or_default() += count;
         }
         if !images.is_empty() {
             found.insert(name(path), images);
@@ -162,11 +162,11 @@ fn classes(folders: &[PathBuf], must_have: bool, left: &mut Left) -> Result<Clas
     Ok(found)
 }
 
-/// Adds the images of a class folder and of the folders in it, in order.
+/// Adds the images of a class folder and of the folders in it, in order; counts other files in `others`.
 fn collect(
     folder: &Path,
     deepest: usize,
-    left: &mut Left,
+    ignored: &mut Ignored,
     images: &mut Vec<PathBuf>,
     others: &mut BTreeMap<String, usize>,
 ) -> Result<(), DataError> {
@@ -176,22 +176,22 @@ fn collect(
             folder,
             "folders",
             expected,
-            "more, or a link to a folder above",
+            "more, or a link to a parent folder",
         ));
     }
-    let level = Level::read(folder, left)?;
+    let level = Level::read(folder, ignored)?;
     for path in level.files {
         if is_image(&path) {
             images.push(path);
         } else {
-            *others.entry(kind(&path)).or_default() += 1;
+            *others.entry(file_kind(&path)).or_default() += 1;
         }
     }
     for path in level.folders {
         let before = images.len();
-        collect(&path, deepest - 1, left, images, others)?;
+        collect(&path, deepest - 1, ignored, images, others)?;
         if images.len() > before {
-            left.nested.push(format!("{}/{}", name(folder), name(&path)));
+            ignored.nested.push(format!("{}/{}", name(folder), name(&path)));
         }
     }
     Ok(())
@@ -201,7 +201,7 @@ fn collect(
 mod tests {
     use super::*;
 
-    /// A folder with these files, whose content does not matter.
+    /// Finds the tree of a folder with these files and its notes.
     fn find(files: &[&str]) -> Result<(Tree, String), String> {
         let folder = tempfile::tempdir().unwrap();
         for file in files {
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_programs_leave_behind_is_not_a_class() {
+    fn folders_of_operating_systems_are_not_classes() {
         let (tree, notes) = find(&[
             "apple/1.png",
             "leaf/1.BMP",
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn splits_are_known_in_any_spelling() {
+    fn splits_are_recognised_in_any_spelling() {
         for (train, other) in [("Train", "Test"), ("training", "TESTING"), ("train", "test_set")] {
             let (tree, _) = find(&[&format!("{train}/a/1.png"), &format!("{other}/a/1.png")]).unwrap();
             assert_eq!(classes(&tree.train), ["a"]);
@@ -304,7 +304,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn links_to_a_folder_above_end() {
+    fn links_to_a_parent_folder_end() {
         let folder = tempfile::tempdir().unwrap();
         let class = folder.path().join("a");
         std::fs::create_dir(&class).unwrap();
@@ -313,6 +313,6 @@ mod tests {
         let error = Tree::find(folder.path(), &mut Vec::new())
             .unwrap_err()
             .to_string();
-        assert!(error.contains("a link to a folder above"), "{error}");
+        assert!(error.contains("a link to a parent folder"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! UCI HAR: windows of a phone's motion sensors, as 1-D pictures; belongs to `data`.
+//! Reads UCI HAR: windows of a phone's motion sensors, as images of one row.
 
 use super::encoding::Encoding;
 use super::error::DataError;
@@ -19,13 +19,13 @@ const CLASSES: [&str; 6] = [
     "standing",
     "laying",
 ];
-/// Sensors: body acceleration x y z (g), angular velocity x y z (rad/s), total acceleration x y z (g).
+/// Channels, one per sensor: body acceleration x y z (g), angular velocity x y z (rad/s), total acceleration x y z (g).
 const CHANNELS: usize = 9;
-/// A sensor's unit, in the file's numbers.
+/// Number in the file for one unit of a sensor.
 const UNIT: f32 = 4096.0;
-/// What becomes byte 0 and what becomes byte 255, by sensor. Total acceleration has room for all but a thousandth of the
-/// training split. Body acceleration and angular velocity are the same movement, so they are read as finely as a body that
-/// keeps still asks for, and clip what walks: sitting and standing differ by hundredths of these units.
+/// Values of the bytes 0 and 255, by sensor. The ranges of total acceleration hold all but 0.1 % of the training split. Body
+/// acceleration and angular velocity have small ranges, which clip walking: sitting and standing differ by hundredths of a
+/// unit.
 const RANGES: [(f32, f32); CHANNELS] = [
     (-0.1, 0.1),
     (-0.1, 0.1),
@@ -84,7 +84,7 @@ pub(super) fn load(folder: &Path, reading: &Reading) -> Result<Dataset, DataErro
     })
 }
 
-/// Windows `[sensor][sample]` as pictures of one row, `[sample][sensor]`.
+/// Converts windows `[sensor][sample]` to images of one row, `[sample][sensor]`.
 fn windows(encoding: &Encoding, values: &[i16], width: usize) -> Vec<u8> {
     let mut images = Vec::with_capacity(values.len());
     for window in values.chunks_exact(CHANNELS * width) {

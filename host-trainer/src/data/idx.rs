@@ -1,4 +1,4 @@
-//! IDX, the format of MNIST and its relatives; belongs to `data`.
+//! Reads IDX files, the format of MNIST.
 
 use super::error::DataError;
 use std::path::Path;
@@ -21,7 +21,7 @@ pub(super) fn read(path: &Path, bytes: &[u8], dimensions: usize) -> Result<Idx, 
     })
 }
 
-/// Reads an IDX file of 16-bit numbers with `dimensions` sides: sides and values.
+/// Reads the sides and values of an IDX file of 16-bit numbers with `dimensions` sides.
 pub(super) fn read_i16(
     path: &Path,
     bytes: &[u8],
@@ -36,7 +36,7 @@ pub(super) fn read_i16(
     Ok((sides, values.collect()))
 }
 
-/// Sides and raw values of an IDX file of one type, `size` bytes a value.
+/// Returns the sides and the raw values of an IDX file of one type, with `size` bytes per value.
 fn parts<'b>(
     path: &Path,
     bytes: &'b [u8],
@@ -85,23 +85,23 @@ fn parts<'b>(
     Ok((sides, values))
 }
 
-/// Reads pictures and their labels and checks that they fit together.
+/// Reads images and their labels and checks that they fit together.
 pub(super) fn pair(
     images: (&Path, &[u8]),
     labels: (&Path, &[u8]),
     classes: usize,
 ) -> Result<(Idx, Vec<u16>), DataError> {
-    let pictures = read(images.0, images.1, 3)?;
-    let numbers = labels_of(pictures.sides[0], labels, classes)?;
-    if pictures.sides.contains(&0) {
+    let pixels = read(images.0, images.1, 3)?;
+    let numbers = labels_of(pixels.sides[0], labels, classes)?;
+    if pixels.sides.contains(&0) {
         return Err(DataError::field(
             images.0,
             "sides",
             "all above 0",
-            format!("{:?}", pictures.sides),
+            format!("{:?}", pixels.sides),
         ));
     }
-    Ok((pictures, numbers))
+    Ok((pixels, numbers))
 }
 
 /// Reads `count` labels below `classes`.

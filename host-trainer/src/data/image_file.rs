@@ -1,4 +1,4 @@
-//! One image file: what its header says, and its pixels.
+//! Reads the header and the pixels of an image file.
 
 use super::error::DataError;
 use super::files::ending;
@@ -8,35 +8,35 @@ use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, Imag
 use std::io::{Cursor, Read};
 use std::path::Path;
 
-/// Bytes of one image file.
+/// Most bytes of one image file.
 const LARGEST_FILE: u64 = 1 << 28;
-/// Rows or columns of one image.
+/// Most rows or columns of one image.
 const LARGEST_SIDE: u32 = 1 << 16;
-/// Bytes that decoding one image may allocate.
+/// Most bytes that decoding one image allocates.
 const LARGEST_IMAGE: u64 = 1 << 29;
-/// Formats that are read, as a message lists them.
+/// Supported formats, as a message lists them.
 pub(super) const FORMATS: &str = "PNG, JPEG, BMP, GIF, TIFF, WebP or PNM files";
-/// Bytes at a file's start that tell its format.
+/// Bytes at the start of a file that identify its format.
 const SIGNATURE: u64 = 16;
 
-/// What is known of an image before its pixels are decoded.
+/// Properties of an image before its pixels are decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
-    /// Rows, after the image is turned as its metadata ask for.
+    /// Rows, after the rotation that the metadata give.
     pub(super) height: usize,
-    /// Columns, after the image is turned.
+    /// Columns, after the rotation.
     pub(super) width: usize,
     pub(super) is_colour: bool,
     /// Whether its values have 16 bits; otherwise 8.
     pub(super) is_deep: bool,
-    /// Whether it is turned or mirrored.
-    pub(super) is_turned: bool,
+    /// Whether the metadata rotate or mirror the image.
+    pub(super) is_rotated: bool,
 }
 
-/// What decoded images have in common.
+/// Format of the decoded images.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted {
-    /// Rows and columns to resize to, if asked for.
+    /// Rows and columns to resize to, if images are resized.
     pub(super) size: Option<(usize, usize)>,
     pub(super) is_colour: bool,
     pub(super) is_deep: bool,
@@ -48,14 +48,14 @@ pub(super) enum Pixels {
     Words(Vec<u16>),
 }
 
-/// Whether a file is taken for an image: by the ending of its name, or by its first bytes if the ending is not known.
+/// Whether a file is an image: by the ending of its name, or by its first bytes if the ending is unknown.
 pub(super) fn is_image(path: &Path) -> bool {
     if by_ending(path).is_some() {
         return true;
     }
     let mut start = Vec::new();
     let read = input_file::open(path).and_then(|file| file.take(SIGNATURE).read_to_end(&mut start));
-    // The signatures of BMP and PNM are two letters, with which texts may begin too.
+    // Texts may begin with the two letters that are the signatures of BMP and PNM.
     let is_certain = |format: &ImageFormat| !matches!(format, ImageFormat::Bmp | ImageFormat::Pnm);
     read.is_ok()
         && image::guess_format(&start)
@@ -72,7 +72,7 @@ fn by_ending(path: &Path) -> Option<ImageFormat> {
     }
 }
 
-/// Reads what an image's header says.
+/// Reads the header of an image.
 pub(super) fn header(path: &Path) -> Result<Header, DataError> {
     let bytes = content(path)?;
     let mut decoder = decoder(path, &bytes)?;
@@ -94,11 +94,11 @@ pub(super) fn header(path: &Path) -> Result<Header, DataError> {
         width: side(width),
         is_colour: colour.has_color(),
         is_deep: colour.bytes_per_pixel() / colour.channel_count() > 1,
-        is_turned: orientation != Orientation::NoTransforms,
+        is_rotated: orientation != Orientation::NoTransforms,
     })
 }
 
-/// Decodes an image; also returns whether a part of it is transparent.
+/// Decodes an image; also returns whether some pixels are transparent.
 pub(super) fn decode(path: &Path, wanted: Wanted) -> Result<(Pixels, bool), DataError> {
     let bytes = content(path)?;
     let mut decoder = decoder(path, &bytes)?;
@@ -177,19 +177,19 @@ fn is_opaque(image: &DynamicImage) -> bool {
     }
 }
 
-/// Whether a JPEG file reaches its end marker. The decoder fills what is missing with grey and reports nothing.
+/// Whether a JPEG file reaches its end marker. The decoder fills missing pixels with grey without an error.
 fn jpeg_is_whole(bytes: &[u8]) -> bool {
     const START_OF_IMAGE: u8 = 0xd8;
     const END_OF_IMAGE: u8 = 0xd9;
     let mut at = 0;
-    // Markers are 0xff and a number; segments have a length, and coded pixels up to the next marker follow some of them.
+    // A marker is 0xff and a number. A segment has a length; coded pixels may follow it, up to the next marker.
     while let Some(found) = bytes
         .get(at..)
         .and_then(|rest| rest.iter().position(|&byte| byte == 0xff))
     {
         at += found + 1;
         match bytes.get(at) {
-            // A stuffed 0xff of coded pixels, a restart marker, or the start.
+            // An escaped 0xff of coded pixels, a restart marker, or the start.
             Some(0x00 | 0x01 | 0xd0..=0xd7 | &START_OF_IMAGE) => at += 1,
             // Fill bytes.
             Some(0xff) => {}
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn formats_are_known_by_their_content() {
+    fn formats_are_recognised_by_their_content() {
         let folder = tempfile::tempdir().unwrap();
         for format in [
             ImageFormat::Png,

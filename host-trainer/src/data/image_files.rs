@@ -1,4 +1,4 @@
-//! Image files that have no classes, in the shape that a network takes.
+//! Reads image files without classes, in the shape of a network's input.
 
 use super::error::DataError;
 use super::image_file::{self, FORMATS, Pixels, Wanted};
@@ -6,7 +6,7 @@ use super::reading::Reading;
 use crate::spec::Input;
 use std::path::PathBuf;
 
-/// Adds what was expected to the error of a decoder.
+/// Returns the error of a decoder with what was expected and what to do.
 fn not_an_image(error: DataError) -> DataError {
     match error {
         DataError::Image { path, source } => {
@@ -17,12 +17,12 @@ fn not_an_image(error: DataError) -> DataError {
     }
 }
 
-/// Reads image files for a network that takes images of `input`. Returns their bytes, image after image, and a sentence for
-/// everything that was inferred.
+/// Reads image files for a network of this input. Returns their bytes, `[image][row][column][channel]`, and a note for each
+/// inference.
 ///
 /// # Errors
 ///
-/// Names the file that cannot be decoded, and the one that has another size if `reading` does not allow resizing.
+/// If a file cannot be decoded, or if its size differs and `reading` does not allow resizing.
 pub fn image_files(
     files: &[PathBuf],
     input: Input,
@@ -33,11 +33,12 @@ pub fn image_files(
     for file in files {
         if !matches!(input.channels, 1 | 3) {
             let expected =
-                format!("a network of 1 or 3 channels for images, this one takes {input}: evaluate arrays");
+                format!("a network of 1 or 3 channels, not of {input}: evaluate arrays with `denselet eval`");
             return Err(DataError::field(file, "image", expected, "an image file"));
         }
         if file.is_dir() {
-            let expected = "an image file: give the files in it, or measure a data set with `denselet eval`";
+            let expected =
+                "an image file: give the files in the folder, or evaluate a data set with `denselet eval`";
             return Err(DataError::field(file, "image", expected, "a folder"));
         }
         let header = image_file::header(file).map_err(not_an_image)?;
@@ -45,7 +46,7 @@ pub fn image_files(
         let has_size = (header.height, header.width) == (input.height, input.width);
         if !has_size && !reading.resize {
             let expected = format!(
-                "{}x{}, as the network takes (give `--resize` to resize it)",
+                "{}x{}, the size of the network's input: give `--resize` to resize the image",
                 input.height, input.width
             );
             let found = format!("{}x{}", header.height, header.width);
@@ -54,13 +55,13 @@ pub fn image_files(
         let file_name = file.display();
         if header.is_colour && !is_colour {
             notes.push(format!(
-                "{file_name}: a colour image is read as a grey one, as the network takes"
+                "{file_name}: the colour image is read as grey, because the network has one channel"
             ));
         }
         let deep = reading.encoding.as_ref().filter(|_| header.is_deep);
         if reading.encoding.is_some() && deep.is_none() {
             notes.push(format!(
-                "{file_name}: the bytes are taken as those that the network's encoding makes of measurements"
+                "{file_name}: the bytes are read as measurements in the network's encoding"
             ));
         }
         let wanted = Wanted {
@@ -74,7 +75,7 @@ pub fn image_files(
                 let values = pixels.iter().enumerate();
                 bytes.extend(values.map(|(at, &value)| encoding.byte(at % input.channels, f32::from(value))));
             }
-            // Only an encoding asks for more than bytes.
+            // Words are requested only with an encoding.
             (Pixels::Words(pixels), None) => bytes.extend(pixels.iter().map(|&value| (value >> 8) as u8)),
         }
     }

@@ -1,4 +1,4 @@
-//! Spoken words as log-mel pictures, frames by bands; belongs to `data`.
+//! Reads spoken words as log-mel spectrograms, `[frame][band]`.
 
 use super::error::DataError;
 use super::files::{self, Budget};
@@ -39,13 +39,14 @@ pub(super) fn load(folder: &Path) -> Result<Dataset, DataError> {
     let mut split = |part: &str| {
         let (images, image_bytes) = budget.read(folder, &format!("{part}_logmel.idx"))?;
         let (labels, label_bytes) = budget.read(folder, &format!("{part}_y.idx"))?;
-        let (pictures, labels) = idx::pair((&images, &image_bytes), (&labels, &label_bytes), classes.len())?;
-        let sides = (pictures.sides[1], pictures.sides[2]);
+        let (spectrograms, labels) =
+            idx::pair((&images, &image_bytes), (&labels, &label_bytes), classes.len())?;
+        let sides = (spectrograms.sides[1], spectrograms.sides[2]);
         Ok((
             images,
             sides,
             Split {
-                images: pictures.values,
+                images: spectrograms.values,
                 labels,
             },
         ))

@@ -1,4 +1,4 @@
-//! Splits of numbers as a data set of bytes: which split tests, and how numbers become bytes.
+//! Makes a data set of bytes from splits of numbers.
 
 use super::classes::check_coverage;
 use super::encoding_choice;
@@ -9,7 +9,7 @@ use super::splits::divide;
 use super::values::Values;
 use std::path::Path;
 
-/// One split as it was read: values, and a class for each image.
+/// Values and class numbers of one split.
 #[derive(Clone, Debug)]
 pub(super) struct Part {
     pub(super) values: Values,
@@ -25,7 +25,7 @@ impl Part {
     }
 }
 
-/// The splits that a data set has.
+/// The splits of a data set.
 #[derive(Clone, Debug)]
 pub(super) struct Parts {
     pub(super) train: Part,
@@ -35,8 +35,9 @@ pub(super) struct Parts {
 
 /// Returns a data set of these splits.
 ///
-/// A validation split tests if there is no test split; without either, some images of each class do. Whole numbers from 0 to
-/// 255 stay as they are; others become bytes by the network's [`Encoding`], or by one that spans each channel's training values.
+/// Without a test split, the validation split becomes the test split; without either, some images of each class do. Whole
+/// numbers from 0 to 255 are bytes. Other numbers become bytes by the network's encoding, or by one that spans the training
+/// values of each channel.
 pub(super) fn dataset(
     path: &Path,
     parts: Parts,
@@ -96,7 +97,7 @@ pub(super) fn dataset(
             return Err(DataError::field(
                 path,
                 &field,
-                format!("{shape}, as the training images"),
+                format!("{shape}, as in the training split"),
                 found,
             ));
         }
@@ -125,7 +126,7 @@ pub(super) fn dataset(
     })
 }
 
-/// Checks that every value is a number, which is named by its place in the file otherwise.
+/// Checks that every value is finite; the error names the position of the first one that is not.
 fn check_finite(path: &Path, split: &str, values: &Values) -> Result<(), DataError> {
     let Values::Numbers(array) = values else {
         return Ok(());
@@ -139,7 +140,7 @@ fn check_finite(path: &Path, split: &str, values: &Values) -> Result<(), DataErr
     Err(DataError::field(
         path,
         &field,
-        "a finite number: fill or leave out such values",
+        "a finite number: replace or remove such values",
         value,
     ))
 }
@@ -219,7 +220,7 @@ mod tests {
         let part = numbers(&[0.0, 1.0, 1.0, 0.0], &[0, 1]);
         let read = set(part.clone(), Some(part), None).unwrap();
         assert_eq!(read.train.images, [0, 255, 255, 0]);
-        // Bytes that a network reads may be 0 and 1 or 0 and 255: it is asked, not guessed.
+        // A network may read the bytes 0 and 1 or 0 and 255: its encoding decides.
         assert!(read.encoding == Some(Encoding::unit(1)) && !read.are_unit_bytes);
         let stored = Part {
             values: Values::Bytes(Array4::from_elem((2, 1, 1, 1), 1)),
@@ -227,11 +228,11 @@ mod tests {
         };
         let read = set(stored.clone(), Some(stored), None).unwrap();
         assert_eq!((read.train.images, read.encoding), (vec![1, 1], None));
-        assert!(read.notes.concat().contains("0 and 1"), "{:?}", read.notes);
+        assert!(read.notes.concat().contains("0 or 1"), "{:?}", read.notes);
     }
 
     #[test]
-    fn a_networks_encoding_is_not_stretched_anew() {
+    fn the_encoding_of_a_network_is_kept() {
         let encoding = Encoding {
             low: vec![-1.0],
             high: vec![1.0],
@@ -268,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_no_byte_can_stand_for_are_named() {
+    fn values_without_a_byte_are_named() {
         let (train, test) = (numbers(&[1.0, f32::NAN], &[0, 1]), numbers(&[7.0], &[1]));
         let error = set(train, Some(test), None).unwrap_err();
         assert!(

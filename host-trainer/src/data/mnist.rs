@@ -141,7 +141,7 @@ pub(super) fn load(folder: &Path, reading: &Reading) -> Result<Dataset, DataErro
     let mut found = find(folder)?;
     found.retain(|_, files| files.contains_key(&(Role::Train, Kind::Images)));
     if found.len() > 1 {
-        let expected = "the four files of one data set: give a folder for each";
+        let expected = "the four files of one data set: put each data set into its own folder";
         let names: Vec<String> = found.into_keys().collect();
         return Err(DataError::field(folder, "files", expected, list(&names)));
     }

@@ -1,4 +1,4 @@
-//! One array of a NumPy file: any kind of number, or texts.
+//! Reads one array of a NumPy file: numbers of any kind, or texts.
 
 use half::f16;
 use ndarray::{ArrayD, ArrayViewD};
@@ -6,7 +6,7 @@ use ndarray_npy::{ViewElement, ViewNpyError, ViewNpyExt};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 
-/// An array as it is stored.
+/// A stored array.
 pub(super) enum Array<T> {
     /// Bytes without a sign.
     Bytes(ArrayD<u8>),
@@ -16,7 +16,7 @@ pub(super) enum Array<T> {
     Texts(Vec<String>),
 }
 
-/// What an array's header says.
+/// Header of an array.
 #[derive(Debug)]
 pub(super) struct Header {
     /// Kind of the values in NumPy's notation, such as `<f4`.
@@ -28,7 +28,7 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// Reads the header at the start of a file; nothing if it is not one.
+    /// Reads the header at the start of a file; returns nothing if there is none.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         let rest = bytes.strip_prefix(MAGIC)?;
         let (size, at) = match rest.first()? {
@@ -60,9 +60,9 @@ impl Header {
     }
 }
 
-/// Reads an array; `convert` makes its numbers of double-precision floats.
+/// Reads an array; `convert` converts its numbers from double-precision floats.
 ///
-/// Numbers are looked at in place: a shape that promises more than the file holds is an error before anything is allocated.
+/// The shape is checked against the size of the file before anything is allocated.
 pub(super) fn read<T>(mut bytes: Vec<u8>, convert: fn(f64) -> T) -> Result<Array<T>, String> {
     let header = Header::read(&bytes).ok_or("no header of a NumPy array")?;
     let kind = header.kind.as_str();
@@ -109,7 +109,7 @@ pub(super) fn read<T>(mut bytes: Vec<u8>, convert: fn(f64) -> T) -> Result<Array
         replace(&mut bytes[..header.len], b">", b"<");
     }
     if is_half {
-        // The crate has no half floats: they are looked at as the integers of their bits.
+        // `ndarray_npy` has no half floats: their bits are read as integers.
         replace(&mut bytes[..header.len], b"<f2", b"<u2");
     }
     let array = match kind {
@@ -143,7 +143,7 @@ fn replace(bytes: &mut [u8], from: &[u8], to: &[u8]) {
     }
 }
 
-/// Texts of `length` characters, each of `size` bytes and filled up with zeros.
+/// Reads texts of `length` characters of `size` bytes each; zeros fill the rest.
 fn texts(
     bytes: &[u8],
     length: &str,
@@ -187,7 +187,7 @@ mod tests {
         bytes
     }
 
-    /// A file with this header and these values, as NumPy writes it.
+    /// Returns a file with this header and these values, as NumPy writes it.
     fn file(kind: &str, shape: &str, values: &[u8]) -> Vec<u8> {
         let mut text = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}");
         while (text.len() + 11) % 64 != 0 {

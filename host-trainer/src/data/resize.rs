@@ -1,4 +1,4 @@
-//! Pictures brought to another size or to another number of channels; belongs to `data`.
+//! Resizes images and converts between grey and colour.
 
 use super::set::{Dataset, Split};
 use crate::spec::Input;
@@ -6,9 +6,8 @@ use image::imageops::{FilterType, resize};
 use image::{ImageBuffer, Luma, Rgb};
 
 impl Dataset {
-    /// Brings every picture to `shape`: resized with a triangle filter, grey from colour or colour from grey.
-    ///
-    /// Nothing happens to other numbers of channels than 1 and 3.
+    /// Resizes every image to `shape` with a triangle filter and converts between one and three channels. Other numbers of
+    /// channels stay as they are.
     pub fn resize(&mut self, shape: Input) {
         let from = self.shape();
         if from == shape {
@@ -52,7 +51,7 @@ fn convert(split: &mut Split, from: Input, to: Input) -> usize {
     channels
 }
 
-/// ITU-R BT.601, in 16-bit fixed point.
+/// Returns the luma of ITU-R BT.601, in 16-bit fixed point.
 fn luma([r, g, b]: &[u8; 3]) -> u8 {
     let sum = 19595 * u32::from(*r) + 38470 * u32::from(*g) + 7471 * u32::from(*b) + 0x8000;
     (sum >> 16) as u8

@@ -1,39 +1,39 @@
-//! The one definition of "some of these images": a seeded sample over a whole split, balanced over its classes.
+//! Draws a seeded sample of a split, balanced over its classes.
 
 use super::set::Split;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::Serialize;
 
-/// Seed of every sample that is drawn without one being given: the same split and count always give the same images.
+/// Seed of samples without an explicit seed: the same split and count always give the same images.
 pub const SAMPLE_SEED: u64 = 1;
 
-/// Which images of a split were taken, as `--json` reports it.
+/// The images of a sample, as `--json` reports them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Sample {
     /// Seed of the sample.
     pub seed: u64,
-    /// Images of the whole split.
+    /// Number of images of the whole split.
     pub of: usize,
-    /// Indices of the images that were taken, ascending; absent if all were.
+    /// Indices of the sampled images, ascending; absent if all are sampled.
     pub indices: Option<Vec<usize>>,
 }
 
 impl Sample {
-    /// Number of images that were taken.
+    /// Returns the number of sampled images.
     pub fn len(&self) -> usize {
         self.indices.as_ref().map_or(self.of, Vec::len)
     }
 
-    /// Whether none were taken.
+    /// Whether the sample is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
 impl Split {
-    /// Indices of `count` images, ascending: classes take turns, and each class gives its images in a seeded order. A class with
-    /// fewer images than its share gives all it has, and the others give more. All images if there are no more than `count`.
+    /// Returns the indices of `count` images, ascending. Every round draws one image of each class, in a seeded order; a class
+    /// without further images is skipped. All images are sampled if there are at most `count`.
     pub fn sample_indices(&self, count: usize, seed: u64) -> Vec<usize> {
         if count >= self.len() {
             return (0..self.len()).collect();
@@ -52,21 +52,21 @@ impl Split {
             .iter_mut()
             .for_each(|indices| shuffle(indices, &mut random));
         let longest = of_class.iter().map(Vec::len).max().unwrap_or(0);
-        // A last turn that is not complete goes to classes in a seeded order too, not always to the first ones.
+        // An incomplete last round draws from classes in a seeded order too, not always from the first ones.
         let mut drawn: Vec<usize> = Vec::with_capacity(count);
         for number in 0..longest {
-            let mut turn: Vec<usize> = of_class
+            let mut round: Vec<usize> = of_class
                 .iter()
                 .filter_map(|indices| indices.get(number).copied())
                 .collect();
-            shuffle(&mut turn, &mut random);
-            drawn.extend(turn.iter().take(count - drawn.len()));
+            shuffle(&mut round, &mut random);
+            drawn.extend(round.iter().take(count - drawn.len()));
         }
         drawn.sort_unstable();
         drawn
     }
 
-    /// The images with these indices, in this order.
+    /// Returns the images with these indices, in this order.
     ///
     /// # Panics
     ///
@@ -82,12 +82,12 @@ impl Split {
         }
     }
 
-    /// `count` images of [`Split::sample_indices`] with [`SAMPLE_SEED`].
+    /// Returns the images of [`Split::sample_indices`] with [`SAMPLE_SEED`].
     pub fn sample(&self, count: usize) -> Self {
         self.draw(count, SAMPLE_SEED).0
     }
 
-    /// `count` images of [`Split::sample_indices`], and which they are.
+    /// Returns the images of [`Split::sample_indices`], and their indices.
     pub fn draw(&self, count: usize, seed: u64) -> (Self, Sample) {
         let of = self.len();
         if count >= of {
@@ -134,9 +134,9 @@ mod tests {
     }
 
     #[test]
-    fn classes_take_turns_whatever_their_order() {
+    fn samples_are_balanced_over_the_classes() {
         assert_eq!(counts(&sorted(&[100, 50, 50]).sample(30), 3), [10, 10, 10]);
-        // A small class gives all it has.
+        // All images of a small class are sampled.
         assert_eq!(counts(&sorted(&[100, 2, 50]).sample(30), 3), [14, 2, 14]);
     }
 

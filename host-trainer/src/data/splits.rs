@@ -1,13 +1,13 @@
-//! The parts of a data set: how they are usually named, and how one is made of a data set that has none.
+//! The splits of a data set: their usual names, and the division of a data set without a test split.
 
 use super::sample::{SAMPLE_SEED, shuffle};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-/// One image of this many is a test image if a data set has no test split.
+/// Images of a class per test image, if a data set has no test split.
 const TEST_SHARE: usize = 5;
 
-/// A part of a data set.
+/// A split of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Role {
     Train,
@@ -15,7 +15,7 @@ pub(super) enum Role {
     Test,
 }
 
-/// Usual names, the longest first of those that begin alike.
+/// Usual names; of names with the same start, the longest comes first.
 const WORDS: [(&str, Role); 15] = [
     ("training", Role::Train),
     ("train", Role::Train),
@@ -34,11 +34,11 @@ const WORDS: [(&str, Role); 15] = [
     ("te", Role::Test),
 ];
 
-/// Words that may stand beside the name of a part.
+/// Words that may accompany the name of a split.
 const FILLERS: [&str; 7] = ["set", "data", "dataset", "images", "imgs", "split", "folder"];
 
 impl Role {
-    /// The part that a folder's name means, if it means one: in any case, alone or with a word such as `set` or `images`.
+    /// Returns the split that a folder's name means, in any case, with or without a word such as `set` or `images`.
     pub(super) fn of_folder(name: &str) -> Option<Self> {
         let name = name.to_lowercase();
         let mut tokens = name
@@ -61,7 +61,7 @@ impl Role {
         }
     }
 
-    /// The part that one word of a file's name means, if there is exactly one such word.
+    /// Returns the split that exactly one word of a file's name means.
     pub(super) fn of_file(stem: &str) -> Option<Self> {
         let stem = stem.to_lowercase();
         let tokens = stem.split(|c: char| !c.is_alphanumeric());
@@ -69,7 +69,7 @@ impl Role {
         roles.next().filter(|_| roles.next().is_none())
     }
 
-    /// The part and the rest of an array's name: `x_train`, `trainX` and `train_x` are the part `Train` and `x`.
+    /// Returns the split and the rest of an array's name: `Train` and `x` for `x_train`, `trainX` and `train_x`.
     pub(super) fn of_array(name: &str) -> (Option<Self>, String) {
         let bare: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
         let bare = bare.to_ascii_lowercase();
@@ -81,8 +81,8 @@ impl Role {
     }
 }
 
-/// Indices of training and of test images of a data set without a test split: of each class one image in five, in a seeded
-/// order, and at least one of two. Where an image stands in its file makes no difference.
+/// Returns the indices of the training and of the test images of a data set without a test split. One image in five of each
+/// class, drawn in a seeded order, is a test image, and at least one if the class has two.
 pub(super) fn divide(
     labels: &[u16],
     classes: &[String],
@@ -112,7 +112,7 @@ pub(super) fn divide(
     train.sort_unstable();
     test.sort_unstable();
     notes.push(format!(
-        "no test split was found: one image in {TEST_SHARE} of each class, in a seeded order, is a test image ({} train, {} test)",
+        "no test split was found: one image in {TEST_SHARE} of each class, drawn with a fixed seed, is a test image ({} train, {} test)",
         train.len(),
         test.len()
     ));
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_are_known_in_any_usual_spelling() {
+    fn splits_are_recognised_in_any_usual_spelling() {
         let (train, validation, test) = (Some(Role::Train), Some(Role::Validation), Some(Role::Test));
         for (name, role) in [
             ("train", train),
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_class_of_one_image_is_said() {
+    fn a_class_of_one_image_is_noted() {
         let mut notes = Vec::new();
         let (train, test) = divide(&[0, 0, 1], &["a".into(), "b".into()], &mut notes);
         assert_eq!((train.len(), test.len()), (2, 1));

@@ -1,4 +1,4 @@
-//! Values of images as they were read, before they are bytes.
+//! Values of images before they become bytes.
 
 use super::encoding::Encoding;
 use crate::spec::Input;
@@ -88,7 +88,7 @@ fn is_byte(value: &f32) -> bool {
     (0.0..=255.0).contains(value) && value.fract() == 0.0
 }
 
-/// Whether a value is a byte divided by 255, but for the rounding of 16-bit floats.
+/// Whether a value is a byte divided by 255, up to the rounding of 16-bit floats.
 fn is_unit_byte(value: &f32) -> bool {
     let byte = value * 255.0;
     (0.0..=1.0).contains(value) && (byte - byte.round()).abs() < 0.07

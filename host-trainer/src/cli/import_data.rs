@@ -1,4 +1,4 @@
-//! The data set of `denselet import --data`: compared with the network, and what its values mean to the network.
+//! Reads the data set of `denselet import --data` and infers the preprocessing from its values.
 
 use super::data_flags::DataFlags;
 use crate::about::About;
@@ -7,12 +7,12 @@ use crate::import::{Imported, Preprocess};
 use crate::suit::{self, Takes, ranges};
 use anyhow::{Context, ensure};
 
-/// Reads the data set `name` for an imported network. Arrays that are not bytes are inputs as the file's network takes them: what
-/// is returned beside the data set makes these inputs of bytes again. `given` is the user's preprocessing.
+/// Reads the data set `name` for an imported network. Arrays that are not bytes are inputs of the file's network; the returned
+/// preprocessing converts their bytes back to these inputs. `given` is the user's preprocessing.
 ///
 /// # Errors
 ///
-/// If the data does not suit the network; if it is not bytes and the user gives a preprocessing of bytes.
+/// If the data does not fit the network, or if it is not bytes and the user gives a preprocessing of bytes.
 pub fn load(
     name: &str,
     imported: &Imported,
@@ -31,19 +31,19 @@ pub fn load(
         if data.are_unit_bytes && file_takes_bytes {
             data.encoding = None;
             data.notes.push(format!(
-                "{name}: every value is a byte divided by 255: taken as bytes"
+                "{name}: every value is a byte divided by 255: the bytes are used"
             ));
         } else if given.is_none() {
             inferred = Some(Preprocess::of(&encoding));
             let values = ranges(&encoding);
             data.notes.push(format!(
-                "{name}: values are not bytes ({values}): taken as inputs that the file's network takes as they are"
+                "{name}: values are not bytes ({values}): they are inputs of the file's network, without preprocessing"
             ));
         } else {
             ensure!(
                 data.encoding_is_fixed,
-                "data set `{name}`: values: expected bytes, because --preprocess tells how bytes become inputs, found other values \
-                 ({}): leave --preprocess out if they are inputs as the network takes them, or give bytes",
+                "data set `{name}`: values: expected bytes, because --preprocess converts bytes to inputs, found other values ({}): \
+                 leave --preprocess out if the values are inputs of the network, or give bytes",
                 ranges(&encoding)
             );
         }

@@ -6,6 +6,8 @@ use std::path::Path;
 
 /// Most classes of a data set: labels are 16-bit numbers.
 const MOST: usize = u16::MAX as usize;
+/// Field of errors.
+const FIELD: &str = "labels";
 /// Names that a message lists; it counts the others.
 const LISTED: usize = 12;
 
@@ -69,7 +71,6 @@ pub(super) struct Classes {
 /// without images. Other whole numbers are names, in the order of their values, and so are texts, in alphabetical order.
 pub(super) fn classes(
     path: &Path,
-    field: &str,
     splits: Vec<Labels>,
     notes: &mut Vec<String>,
 ) -> Result<Classes, DataError> {
@@ -78,7 +79,7 @@ pub(super) fn classes(
     // A name such as `007` is kept if other names are not numbers.
     let splits = if are_numbers { numbered } else { splits };
     let names = if are_numbers {
-        of_numbers(path, field, &splits, notes)?
+        of_numbers(path, &splits, notes)?
     } else {
         let mut names = splits
             .clone()
@@ -88,7 +89,7 @@ pub(super) fn classes(
         if names.remove("") {
             return Err(DataError::field(
                 path,
-                field,
+                FIELD,
                 "a class for each image",
                 "an empty label",
             ));
@@ -99,7 +100,7 @@ pub(super) fn classes(
     };
     if names.len() > MOST {
         let expected = format!("at most {MOST} classes");
-        return Err(DataError::field(path, field, expected, names.len()));
+        return Err(DataError::field(path, FIELD, expected, names.len()));
     }
     let numbers: BTreeMap<&str, u16> = names.iter().map(String::as_str).zip(0..).collect();
     let of_split: Vec<Vec<u16>> = splits
@@ -173,12 +174,7 @@ pub(super) fn check_coverage(
     Ok(())
 }
 
-fn of_numbers(
-    path: &Path,
-    field: &str,
-    splits: &[Labels],
-    notes: &mut Vec<String>,
-) -> Result<Vec<String>, DataError> {
+fn of_numbers(path: &Path, splits: &[Labels], notes: &mut Vec<String>) -> Result<Vec<String>, DataError> {
     let mut values: BTreeSet<i64> = BTreeSet::new();
     let mut columns = 0;
     for labels in splits {
@@ -192,7 +188,7 @@ fn of_numbers(
         }
     }
     let (Some(&first), Some(&last)) = (values.first(), values.last()) else {
-        return Err(DataError::field(path, field, "a class for each image", "none"));
+        return Err(DataError::field(path, FIELD, "a class for each image", "none"));
     };
     if columns > 0 {
         let last = i64::try_from(columns)
@@ -203,7 +199,7 @@ fn of_numbers(
     }
     if first < 0 && values.len() > 2 {
         let expected = "class numbers counted from 0: leave out images without a class";
-        return Err(DataError::field(path, field, expected, first));
+        return Err(DataError::field(path, FIELD, expected, first));
     }
     let is_counted =
         (0..=1).contains(&first) && last - first < 2 * i64::try_from(values.len()).unwrap_or(i64::MAX);
@@ -236,7 +232,7 @@ mod tests {
 
     fn found(labels: Labels) -> Result<(Classes, String), String> {
         let mut notes = Vec::new();
-        classes(Path::new("x"), "y", vec![labels], &mut notes)
+        classes(Path::new("x"), vec![labels], &mut notes)
             .map(|found| (found, notes.join("; ")))
             .map_err(|error| error.to_string())
     }

@@ -1,6 +1,7 @@
 //! The encoding of measurements as bytes.
 
 use super::error::DataError;
+use super::listing::listed;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -32,6 +33,13 @@ impl Encoding {
         let (low, high) = (self.low[channel], self.high[channel]);
         // A cast from float saturates.
         ((value - low) * 255.0 / (high - low)).round() as u8
+    }
+
+    /// Returns the ranges of the first channels, for a message.
+    pub fn ranges(&self) -> String {
+        const LISTED: usize = 4;
+        let ranges = self.low.iter().zip(&self.high);
+        listed(ranges.map(|(low, high)| format!("{low} to {high}")), LISTED)
     }
 
     /// Checks that every channel has a range, and that arithmetic with it stays finite.

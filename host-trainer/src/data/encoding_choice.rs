@@ -6,8 +6,6 @@ use super::values::Values;
 use ndarray::{ArrayView4, Axis};
 use std::path::Path;
 
-/// Channels whose ranges a note lists.
-const LISTED: usize = 4;
 /// Share of whole numbers outside the network's range above which they are taken for bytes.
 const OUTSIDE: f64 = 0.01;
 /// Share of measurements outside the network's range above which they are taken for another unit.
@@ -40,12 +38,9 @@ pub(super) fn choose(
             return Ok(Some(Encoding::unit(channels)));
         }
         let encoding = span(path, all[0])?;
-        let ranges = encoding.low.iter().zip(&encoding.high).take(LISTED);
-        let ranges: Vec<String> = ranges.map(|(low, high)| format!("{low} to {high}")).collect();
-        let more = if channels > LISTED { ", ..." } else { "" };
         notes.push(format!(
-            "values are not bytes: the range of each channel's training values becomes 0 to 255 ({}{more})",
-            ranges.join(", ")
+            "values are not bytes: the range of each channel's training values becomes 0 to 255 ({})",
+            encoding.ranges()
         ));
         return Ok(Some(encoding));
     };

@@ -4,6 +4,7 @@ use super::error::DataError;
 use super::folder_plan::Plan;
 use super::folder_tree::Classes;
 use super::image_file::{self, Header, Pixels};
+use super::listing::listed;
 use super::measured::Part;
 use super::values::Values;
 use ndarray::Array4;
@@ -37,18 +38,9 @@ impl Damaged {
 
     pub(super) fn note(&self, notes: &mut Vec<String>) {
         if !self.files.is_empty() {
-            let shown: Vec<String> = self
-                .files
-                .iter()
-                .take(LISTED)
-                .map(|path| path.display().to_string())
-                .collect();
-            notes.push(format!(
-                "damaged files that are skipped: {} ({}{})",
-                self.files.len(),
-                shown.join(", "),
-                if self.files.len() > LISTED { ", ..." } else { "" }
-            ));
+            let shown = listed(self.files.iter().map(|path| path.display()), LISTED);
+            let count = self.files.len();
+            notes.push(format!("damaged files that are skipped: {count} ({shown})"));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::error::DataError;
 use super::image_file::{Header, Wanted};
+use super::listing::listed;
 use super::reading::Reading;
 use crate::spec::Input;
 use std::collections::BTreeMap;
@@ -122,11 +123,10 @@ fn size(
     }
     let mut shown: Vec<_> = sizes.into_iter().collect();
     shown.sort_by_key(|(_, (count, _))| core::cmp::Reverse(*count));
-    let more = if shown.len() > LISTED { ", ..." } else { "" };
-    let shown = shown.iter().take(LISTED).map(|((height, width), (count, path))| {
+    let shown = shown.iter().map(|((height, width), (count, path))| {
         format!("{count} of {height}x{width} (such as {})", path.display())
     });
-    let found = shown.collect::<Vec<_>>().join(", ") + more;
+    let found = listed(shown, LISTED);
     let expected = if reading.input.is_none() && reading.resize {
         "images of one size, because the network's file gives no size: write `[input]` in it"
     } else {

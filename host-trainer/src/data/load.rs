@@ -1,4 +1,4 @@
-//! Finds a data set by its name or its path, and the reader for it.
+//! Loads a data set by its name or its path.
 
 use super::error::DataError;
 use super::reading::Reading;
@@ -6,18 +6,16 @@ use super::set::Dataset;
 use super::{cifar, digits, files, folder, har, keywords, mnist, numpy, table};
 use std::path::{Path, PathBuf};
 
-/// Where named data sets are looked for besides their usual places.
+/// Variable of a folder that is searched for named data sets.
 const FOLDER_VARIABLE: &str = "DENSELET_DATA";
 
 impl Dataset {
-    /// The data set `name`: `digits`, `fashion-mnist`, `cifar10`, `har`, `keywords`, or a folder that holds one of the last
-    /// four or pictures by class.
-    ///
-    /// `reading` says what is known of the network that the set is read for, and what the user allowed.
+    /// Reads the data set `name`: `digits`, `fashion-mnist`, `cifar10`, `har`, `keywords`, or a file or folder that contains
+    /// one of the last four, images by class, arrays or tables.
     ///
     /// # Errors
     ///
-    /// Tells how to get a set that is missing; names file and field of one that is broken.
+    /// If the data set is missing, with how to get it; if it is broken, with the file and the field.
     pub fn load(name: &str, reading: &Reading) -> Result<Self, DataError> {
         let mut set = match name {
             "digits" => digits::load()?,
@@ -32,12 +30,12 @@ impl Dataset {
         set.name = name.to_owned();
         if reading.resize && reading.input.is_none() {
             set.notes
-                .push("`--resize` has no effect: the network takes its input from the data".into());
+                .push("`--resize` has no effect: the input of the network follows the data".into());
         }
         if let Some(shape) = reading.input.filter(|_| reading.resize) {
             if (set.height == 1) != (shape.height == 1) {
                 let expected =
-                    format!("images of {shape}: `--resize` makes no image of a row, and no row of an image");
+                    format!("images of {shape}: `--resize` does not convert between images and single rows");
                 return Err(DataError::field(Path::new(name), "images", expected, set.shape()));
             }
             let before = set.shape();
@@ -51,7 +49,7 @@ impl Dataset {
     }
 }
 
-/// The data set in a file or a folder.
+/// Reads the data set in a file or a folder.
 fn from_path(name: &str, path: &Path, reading: &Reading) -> Result<Dataset, DataError> {
     if path.is_dir() {
         if cifar::is_here(path) {
@@ -86,12 +84,12 @@ fn from_path(name: &str, path: &Path, reading: &Reading) -> Result<Dataset, Data
     }
 }
 
-/// The first folder that holds the set: its usual places, then below the folder of the environment variable.
+/// Returns the first folder that contains the data set: in the folder of the variable, then in the usual places.
 fn find(name: &str, usual: &[&str], advice: &str, is_here: fn(&Path) -> bool) -> Result<PathBuf, DataError> {
     let mut places: Vec<PathBuf> = usual.iter().map(PathBuf::from).collect();
     if let Some(folder) = std::env::var_os(FOLDER_VARIABLE) {
         let folder = PathBuf::from(folder);
-        // By its name here, then by its folder's usual name.
+        // By its name, then by the usual names of its folder.
         places.splice(
             0..0,
             usual
@@ -104,7 +102,7 @@ fn find(name: &str, usual: &[&str], advice: &str, is_here: fn(&Path) -> bool) ->
     places.into_iter().find(|place| is_here(place)).ok_or_else(|| DataError::Missing {
         name: name.to_owned(),
         advice: format!(
-            "{advice}, or put it below the folder named by {FOLDER_VARIABLE}, or give its folder instead of its name"
+            "{advice}, or put it into the folder that {FOLDER_VARIABLE} names, or give its folder instead of its name"
         ),
     })
 }
@@ -115,7 +113,7 @@ mod tests {
     use crate::spec::Input;
 
     #[test]
-    fn missing_sets_say_how_to_get_them() {
+    fn errors_of_missing_sets_advise_how_to_get_them() {
         let error = find("nothing", &["/nosuch"], "install it", cifar::is_here).unwrap_err();
         assert!(error.to_string().contains("install it"), "{error}");
         let error = Dataset::load("nosuch", &Reading::default())
@@ -144,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn resizing_is_said() {
+    fn resizing_is_noted() {
         let input = |height, channels| Input {
             height,
             width: height,

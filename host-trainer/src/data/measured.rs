@@ -5,8 +5,9 @@ use super::encoding_choice;
 use super::error::DataError;
 use super::reading::Reading;
 use super::set::{Dataset, Split};
-use super::splits::divide;
+use super::splits::{Role, divide};
 use super::values::Values;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Values and class numbers of one split.
@@ -31,6 +32,21 @@ pub(super) struct Parts {
     pub(super) train: Part,
     pub(super) validation: Option<Part>,
     pub(super) test: Option<Part>,
+}
+
+impl Parts {
+    /// Returns the splits with these values and class numbers; nothing without a training split.
+    pub(super) fn new(values: Vec<(Role, Values)>, labels: Vec<Vec<u16>>) -> Option<Self> {
+        let parts = values.into_iter().zip(labels);
+        let mut parts: BTreeMap<Role, Part> = parts
+            .map(|((role, values), labels)| (role, Part { values, labels }))
+            .collect();
+        Some(Self {
+            train: parts.remove(&Role::Train)?,
+            validation: parts.remove(&Role::Validation),
+            test: parts.remove(&Role::Test),
+        })
+    }
 }
 
 /// Returns a data set of these splits.

@@ -4,7 +4,7 @@ use super::classes::{self, Labels, list};
 use super::error::DataError;
 use super::files::{self, Budget};
 use super::idx;
-use super::measured::{self, Part, Parts};
+use super::measured::{self, Parts};
 use super::reading::Reading;
 use super::set::Dataset;
 use super::splits::Role;
@@ -182,32 +182,23 @@ pub(super) fn load(folder: &Path, reading: &Reading) -> Result<Dataset, DataErro
         let numbers = numbers.into_iter().map(i64::from).collect();
         Ok(Some((Values::Bytes(array), Labels::Numbers(numbers))))
     };
-    let mut splits = Vec::new();
+    let (mut all_values, mut all_labels) = (Vec::new(), Vec::new());
     for role in [Role::Train, Role::Validation, Role::Test] {
-        if let Some(found) = split(role)? {
-            splits.push((role, found));
+        if let Some((values, labels)) = split(role)? {
+            all_values.push((role, values));
+            all_labels.push(labels);
         }
     }
-    let labels = splits.iter().map(|(_, (_, labels))| labels.clone()).collect();
-    let classes = classes::classes(folder, "labels", labels, &mut notes)?;
+    let classes = classes::classes(folder, all_labels, &mut notes)?;
     let mut names = classes.names;
     let numbers: Vec<String> = (0..FASHION.len()).map(|class| class.to_string()).collect();
     if is_fashion(folder) && numbers.starts_with(&names) {
         names = FASHION.map(String::from).to_vec();
     } else {
-        notes.push("the files do not name their classes: they are numbers".into());
+        notes.push("the files contain no class names: the classes are numbers".into());
     }
-    let mut parts: BTreeMap<Role, Part> = splits
-        .into_iter()
-        .zip(classes.of_split)
-        .map(|((role, (values, _)), labels)| (role, Part { values, labels }))
-        .collect();
-    let train = parts.remove(&Role::Train);
-    let parts = Parts {
-        train: train.ok_or_else(|| DataError::field(folder, "files", "train-images-idx3-ubyte", "none"))?,
-        validation: parts.remove(&Role::Validation),
-        test: parts.remove(&Role::Test),
-    };
+    let parts = Parts::new(all_values, classes.of_split);
+    let parts = parts.ok_or_else(|| DataError::field(folder, "files", "train-images-idx3-ubyte", "none"))?;
     measured::dataset(folder, parts, names, reading, notes)
 }
 

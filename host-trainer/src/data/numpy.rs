@@ -4,7 +4,7 @@ use super::arrays::Source;
 use super::classes::{self, list};
 use super::error::DataError;
 use super::files;
-use super::measured::{self, Part, Parts};
+use super::measured::{self, Parts};
 use super::reading::Reading;
 use super::set::Dataset;
 use super::shapes::Shaping;
@@ -78,8 +78,8 @@ pub(super) fn load(path: &Path, reading: &Reading) -> Result<Dataset, DataError>
     } else {
         vec![None]
     };
-    let mut left: Vec<String> = source.names.clone();
-    let (mut roles_and_values, mut all_labels) = (Vec::new(), Vec::new());
+    let mut unread: Vec<String> = source.names.clone();
+    let (mut all_values, mut all_labels) = (Vec::new(), Vec::new());
     for role in roles {
         let (images, labels) = match (array(role, Kind::Images), array(role, Kind::Labels)) {
             (Some(images), Some(labels)) => (images, labels),
@@ -89,38 +89,27 @@ pub(super) fn load(path: &Path, reading: &Reading) -> Result<Dataset, DataError>
                 return Err(DataError::field(path, "arrays", expected, source.listing()));
             }
         };
-        left.retain(|name| *name != images && *name != labels);
+        unread.retain(|name| *name != images && *name != labels);
         let values = source.images(&images, &mut shaping)?;
         let labels = source.labels(path, &labels, count(&values), &mut shaping.notes)?;
-        roles_and_values.push((role, values));
+        all_values.push((role.unwrap_or(Role::Train), values));
         all_labels.push(labels);
     }
     let mut notes = shaping.notes;
-    let classes = classes::classes(path, "labels", all_labels, &mut notes)?;
+    let classes = classes::classes(path, all_labels, &mut notes)?;
     let mut names = classes.names;
     if let Some(array) = array(None, Kind::Names)
         && let Some(texts) = source.class_names(path, &array, &names)
     {
         notes.push(format!("`{array}` names the classes"));
-        left.retain(|name| *name != array);
+        unread.retain(|name| *name != array);
         names = texts;
     }
-    if !left.is_empty() {
-        notes.push(format!("arrays that are not read: {}", list(&left)));
+    if !unread.is_empty() {
+        notes.push(format!("arrays that are not read: {}", list(&unread)));
     }
-    let mut of_role: BTreeMap<Option<Role>, Part> = roles_and_values
-        .into_iter()
-        .zip(classes.of_split)
-        .map(|((role, values), labels)| (role, Part { values, labels }))
-        .collect();
-    let train = of_role
-        .remove(&Some(Role::Train))
-        .or_else(|| of_role.remove(&None));
-    let parts = Parts {
-        train: train.ok_or_else(|| DataError::field(path, "arrays", USUAL, "none"))?,
-        validation: of_role.remove(&Some(Role::Validation)),
-        test: of_role.remove(&Some(Role::Test)),
-    };
+    let parts = Parts::new(all_values, classes.of_split);
+    let parts = parts.ok_or_else(|| DataError::field(path, "arrays", USUAL, "none"))?;
     measured::dataset(path, parts, names, reading, notes)
 }
 

@@ -1,63 +1,63 @@
-//! A data set in memory: images as raw bytes, labels, and how both were read.
+//! A data set in memory: images as raw bytes, labels, and notes of the reader.
 
 use super::encoding::Encoding;
 use crate::net::Normalisation;
 use crate::spec::Input;
 
-/// Pictures and labels of one part of a data set.
+/// Images and labels of one split of a data set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Split {
-    /// Raw bytes, NHWC.
+    /// Raw bytes, `[image][row][column][channel]`.
     pub images: Vec<u8>,
-    /// Class numbers, one per picture, each below the number of classes.
+    /// Class numbers, one per image, each below the number of classes.
     pub labels: Vec<u16>,
 }
 
 impl Split {
-    /// Number of pictures.
+    /// Returns the number of images.
     pub fn len(&self) -> usize {
         self.labels.len()
     }
 
-    /// Whether there are none.
+    /// Whether the split has no images.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
 }
 
-/// A data set: pictures of one shape, in two splits.
+/// A data set: images of one shape, in two or three splits.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Dataset {
-    /// As it was asked for.
+    /// Name or path, as the user gave it.
     pub name: String,
-    /// Rows of a picture.
+    /// Rows of an image.
     pub height: usize,
-    /// Columns of a picture.
+    /// Columns of an image.
     pub width: usize,
     /// Bytes per pixel.
     pub channels: usize,
     /// Names of the classes; labels are their numbers.
     pub classes: Vec<String>,
-    /// For training and calibration.
+    /// Split for training and calibration.
     pub train: Split,
-    /// For nothing but the last measurement.
+    /// Split for the final evaluation only.
     pub test: Split,
-    /// For measuring while training; empty where the data set brings none.
+    /// Split for evaluation during training; empty if the data set has none.
     pub validation: Split,
-    /// Whom or what each training picture is of, where that is known: what is held out is held out whole.
+    /// Group of each training image, such as a person, if groups are known; groups are held out as a whole.
     pub groups: Vec<u16>,
-    /// How bytes were made of measurements; absent where the data set is bytes.
+    /// Encoding of the measurements; absent if the data set contains bytes.
     pub encoding: Option<Encoding>,
-    /// Whether `encoding` is part of what the data set is; otherwise it was given, or inferred from the values.
+    /// Whether `encoding` belongs to the data set; otherwise it was given, or inferred from the values.
     pub encoding_is_fixed: bool,
-    /// Whether every value was a byte divided by 255; `encoding` is 0 to 1 then.
+    /// Whether every value is a byte divided by 255; `encoding` is then 0 to 1.
     pub are_unit_bytes: bool,
-    /// What was inferred or left out while reading, a sentence each: the command prints them.
+    /// One note for each inference of the reader; the command prints them.
     pub notes: Vec<String>,
 }
 
 impl Dataset {
-    /// A checksum of what a run trains with: images, labels and groups of the training and validation splits.
+    /// Returns a checksum of the images, labels and groups of the training and validation splits.
     pub fn checksum(&self) -> u32 {
         let numbers = |sum: u32, numbers: &[u16]| {
             let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
@@ -70,12 +70,12 @@ impl Dataset {
         numbers(sum, &self.groups)
     }
 
-    /// Bytes of one picture.
+    /// Returns the number of bytes of one image.
     pub fn image_len(&self) -> usize {
         self.height * self.width * self.channels
     }
 
-    /// Shape of one picture.
+    /// Returns the shape of an image.
     pub fn shape(&self) -> Input {
         Input {
             height: self.height,
@@ -84,14 +84,14 @@ impl Dataset {
         }
     }
 
-    /// Adds a validation split that came with the set to the training split, for a run that holds nothing out.
+    /// Adds the validation split to the training split, for a run without a held-out split.
     pub fn train_on_everything(&mut self) {
         let validation = core::mem::take(&mut self.validation);
         if validation.is_empty() {
             return;
         }
         if !self.groups.is_empty() {
-            // Whoever they are, they are nobody of the training split.
+            // The groups of the validation split are unknown, but differ from those of the training split.
             let next = self.groups.iter().max().map_or(0, |largest| largest + 1);
             self.groups.extend(validation.labels.iter().map(|_| next));
         }
@@ -99,7 +99,7 @@ impl Dataset {
         self.train.labels.extend(validation.labels);
     }
 
-    /// Mean and standard deviation per channel over the training split, in raw units.
+    /// Returns the mean and the standard deviation of each channel over the training split, in bytes.
     pub fn normalisation(&self) -> Normalisation {
         let mut sums = vec![(0u64, 0u64); self.channels];
         for pixel in self.train.images.chunks_exact(self.channels) {
@@ -114,7 +114,7 @@ impl Dataset {
             let average = sum as f64 / count;
             let variance = squares as f64 / count - average * average;
             mean.push(average as f32);
-            // A channel that never changes is left as it is.
+            // A constant channel keeps its scale.
             std.push(if variance > 1e-6 {
                 variance.sqrt() as f32
             } else {
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_the_validation_split_too() {
+    fn everything_includes_the_validation_split() {
         let mut set = Dataset::load("digits", &Reading::default()).unwrap();
         set.validation = set.test.sample(10);
         set.train_on_everything();

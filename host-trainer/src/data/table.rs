@@ -4,7 +4,7 @@ use super::classes::{self, Labels};
 use super::columns::{Columns, Rows};
 use super::error::DataError;
 use super::files::{self, Budget};
-use super::measured::{self, Part, Parts};
+use super::measured::{self, Parts};
 use super::reading::Reading;
 use super::set::Dataset;
 use super::shapes::Shaping;
@@ -98,30 +98,16 @@ pub(super) fn load(path: &Path, reading: &Reading) -> Result<Dataset, DataError>
     }
     let mut notes = shaping.notes;
     let rows: usize = labels.iter().map(Labels::len).sum();
-    let classes = classes::classes(path, "labels", labels, &mut notes)?;
+    let classes = classes::classes(path, labels, &mut notes)?;
     if classes.names.len() == rows && rows >= DOUBTED {
         let expected = "several rows of each class: give the column of the class with `--label`";
         let found = format!("{rows} classes in {rows} rows");
         return Err(DataError::field(path, "labels", expected, found));
     }
-    let mut of_role: BTreeMap<Role, Part> = values
-        .into_iter()
-        .zip(classes.of_split)
-        .map(|((role, values), labels)| (role, Part { values, labels }))
-        .collect();
-    let Some(train) = of_role.remove(&Role::Train) else {
-        return Err(DataError::field(
-            path,
-            "tables",
-            "a table for training, such as train.csv",
-            "none",
-        ));
-    };
-    let parts = Parts {
-        train,
-        validation: of_role.remove(&Role::Validation),
-        test: of_role.remove(&Role::Test),
-    };
+    let parts = Parts::new(values, classes.of_split).ok_or_else(|| {
+        let expected = "a table for training, such as train.csv";
+        DataError::field(path, "tables", expected, "none")
+    })?;
     measured::dataset(path, parts, classes.names, reading, notes)
 }
 

@@ -1,42 +1,43 @@
-//! Which class of a network each class of a data set is.
+//! Matches the classes of a data set with those of a network.
 
-/// The classes of a data set in a network's terms.
+use crate::data::listed;
+
+/// Classes of a data set as classes of a network.
 #[derive(Debug, PartialEq)]
 pub(super) struct Matched {
-    /// The network's number of each class of the data set.
+    /// Class number in the network of each class of the data set.
     pub(super) numbers: Vec<u16>,
     /// A name for each class of the network.
     pub(super) names: Vec<String>,
-    /// What was assumed, if anything was.
+    /// Note of an assumption.
     pub(super) note: Option<String>,
 }
 
 /// Classes that a message lists.
 const LISTED: usize = 20;
 
-/// Names for people; `count` numbers if there are no names.
+/// Returns names for a message; the number `count` without names.
 pub(super) fn list(names: &[String], count: usize) -> String {
     if names.is_empty() {
         return format!("{count} classes without names");
     }
-    let more = if names.len() > LISTED { ", ..." } else { "" };
-    format!("{}{more}", names[..names.len().min(LISTED)].join(", "))
+    listed(names, LISTED)
 }
 
-/// Whether names are nothing but whole numbers, as readers name classes that have no names.
+/// Whether all names are whole numbers, with which readers name classes without names.
 fn are_numbers(names: &[String]) -> bool {
     names.iter().all(|name| name.parse::<u64>().is_ok())
 }
 
-/// Matches the classes of a data set, those that images are of, with the `count` classes of a network. `network` is empty if
-/// the network's file holds no names.
+/// Matches the classes of a data set that occur in it with the `count` classes of a network. `network` is empty if the
+/// network's file contains no names.
 ///
-/// Names match names and numbers match numbers. Numbers are class numbers if the network has names. Names beside a network
-/// without names count in their order if there are as many.
+/// Names match names and numbers match numbers. Numbers are class numbers if the network has names. Names match a network
+/// without names in their order, if their number is equal.
 ///
 /// # Errors
 ///
-/// What to do if a class is not the network's.
+/// Advice, if the network does not have a class.
 pub(super) fn matched(
     network: &[String],
     count: usize,
@@ -52,7 +53,7 @@ pub(super) fn matched(
             let mut matched = by_name(&numbered, data, present)
                 .map_err(|_| format!("labels are class numbers below {count}, or names"))?;
             matched.note = Some(format!(
-                "labels are numbers: they are taken as the network's class numbers ({})",
+                "labels are numbers: they are the network's class numbers ({})",
                 numbers_of(names)
             ));
             matched.names = names.to_vec();
@@ -62,24 +63,23 @@ pub(super) fn matched(
             numbers: (0u16..).take(count).collect(),
             names: data.to_vec(),
             note: Some(format!(
-                "the network has no names of classes: those of the data are taken in their order ({})",
+                "the network has no class names: it gets those of the data, in their order ({})",
                 numbers_of(data)
             )),
         }),
         (true, false) => Err(format!(
-            "the network has no names of classes, so give data with all {count} of them, or labels that are numbers"
+            "the network has no class names: give data with all {count} classes, or labels that are numbers"
         )),
     }
 }
 
-/// `0 = apple, 1 = leaf`.
+/// Returns names with their numbers: `0 = apple, 1 = leaf`.
 fn numbers_of(names: &[String]) -> String {
-    let numbered = names.iter().enumerate().take(LISTED);
-    let numbered: Vec<String> = numbered
-        .map(|(number, name)| format!("{number} = {name}"))
-        .collect();
-    let more = if names.len() > LISTED { ", ..." } else { "" };
-    format!("{}{more}", numbered.join(", "))
+    let numbered = names.iter().enumerate();
+    listed(
+        numbered.map(|(number, name)| format!("{number} = {name}")),
+        LISTED,
+    )
 }
 
 fn by_name(names: &[String], data: &[String], present: &[bool]) -> Result<Matched, String> {
@@ -103,7 +103,7 @@ fn by_name(names: &[String], data: &[String], present: &[bool]) -> Result<Matche
     })
 }
 
-/// What to do about a class that the network does not have.
+/// Returns the advice for a class that the network does not have.
 fn unknown(class: &str, names: &[String]) -> String {
     let plain = |name: &str| -> String {
         let letters = name.chars().filter(|c| c.is_alphanumeric());
@@ -111,7 +111,7 @@ fn unknown(class: &str, names: &[String]) -> String {
     };
     let twin = names.iter().find(|name| plain(name) == plain(class));
     twin.map_or_else(
-        || format!("`{class}` is not a class of the network: leave its images out, or train on them"),
+        || format!("`{class}` is not a class of the network: remove its images, or train on them"),
         |name| format!("if `{class}` is the network's `{name}`, rename it"),
     )
 }
@@ -140,12 +140,12 @@ mod tests {
         assert_eq!(of("0 1 2 3", 4, "3 1").unwrap().numbers, [3, 1]);
         // The same numbers, written in another way.
         assert_eq!(of("00 01 02", 3, "2 0").unwrap().numbers, [2, 0]);
-        // Numbers that are names beside other names.
+        // Numbers that are names among other names.
         assert_eq!(of("1 2 other", 3, "2 1").unwrap().numbers, [1, 0]);
     }
 
     #[test]
-    fn numbers_are_class_numbers_beside_names() {
+    fn numbers_are_class_numbers_of_a_network_with_names() {
         let found = of("apple leaf stone", 3, "0 1 2").unwrap();
         assert_eq!(
             (found.numbers, found.names),
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn names_beside_none_count_only_if_there_are_as_many() {
+    fn names_match_a_network_without_names_only_if_the_counts_agree() {
         let found = of("", 2, "leaf stone").unwrap();
         assert_eq!((found.numbers, found.names), (vec![0, 1], names("leaf stone")));
         assert!(found.note.unwrap().contains("0 = leaf"));
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_in_another_spelling_is_pointed_at() {
+    fn a_name_in_another_spelling_is_suggested() {
         let error = of("apple leaf_old", 2, "apple Leaf-Old").unwrap_err();
         assert!(
             error.contains("`leaf_old`") && error.contains("rename"),
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_class_without_images_matters_to_no_one() {
+    fn a_class_without_images_is_not_matched() {
         let found = matched(&names("1 2"), 2, &names("0 1 2"), &[false, true, true]).unwrap();
         assert_eq!(found.numbers[1..], [0, 1]);
     }

@@ -1,5 +1,5 @@
-//! A data set that is read for a network: compared with what the network takes and was trained on, and brought into the
-//! network's class numbers. Between `data` and every command that has a network already.
+//! Reads a data set for a network: checks that its shape and values fit the network, and converts its labels to the network's
+//! class numbers.
 
 mod classes;
 
@@ -8,7 +8,7 @@ use crate::data::{DataError, Dataset, Encoding, Reading, Split};
 use crate::spec::Input;
 use serde::{Deserialize, Serialize};
 
-/// What is known of a network that data is read for.
+/// Properties of a network that data is read for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Takes {
     /// The network's file, for messages.
@@ -17,13 +17,13 @@ pub struct Takes {
     pub input: Input,
     /// Number of classes.
     pub classes: usize,
-    /// Names of the classes, and how measurements become bytes.
+    /// Names of the classes, and the encoding of measurements.
     pub about: About,
-    /// Whether an absent encoding means that the network reads bytes; otherwise the file does not say.
+    /// Whether an absent encoding means that the network reads bytes; otherwise the encoding is unknown.
     pub encoding_is_known: bool,
 }
 
-/// The error with the data set's name, which it has already if the set is not there.
+/// Returns the error with the data set's name; the error of a missing data set contains it already.
 fn named(name: &str, source: &DataError) -> String {
     match source {
         DataError::Missing { .. } => source.to_string(),
@@ -31,36 +31,38 @@ fn named(name: &str, source: &DataError) -> String {
     }
 }
 
-/// Why a data set cannot be used with a network.
+/// Reasons for which a data set cannot be used with a network.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SuitError {
-    /// It cannot be read.
+    /// The data set cannot be read.
     #[error("{}", named(.name, .source))]
     Data {
-        /// As it was asked for.
+        /// Name or path of the data set, as the user gave it.
         name: String,
-        /// Why.
+        /// Error of the reader.
         source: DataError,
     },
-    /// Its images have another shape.
-    #[error("data set `{name}`: images: expected {expected}, as {network} takes, found {found}: {advice}")]
+    /// The images have another shape.
+    #[error(
+        "data set `{name}`: images: expected {expected}, the input of {network}, found {found}: {advice}"
+    )]
     Shape {
-        /// As it was asked for.
+        /// Name or path of the data set, as the user gave it.
         name: String,
         /// The network's file.
         network: String,
-        /// Shape that the network takes.
+        /// Shape of the network's input.
         expected: Input,
         /// Shape of the images.
         found: Input,
-        /// What to do.
+        /// Advice.
         advice: &'static str,
     },
-    /// Its classes are not the network's.
+    /// The classes differ from the network's.
     #[error("data set `{name}`: classes: expected those of {network} ({expected}), found {found}: {advice}")]
     Classes {
-        /// As it was asked for.
+        /// Name or path of the data set, as the user gave it.
         name: String,
         /// The network's file.
         network: String,
@@ -68,29 +70,29 @@ pub enum SuitError {
         expected: String,
         /// Classes of the data set.
         found: String,
-        /// What to do.
+        /// Advice.
         advice: String,
     },
-    /// Its values are not what the network takes.
+    /// The values differ from those that the network reads.
     #[error("data set `{name}`: values: expected {expected}, found {found}: {advice}")]
     Values {
-        /// As it was asked for.
+        /// Name or path of the data set, as the user gave it.
         name: String,
-        /// What the network takes.
+        /// Values that the network reads.
         expected: String,
-        /// What the data set has.
+        /// Values of the data set.
         found: String,
-        /// What to do.
+        /// Advice.
         advice: &'static str,
     },
 }
 
-/// Reads the data set `name` for a network. Labels are the network's class numbers afterwards, `classes` has a name for each of
-/// them, and `notes` has a sentence for everything that was inferred. `reading` holds what the user allowed.
+/// Reads the data set `name` for a network. Its labels are the network's class numbers, `classes` has a name for each of them,
+/// and `notes` has a note for each inference. `reading` contains the permissions of the user.
 ///
 /// # Errors
 ///
-/// If the data set cannot be read; if its shape, its classes or its values are not the network's.
+/// If the data set cannot be read, or if its shape, its classes or its values do not fit the network.
 pub fn load(name: &str, network: &Takes, reading: Reading) -> Result<Dataset, SuitError> {
     let reading = Reading {
         input: Some(network.input),
@@ -104,11 +106,11 @@ pub fn load(name: &str, network: &Takes, reading: Reading) -> Result<Dataset, Su
     suit(data, network)
 }
 
-/// Compares a data set that was read with a network, as [`load`] does.
+/// Checks a data set against a network and converts its labels, as [`load`] does.
 ///
 /// # Errors
 ///
-/// As [`load`].
+/// If its shape, its classes or its values do not fit the network.
 pub fn suit(mut data: Dataset, network: &Takes) -> Result<Dataset, SuitError> {
     check_shape(&data, network)?;
     check_values(&mut data, network)?;
@@ -121,7 +123,7 @@ fn check_shape(data: &Dataset, network: &Takes) -> Result<(), SuitError> {
     if expected == found {
         return Ok(());
     }
-    let are_pictures = [expected, found]
+    let are_images = [expected, found]
         .iter()
         .all(|shape| matches!(shape.channels, 1 | 3));
     Err(SuitError::Shape {
@@ -129,7 +131,7 @@ fn check_shape(data: &Dataset, network: &Takes) -> Result<(), SuitError> {
         network: network.network.clone(),
         expected,
         found,
-        advice: if are_pictures && found.height > 1 {
+        advice: if are_images && found.height > 1 {
             "give --resize to resize every image"
         } else {
             "give data of this shape"
@@ -137,7 +139,7 @@ fn check_shape(data: &Dataset, network: &Takes) -> Result<(), SuitError> {
     })
 }
 
-/// Checks that values became bytes in the way that the network takes.
+/// Checks that the data has the network's encoding.
 fn check_values(data: &mut Dataset, network: &Takes) -> Result<(), SuitError> {
     let refused = |expected: String, found: String, advice| {
         Err(SuitError::Values {
@@ -151,10 +153,10 @@ fn check_values(data: &mut Dataset, network: &Takes) -> Result<(), SuitError> {
         (None, None) => Ok(()),
         (Some(_), None) => {
             let note = format!(
-                "{}: the images are bytes: they are taken as the bytes that the network's encoding makes of measurements",
+                "{}: the images are bytes: they are read as measurements in the network's encoding",
                 data.name
             );
-            // The reader of arrays has said so already.
+            // The reader of arrays adds a similar note.
             if !data.notes.iter().any(|note| note.contains("network's encoding")) {
                 data.notes.push(note);
             }
@@ -168,12 +170,12 @@ fn check_values(data: &mut Dataset, network: &Takes) -> Result<(), SuitError> {
                 ranges(expected)
             ),
             ranges(found),
-            "give measurements as arrays or a table: they become bytes by the network's encoding",
+            "give measurements as arrays or a table: the network's encoding converts them to bytes",
         ),
         (None, Some(_)) if data.are_unit_bytes => {
             data.encoding = None;
             data.notes.push(format!(
-                "{}: every value is a byte divided by 255: the bytes are what the network reads",
+                "{}: every value is a byte divided by 255: the bytes are used",
                 data.name
             ));
             Ok(())
@@ -189,35 +191,31 @@ fn check_values(data: &mut Dataset, network: &Takes) -> Result<(), SuitError> {
         ),
         (None, Some(found)) => refused(
             format!(
-                "bytes: {} does not hold how measurements become bytes",
+                "bytes, because {} contains no encoding of measurements",
                 network.network
             ),
             format!("measurements ({})", ranges(found)),
-            "give the run's folder instead, or export the network again",
+            "give the folder of the run instead, or export the network again",
         ),
     }
 }
 
-/// The network's class number of each class of a data set, as [`load`] matches them.
+/// Returns the network's class number of each class of a data set, as [`load`] matches them.
 ///
 /// # Errors
 ///
-/// What to do if a class is not the network's.
+/// Advice, if the network does not have a class.
 pub fn class_numbers(network: &[String], data: &[String]) -> Result<Vec<u16>, String> {
     let present = vec![true; data.len()];
     Ok(classes::matched(network, network.len(), data, &present)?.numbers)
 }
 
-/// An encoding for people.
+/// Returns the ranges of an encoding, for a message.
 pub fn ranges(encoding: &Encoding) -> String {
-    const SHOWN: usize = 4;
-    let ranges = encoding.low.iter().zip(&encoding.high).take(SHOWN);
-    let ranges: Vec<String> = ranges.map(|(low, high)| format!("{low} to {high}")).collect();
-    let more = if encoding.low.len() > SHOWN { ", ..." } else { "" };
-    format!("by channel {}{more}", ranges.join(", "))
+    format!("by channel {}", encoding.ranges())
 }
 
-/// Brings the labels into the network's class numbers.
+/// Converts the labels to the network's class numbers.
 fn match_classes(data: &mut Dataset, network: &Takes) -> Result<(), SuitError> {
     let splits = [&data.train, &data.test, &data.validation];
     let mut present = vec![false; data.classes.len()];
@@ -312,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn another_shape_names_the_flag_that_mends_it() {
+    fn another_shape_names_the_flag_that_resizes() {
         let mut network = takes(&["0", "1"], None);
         network.input.height = 2;
         let wide = Dataset {
@@ -332,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn values_of_another_kind_are_refused_or_said() {
+    fn values_of_another_kind_are_refused_or_noted() {
         let measured = |low, fixed, unit| Dataset {
             encoding: encoding(low),
             encoding_is_fixed: fixed,

@@ -1,4 +1,4 @@
-//! `denselet bench`: five networks on a board, beside a peer's recorded figures.
+//! `denselet bench`: compares five networks on a board with a peer's recorded figures.
 
 use super::output::{print_json, say};
 use super::run::run_with_progress;
@@ -18,10 +18,10 @@ use std::path::PathBuf;
 /// Options of `denselet bench`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The networks d1 to d5 are built untrained with a fixed seed: an inference takes the same number of \
-instructions whatever the weights and the image are. Ratios are denselet over the peer.
+    after_help = "The networks d1 to d5 are built untrained with a fixed seed: the number of instructions of \
+an inference does not depend on the weights or the image. Ratios are denselet over the peer.
 
---cycles models a Cortex-M4 by its published timing table, with memory that never waits. It needs a C compiler (cc) and an \
+--cycles models a Cortex-M4 by its published timing table, with memory without wait states. It needs a C compiler (cc) and an \
 emulator with plugins.
 
 Examples:
@@ -33,7 +33,7 @@ pub struct Args {
     /// Board to run on; `denselet boards` lists them
     #[arg(long, value_name = "NAME", default_value = "mps2-an386")]
     board: String,
-    /// Only these networks
+    /// Networks to run
     #[arg(long, value_name = "NAME", default_values_t = ["d1", "d2", "d3", "d4", "d5"].map(str::to_owned))]
     net: Vec<String>,
     /// Images of noise per network; the fewest and the most instructions of them are compared
@@ -42,7 +42,7 @@ pub struct Args {
     /// Model cycles too, of a Cortex-M4
     #[arg(long)]
     cycles: bool,
-    /// Seconds the emulator may take for one network
+    /// Longest time of the emulator for one network, in seconds
     #[arg(long, default_value_t = 1800, value_name = "SECONDS")]
     timeout: u64,
     /// Denselet's sources [default: those that this program was built from]
@@ -56,21 +56,21 @@ pub struct Args {
     json: bool,
 }
 
-/// What was measured.
+/// Report of a benchmark.
 #[derive(Debug, Serialize)]
 struct Report {
     board: String,
     networks: Vec<Row>,
 }
 
-/// One network.
+/// Figures of one network.
 #[derive(Debug, Serialize)]
 struct Row {
     name: String,
     macs_executed: u64,
     instructions: u64,
     instructions_min: u64,
-    /// Modelled.
+    /// Modelled cycles.
     #[serde(skip_serializing_if = "Option::is_none")]
     cycles: Option<u64>,
     /// Arena, state and stack.
@@ -78,13 +78,13 @@ struct Row {
     arena_bytes: usize,
     stack_bytes: usize,
     blob_bytes: usize,
-    /// Of a program that only runs the network: all of its flash but the model.
+    /// Flash without the model, of a program that only runs the network.
     code_bytes: usize,
     code: Code,
     matches_host: bool,
 }
 
-/// The peer's recorded figures.
+/// Recorded figures of the peer.
 #[derive(Debug, Deserialize)]
 struct Peer {
     recorded: String,
@@ -119,7 +119,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let different = report.networks.iter().find(|row| !row.matches_host);
     anyhow::ensure!(
         different.is_none(),
-        "a network's logits on the board are not the host's"
+        "logits on the board: expected those of the host, found others"
     );
     Ok(())
 }
@@ -258,7 +258,7 @@ fn print(report: &Report, peer: &Peer) {
             ("format", code.format),
             ("plan", code.plan),
             ("compiler's", code.compiler),
-            ("main with what is inlined", code.program),
+            ("main and inlined code", code.program),
             ("start and rest", code.rest),
             (
                 "constants and vectors",
@@ -267,21 +267,21 @@ fn print(report: &Report, peer: &Peer) {
         ];
         let parts = parts.map(|(name, bytes)| format!("{name} {}", grouped(bytes as u64)));
         say(format_args!(
-            "Code: a program that only runs the network (firmware/src/bin/minimal.rs), all but the model; {}: {}.",
+            "Code: a program that only runs the network (firmware/src/bin/minimal.rs), without the model; {}: {}.",
             row.name,
             parts.join(", ")
         ));
     }
     if has_cycles {
-        say("Cycles are modelled: a Cortex-M4 with memory that never waits.");
+        say("Cycles are modelled: a Cortex-M4 with memory without wait states.");
     }
     let same = report
         .networks
         .iter()
         .all(|row| row.instructions == row.instructions_min);
     say(if same {
-        "Every image took the same number of instructions."
+        "All images took the same number of instructions."
     } else {
-        "The number of instructions differed from image to image."
+        "The number of instructions differed between images."
     });
 }

@@ -1,4 +1,4 @@
-//! Flags of every command that reads data, and how what was inferred is printed.
+//! Flags of every command that reads data, and the printing of its notes.
 
 use super::output::tell;
 use super::verbosity::{detail, note};
@@ -6,27 +6,27 @@ use crate::data::{Dataset, Reading};
 use crate::inspect::grouped;
 use clap::builder::RangedU64ValueParser;
 
-/// Parses a number of images: none make no sense.
+/// Parses a number of images, which must be above 0.
 pub fn at_least_one() -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(1..)
 }
 
-/// What the user allows a reader of data to do.
+/// Permissions for a reader of data.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct DataFlags {
-    /// Resize images to what the network takes
+    /// Resize images to the network's input
     #[arg(long)]
     pub resize: bool,
-    /// Leave out damaged files and count them; otherwise one is an error
+    /// Skip and count damaged files; otherwise a damaged file is an error
     #[arg(long)]
     pub skip_damaged: bool,
-    /// Name of a table's column that holds the class, or its number (from 1) if the table has no header
+    /// Name of the column of a table that contains the class, or its number (from 1) without a header
     #[arg(long, value_name = "NAME")]
     pub label: Option<String>,
 }
 
 impl DataFlags {
-    /// What a reader is told.
+    /// Returns the options of a reader.
     pub fn reading(&self) -> Reading {
         Reading {
             resize: self.resize,
@@ -37,14 +37,14 @@ impl DataFlags {
     }
 }
 
-/// Prints warnings, a line each, on standard error.
+/// Prints warnings on standard error, one per line.
 pub fn warn(warnings: &[String]) {
     for warning in warnings {
         tell(format_args!("warning: {warning}"));
     }
 }
 
-/// Prints what was inferred while reading, a line each, on standard error; the sizes of what was read as a detail.
+/// Prints the notes of a data set on standard error, one per line, and its sizes as a detail.
 pub fn print_notes(data: &Dataset) {
     detail(format_args!(
         "{}: {} training, {} validation and {} test images of {}, {} classes",
@@ -58,7 +58,7 @@ pub fn print_notes(data: &Dataset) {
     print_all_notes(&data.notes);
 }
 
-/// Prints notes, a line each, on standard error.
+/// Prints notes on standard error, one per line.
 pub fn print_all_notes(notes: &[String]) {
     for text in notes {
         note(text);

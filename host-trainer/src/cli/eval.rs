@@ -1,4 +1,4 @@
-//! `denselet eval`: accuracy of a blob or a checkpoint on a data set.
+//! `denselet eval`: measures the accuracy of a blob or a checkpoint on a data set.
 
 use super::data_flags::{DataFlags, at_least_one, print_notes};
 use super::model::Model;
@@ -24,12 +24,12 @@ pub struct Args {
     /// Data set; its test images are used
     #[arg(long, value_name = "NAME|DIR")]
     data: String,
-    /// Takes N test images, a seeded sample balanced over the classes [default: all]
+    /// Number of test images, a seeded sample balanced over the classes [default: all]
     #[arg(long, value_name = "N", value_parser = at_least_one())]
     count: Option<usize>,
     #[command(flatten)]
     data_flags: DataFlags,
-    /// Of a run's folder take the last network, not the one with the highest held-out accuracy
+    /// Of a run's folder use the last network, not the one with the highest held-out accuracy
     #[arg(long)]
     last: bool,
     /// Print one JSON object
@@ -37,7 +37,7 @@ pub struct Args {
     json: bool,
 }
 
-/// What was measured.
+/// Report of an evaluation.
 #[derive(Debug, Serialize)]
 struct Report {
     model: PathBuf,
@@ -88,7 +88,7 @@ fn print(report: &Report) {
         .classes
         .iter()
         .zip(&report.confusion)
-        // A class that the data has no images of has an empty row.
+        // A class without images has an empty row.
         .filter(|(_, counts)| counts.iter().any(|&count| count > 0))
         .map(|(name, counts)| {
             let counts = counts.iter().take(report.classes.len());

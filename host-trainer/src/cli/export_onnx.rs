@@ -1,4 +1,4 @@
-//! `denselet export-onnx`: a trained network for viewers and other runtimes.
+//! `denselet export-onnx`: exports a trained network for viewers and other runtimes.
 
 use super::output::{Kind, Output, print_json, say};
 use crate::inspect::grouped;
@@ -16,14 +16,14 @@ pub struct Args {
     /// A run's folder or a checkpoint file
     #[arg(value_name = "DIR")]
     run: PathBuf,
-    /// Where the ONNX file goes; it takes raw bytes as floats from 0 to 255, [N, C, H, W], and answers logits
+    /// ONNX file; its input is raw bytes as floats from 0 to 255, [N, C, H, W], its output is logits
     /// [default: model.onnx, unless --state-dict is given]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Where a PyTorch state dict goes, as safetensors
+    /// Safetensors file of a PyTorch state dict
     #[arg(long, value_name = "FILE")]
     state_dict: Option<PathBuf>,
-    /// Of a run's folder take the last network, not the one with the highest held-out accuracy
+    /// Of a run's folder use the last network, not the one with the highest held-out accuracy
     #[arg(long)]
     last: bool,
     /// Replace a file of another kind
@@ -34,13 +34,13 @@ pub struct Args {
     json: bool,
 }
 
-/// What was written.
+/// Report of an export.
 #[derive(Debug, Serialize)]
 struct Report {
     onnx: Option<PathBuf>,
     onnx_bytes: usize,
     state_dict: Option<PathBuf>,
-    /// What --preprocess must say when the state dict is imported again: it holds no normalisation.
+    /// Value of --preprocess for an import of the state dict, which contains no normalisation.
     preprocess: String,
 }
 

@@ -1,31 +1,31 @@
-//! Flags of `denselet train` that say what happens to images and what the loss is.
+//! Flags of `denselet train` for augmentation and loss.
 
 use crate::data::Fill;
 use crate::train::{ClassWeights, Finetuning, Recipe};
 use std::path::PathBuf;
 
-/// Fields of a recipe that are off unless something turns them on.
+/// Fields of a recipe that are off by default.
 #[derive(Debug, clap::Args)]
 pub struct Flags {
-    /// Pixels a training image may move left and right [default: --shift]
+    /// Largest shift of a training image left and right, in pixels [default: --shift]
     #[arg(long, value_name = "N")]
     shift_x: Option<usize>,
-    /// Pixels a training image may move up and down [default: --shift]
+    /// Largest shift of a training image up and down, in pixels [default: --shift]
     #[arg(long, value_name = "N")]
     shift_y: Option<usize>,
-    /// What fills the pixels that a moved training image leaves [default: black]
+    /// Content of pixels from outside a shifted training image [default: black]
     #[arg(long, value_enum, value_name = "NAME")]
     fill: Option<Fill>,
     /// Side of a square, in pixels, that the mean covers; 0: none [default: 0]
     #[arg(long, value_name = "N")]
     cutout: Option<usize>,
-    /// Rows that the mean covers at most: a spectrogram's times [default: 0]
+    /// Most rows that the mean covers: times of a spectrogram [default: 0]
     #[arg(long, value_name = "N")]
     mask_rows: Option<usize>,
-    /// Columns that the mean covers at most: a spectrogram's bands, a sensor's times [default: 0]
+    /// Most columns that the mean covers: bands of a spectrogram, times of a sensor [default: 0]
     #[arg(long, value_name = "N")]
     mask_columns: Option<usize>,
-    /// Degrees by which triples of channels (x, y, z) may turn in space: sensors that are worn otherwise [default: 0]
+    /// Largest rotation of triples of channels (x, y, z) in space, in degrees: another placement of the sensors [default: 0]
     #[arg(long, value_name = "DEGREES")]
     turn: Option<f32>,
     /// Share by which each channel's amplitude may grow or shrink [default: 0]
@@ -37,31 +37,31 @@ pub struct Flags {
     /// Changes of brightness, contrast, angle and place per training image [default: 0]
     #[arg(long, value_name = "N")]
     operations: Option<usize>,
-    /// How strong these are, up to 1 [default: 0]
+    /// Strength of these changes, up to 1 [default: 0]
     #[arg(long, value_name = "SHARE")]
     magnitude: Option<f32>,
-    /// Blends images by shares from Beta(ALPHA, ALPHA); 0: none [default: 0]
+    /// Blends pairs of images by shares from Beta(ALPHA, ALPHA); 0: none [default: 0]
     #[arg(long, value_name = "ALPHA")]
     mixup: Option<f32>,
     /// Puts rectangles of images into others, with areas from Beta(ALPHA, ALPHA); 0: none [default: 0]
     #[arg(long, value_name = "ALPHA")]
     cutmix: Option<f32>,
-    /// Share that a moving average of the weights keeps at a step; it is measured and exported [default: no average]
+    /// Decay of a moving average of the weights at a step; the average is evaluated and exported [default: no average]
     #[arg(long, value_name = "SHARE")]
     average: Option<f32>,
-    /// Takes batch norm's statistics over all ranks of `mpirun`; otherwise each takes its own
+    /// Batch norm uses the statistics of all ranks of `mpirun`; otherwise each rank uses its own
     #[arg(long)]
     sync_batch_norm: bool,
     /// Share of values dropped after a layer's convolutions [default: the network's]
     #[arg(long, value_name = "SHARE")]
     dropout: Option<f32>,
-    /// `balanced`, or the weight of an image of each class, with commas between [default: all 1]
+    /// `balanced`, or the weights of the images of each class, separated by commas [default: all 1]
     #[arg(long, value_name = "WORD|LIST")]
     class_weights: Option<ClassWeights>,
     /// A run's folder or a checkpoint that the network is distilled from [default: none]
     #[arg(long, value_name = "PATH")]
     teacher: Option<PathBuf>,
-    /// Divides the teacher's logits and the network's [default: 4]
+    /// Divisor of the logits of the teacher and of the network [default: 4]
     #[arg(long, value_name = "T")]
     temperature: Option<f32>,
     /// Share of the loss that is the distance from the teacher [default: 0.5]
@@ -73,7 +73,7 @@ pub struct Flags {
 }
 
 impl Flags {
-    /// Puts what was given into a recipe.
+    /// Applies the given flags to a recipe.
     pub fn put(&self, recipe: &mut Recipe) {
         let augment = &mut recipe.augment;
         augment.shift_x = self.shift_x.or(augment.shift_x);
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flag_says_what_a_file_says() {
+    fn flags_and_files_give_the_same_recipe() {
         let words = "train --shift-x 1 --shift-y 2 --fill edge --cutout 3 --mask-rows 4 --mask-columns 5 --turn 15 --scale 0.5 \
              --jitter 6 --operations 7 --magnitude 0.25 --mixup 0.2 --cutmix 0.3 --average 0.99 --dropout 0.1 \
              --class-weights balanced --teacher runs/big --temperature 2 --teacher-weight 0.75 --finetune 3 \
@@ -133,7 +133,7 @@ mod tests {
              cutmix = 0.3\n";
         let filed = Recipe::default().with(file).unwrap();
         assert_eq!(flagged, filed);
-        // What is not given stays.
+        // Flags that are not given change nothing.
         Line::parse_from(["train"]).flags.put(&mut flagged);
         assert_eq!(flagged, filed);
     }

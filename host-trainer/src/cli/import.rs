@@ -37,19 +37,19 @@ pub struct Args {
     /// A .keras, .h5, .onnx or .safetensors file
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// The checkpoint's folder
+    /// Folder of the checkpoint
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Shape of an image, if the file leaves it open
+    /// Shape of an image, if the file does not give it
     #[arg(long, value_name = "HxWxC", value_parser = shape)]
     input: Option<Input>,
-    /// Data set it was trained on: its test images measure the accuracy, its training images calibrate a later export
+    /// Data set that it was trained on: the test images measure the accuracy, the training images calibrate a later export
     #[arg(long, value_name = "NAME|DIR")]
     data: Option<String>,
     /// Preprocessing from bytes to the inputs of the network, see below
     #[arg(long, value_name = "HOW", allow_hyphen_values = true)]
     preprocess: Option<Preprocess>,
-    /// Reference vectors: arrays `x`, N images as the network takes them, and `y`, its framework's answers
+    /// Reference vectors: arrays `x`, N inputs of the network, and `y`, the answers of its framework
     #[arg(long, value_name = "FILE.npz")]
     check: Option<PathBuf>,
     /// Largest difference from the reference answers, as a share of the range of the logits [default: 1e-4, or 1e-2 for

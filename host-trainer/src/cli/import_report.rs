@@ -1,4 +1,4 @@
-//! What `denselet import` found, for people and as JSON.
+//! The report of `denselet import`, as text and as JSON.
 
 use super::output::say;
 use super::terminal::table;
@@ -10,7 +10,7 @@ use crate::spec::Input;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-/// What came in.
+/// Report of an import.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     pub(super) file: PathBuf,
@@ -32,14 +32,14 @@ pub(super) struct Report {
     pub(super) checkpoint: Option<PathBuf>,
 }
 
-/// One comparison.
+/// One comparison of logits.
 #[derive(Debug, Serialize)]
 pub(super) struct Check {
     pub(super) against: String,
     #[serde(flatten)]
     pub(super) comparison: Comparison,
     pub(super) passes: bool,
-    /// Whether its answers are so saturated that passing says little.
+    /// Whether the answers are too saturated for a meaningful comparison.
     pub(super) is_saturated: bool,
 }
 
@@ -61,7 +61,7 @@ pub(super) fn print_found(report: &Report) {
         ]
     });
     say(table(
-        &["part", "made of", "leaves", "parameters", "MACs as trained"],
+        &["part", "made of", "output", "parameters", "MACs as trained"],
         rows,
     ));
     let (parameters, macs) = (grouped(report.parameters as u64), grouped(report.macs));
@@ -73,8 +73,8 @@ pub(super) fn print_found(report: &Report) {
     say(format_args!("  MACs as trained  {macs}"));
     match report.ending {
         Ending::Logits => {}
-        Ending::Sigmoid => say("  the file's sigmoid is left out: blobs answer logits"),
-        Ending::Softmax | Ending::LogSoftmax => say("  the file's softmax is left out: blobs answer logits"),
+        Ending::Sigmoid => say("  the file's sigmoid is omitted: blobs output logits"),
+        Ending::Softmax | Ending::LogSoftmax => say("  the file's softmax is omitted: blobs output logits"),
     }
     for Assumption { what, flag } in &report.assumptions {
         let flag = flag
@@ -116,8 +116,8 @@ pub(super) fn print_check(check: &Check) {
     ));
     if check.is_saturated {
         say(format_args!(
-            "  WARNING          {:.0} % of these answers are saturated probabilities: the check says little. Compare logits, or inputs \
-             that the network is less sure of",
+            "  WARNING          {:.0} % of these answers are saturated probabilities: the check is weak. Compare logits, or inputs with \
+             less certain answers",
             100.0 * (1.0 - compared)
         ));
     }
@@ -131,7 +131,7 @@ pub(super) fn print_end(data: Option<&str>, out: &Path, report: &Report) {
         ));
     }
     let out = out.display();
-    // An import without data has recorded none to calibrate on.
+    // Without data, the checkpoint names no data set for the calibration.
     let flag = if data.is_some() { "" } else { " --data DATA" };
     say(format_args!("next: `denselet export {out}{flag}`"));
 }

@@ -6,19 +6,19 @@ use crate::import::Assumed;
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Properties that a state dict (.safetensors) does not contain")]
 pub(super) struct StateArgs {
-    /// Epsilon of its batch norms [default: 1e-5]
+    /// Epsilon of the batch norms [default: 1e-5]
     #[arg(long, value_name = "E", value_parser = epsilon)]
     epsilon: Option<f32>,
-    /// Stride of its first convolution [default: 2 for 7x7, 1 for 3x3]
+    /// Stride of the first convolution [default: 2 for 7x7, 1 for 3x3]
     #[arg(long, value_name = "N")]
     stem_stride: Option<usize>,
-    /// Pool after its first convolution, batch norm and ReLU [default: max for 7x7]
+    /// Pool after the first convolution, batch norm and ReLU [default: max for 7x7]
     #[arg(long, value_name = "POOL", value_enum)]
     stem_pool: Option<StemPool>,
     /// Whether a ReLU follows the batch norm of a transition [default: yes]
     #[arg(long, value_name = "YES|NO", value_enum)]
     transition_relu: Option<Answer>,
-    /// Whether a ReLU stands before the global average [default: yes]
+    /// Whether a ReLU precedes the global average [default: yes]
     #[arg(long, value_name = "YES|NO", value_enum)]
     head_relu: Option<Answer>,
 }

@@ -1,4 +1,4 @@
-//! `denselet net`: the presets, and their text to start a network's file from.
+//! `denselet net`: lists the presets, or prints one as the start of a network's file.
 
 use super::output::{print_json, say};
 use super::terminal::table;
@@ -14,7 +14,7 @@ use serde::Serialize;
   denselet net                          (lists the presets)
   denselet net mono-32k > mine.toml     (a file to change, for `denselet train --net mine.toml`)")]
 pub struct Args {
-    /// Preset to print as TOML [default: all are listed]
+    /// Preset to print as TOML [default: list all]
     #[arg(value_name = "NAME")]
     name: Option<String>,
     /// Print one JSON array of the presets, or the preset's text as a JSON string
@@ -37,7 +37,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     if let Some(name) = &args.name {
         let text = preset_text(name).with_context(|| {
             let known: Vec<&str> = presets().collect();
-            format!("network `{name}`: expected a preset, one of {}", known.join(", "))
+            format!(
+                "network: expected a preset ({}), found `{name}`",
+                known.join(", ")
+            )
         })?;
         if args.json {
             return print_json(&text);
@@ -47,8 +50,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
     let presets = presets().map(|name| {
         let spec = Spec::load(name)?;
-        let sizes = inspect::network(&spec, Order::Plain)
-            .with_context(|| format!("preset `{name}` does not fit in this machine's address space"))?;
+        let sizes = inspect::network(&spec, Order::Plain).with_context(|| {
+            format!(
+                "preset `{name}`: expected a size that fits the address space of this machine, found more"
+            )
+        })?;
         Ok(Preset {
             name: name.to_owned(),
             input: spec.input.to_string(),
@@ -74,6 +80,6 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         &["preset", "input", "parameters", "MACs as trained", "arena bytes"],
         rows,
     ));
-    say("`denselet train` takes the input and the classes from the data.");
+    say("`denselet train` adapts the input and the classes to the data.");
     Ok(())
 }

@@ -1,7 +1,7 @@
-//! What a command gives: lines and JSON on standard output, warnings on standard error, files where the user wants them.
+//! Output of commands: lines and JSON on standard output, warnings on standard error, and files.
 //!
-//! A standard output that its reader has closed ends the command without a message, as it ends other tools. What a command
-//! has written until then is whole.
+//! A command ends without a message when the reader closes its standard output. Files that are written until then are
+//! complete.
 
 use crate::whole_file::{self, Target};
 use anyhow::Context;
@@ -10,21 +10,21 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
-/// Unwinds to `main` after standard output was closed, so that emulators end and temporary files go.
+/// Payload that unwinds to `main` after standard output is closed, so that emulators end and temporary files are removed.
 #[derive(Clone, Copy, Debug)]
 pub struct Closed {
-    /// With which the command ends.
+    /// Exit code of the command.
     pub exit_code: u8,
 }
 
 impl Closed {
-    /// What a shell reports for a program that a closed pipe ended: 128 and the signal's number.
+    /// Exit code that a shell reports after SIGPIPE: 128 and the number of the signal.
     const BY_READER: Self = Self { exit_code: 141 };
-    /// A fault, which was reported.
+    /// Exit code after an error, which is printed.
     const BY_ERROR: Self = Self { exit_code: 1 };
 }
 
-/// Whether standard output receives a file, so that lines for people go to standard error.
+/// Whether standard output receives a file; text then goes to standard error.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// Prints `value` as one JSON object on standard output, the only thing a `--json` run prints there.
@@ -36,7 +36,7 @@ pub fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Prints one line for people on standard output.
+/// Prints one line of text on standard output.
 pub fn say(line: impl Display) {
     if TAKEN.load(Ordering::Relaxed) {
         tell(line);
@@ -53,23 +53,23 @@ pub fn say(line: impl Display) {
         tell(format_args!("error: standard output: {error}"));
         Closed::BY_ERROR
     };
-    // Without the panic hook's message: what there is to say was said.
+    // Unwinds without the message of the panic hook.
     std::panic::resume_unwind(Box::new(closed));
 }
 
-/// Prints one line on standard error, in one piece: other processes may write there too. One that is closed changes nothing.
+/// Prints one line on standard error in one write, because other processes may write there too. Ignores a closed one.
 pub fn tell(line: impl Display) {
     let _ = io::stderr().lock().write_all(format!("{line}\n").as_bytes());
 }
 
-/// Kinds of files that commands write, by how they begin.
+/// Kinds of files that commands write, with their first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A network for devices.
     Blob,
     /// A page of `report`.
     Page,
-    /// A chart or a picture, as SVG.
+    /// A chart or a diagram, as SVG.
     Chart,
     /// An ONNX model.
     Onnx,
@@ -104,14 +104,14 @@ impl Kind {
     }
 }
 
-/// A file that a command will write where the user wants it.
+/// A file that a command will write.
 #[derive(Debug)]
 pub struct Output {
     path: PathBuf,
 }
 
 impl Output {
-    /// Checks, before any work is done, that nothing of another kind is lost at `path`. With `force` it may be.
+    /// Checks, before any work, that `path` is free or has a file of the same kind; with `force` it may have any file.
     ///
     /// # Errors
     /// If a file of another kind, or a folder, has the name.
@@ -128,8 +128,8 @@ impl Output {
                 }
                 anyhow::ensure!(
                     head.is_empty() || kind.begins(&head),
-                    "{}: expected a free name or {}, found a file of another kind; choose another name, or --force \
-                     to replace it",
+                    "{}: expected a free name or {}, found a file of another kind; choose another name, or give \
+                     --force to replace it",
                     named(),
                     kind.name()
                 );
@@ -141,15 +141,15 @@ impl Output {
         })
     }
 
-    /// Where it is.
+    /// Returns its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Writes it, whole or not at all.
+    /// Writes the file completely or not at all.
     ///
     /// # Errors
-    /// The system's, after the path.
+    /// The error of the system, with the path.
     pub fn write(&self, bytes: &[u8]) -> io::Result<()> {
         whole_file::write(&self.path, bytes)
     }

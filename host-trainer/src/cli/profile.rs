@@ -1,4 +1,4 @@
-//! `denselet profile`: where an inference's instructions go, stage by stage.
+//! `denselet profile`: counts the instructions of each stage of an inference.
 
 use super::output::{Kind, Output, print_json, say};
 use super::terminal::{spinner, table, warn_of_order};
@@ -14,9 +14,9 @@ use std::path::PathBuf;
 /// Options of `denselet profile`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Flash traffic counts the parameters that the inner loops read: every filter once for each tile of pixels.
+    after_help = "Flash traffic is the size of the parameters that the inner loops read: every filter once for each tile of pixels.
 
---cycles models a Cortex-M4 by its published timing table, with memory that never waits. It needs a C compiler (cc) and an \
+--cycles models a Cortex-M4 by its published timing table, with memory without wait states. It needs a C compiler (cc) and an \
 emulator with plugins.
 
 Examples:
@@ -33,10 +33,10 @@ pub struct Args {
     /// Model cycles too, of a Cortex-M4
     #[arg(long)]
     cycles: bool,
-    /// Where the bar chart goes, an SVG file [default: the model's name with .profile.svg]
+    /// SVG file of the bar chart [default: the model's name with .profile.svg]
     #[arg(long, value_name = "FILE")]
     chart: Option<PathBuf>,
-    /// Seconds the emulator may take
+    /// Longest time of the emulator, in seconds
     #[arg(long, default_value_t = 1800, value_name = "SECONDS")]
     timeout: u64,
     /// Denselet's sources [default: those that this program was built from]
@@ -53,14 +53,14 @@ pub struct Args {
     json: bool,
 }
 
-/// What was measured.
+/// Report of a profile.
 #[derive(Debug, Serialize)]
 struct Report {
     model: PathBuf,
     board: String,
-    /// Sum of the stages, each counted apart.
+    /// Sum of the stages, each counted separately.
     instructions: u64,
-    /// One inference counted as a whole, as `denselet run` does.
+    /// Instructions of a whole inference, as `denselet run` counts them.
     instructions_whole: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     cycles: Option<u64>,
@@ -70,7 +70,7 @@ struct Report {
     chart: PathBuf,
 }
 
-/// One stage.
+/// Figures of one stage.
 #[derive(Debug, Serialize)]
 struct Row {
     name: String,
@@ -83,7 +83,7 @@ struct Row {
     #[serde(skip_serializing_if = "Option::is_none")]
     cycles_per_mac: Option<f64>,
     flash_bytes_read: u64,
-    /// Of all instructions, 0 to 1.
+    /// Share of all instructions, from 0 to 1.
     share: f64,
 }
 
@@ -167,7 +167,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 
 fn print(report: &Report) {
     let per_mac = |count: u64, macs: u64| format!("{:.2}", count as f64 / macs.max(1) as f64);
-    // Columns that not every board has stand between the others.
+    // The columns of cycles are present only with --cycles.
     let cells = |name: &str, what: &str, macs: u64, instructions: u64, cycles: Option<u64>| {
         let mut cells = vec![
             name.to_owned(),
@@ -208,12 +208,12 @@ fn print(report: &Report) {
     header.extend(["flash bytes read", "share"]);
     say(table(&header, rows.chain([total])));
     if report.cycles.is_some() {
-        say("Cycles are modelled: a Cortex-M4 with memory that never waits.");
+        say("Cycles are modelled: a Cortex-M4 with memory without wait states.");
     }
     let (sum, whole) = (report.instructions, report.instructions_whole);
     say(format_args!(
-        "One inference as a whole: {} instructions, as `denselet run` counts them. The stages add up to {} ({} {}): here each stage \
-         is run and counted apart.",
+        "One inference as a whole: {} instructions, as `denselet run` counts them. The sum of the stages is {} ({} {}): each stage is \
+         counted separately.",
         grouped(whole),
         grouped(sum),
         grouped(sum.abs_diff(whole)),

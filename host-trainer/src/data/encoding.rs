@@ -28,7 +28,7 @@ impl Encoding {
     ///
     /// # Panics
     ///
-    /// When there is no such channel.
+    /// When the encoding has fewer channels.
     pub fn byte(&self, channel: usize, value: f32) -> u8 {
         let (low, high) = (self.low[channel], self.high[channel]);
         // A cast from float saturates.

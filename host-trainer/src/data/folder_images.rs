@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// Damaged files that a message lists.
 const LISTED: usize = 4;
 
-/// Damaged files, which are left out or refused.
+/// Damaged files, which are skipped or refused.
 pub(super) struct Damaged {
     pub(super) is_skipped: bool,
     pub(super) files: Vec<PathBuf>,

@@ -197,7 +197,7 @@ fn order(path: &Path, name: &str, shape: &[usize], reading: &Reading) -> Result<
                     .values()
                     .map_or_else(String::new, |count| format!("{count} "));
                 let expected = format!(
-                    "rows of {count}values for images of {}, as the network takes them; an array [n, height, width, channels] \
+                    "rows of {count}values for images of {}, the input of the network; an array [n, height, width, channels] \
                      can be resized with `--resize`, a flat row cannot",
                     input
                 );

@@ -1,20 +1,20 @@
-//! Brightness, contrast, small rotations and translations of a picture; belongs to `augment`.
+//! Changes brightness, contrast, rotation and position of an image.
 
 use super::draw::{below, signed};
 use super::settings::{Augment, Fill, Ground};
 use rand_chacha::rand_core::Rng;
 
-/// Most that a magnitude of 1 adds to a byte.
+/// Largest change of a byte, at magnitude 1.
 const BRIGHTNESS: f32 = 96.0;
-/// Most that it adds to 1, by which the distance from the mean is multiplied.
+/// Largest change of the factor of the distance from the mean, which is 1 without change.
 const CONTRAST: f32 = 0.8;
-/// Most that it turns a picture, in degrees.
+/// Largest rotation, in degrees.
 const DEGREES: f32 = 30.0;
-/// Most that it moves a picture, as a share of its side.
+/// Largest translation, as a share of the side.
 const SHARE: f32 = 0.25;
 
 impl Augment {
-    /// Changes one picture by as many operations as the recipe has.
+    /// Applies the operations of the recipe to an image.
     pub(super) fn change(&self, ground: &Ground, bits: &mut impl Rng, image: &mut [u8]) {
         let channels = ground.shape.channels;
         for _ in 0..self.operations {
@@ -49,11 +49,11 @@ impl Augment {
         }
     }
 
-    /// Turns a picture by `angle` around its middle and moves it `[down, right]`, between pixels too.
+    /// Rotates an image by `angle` around its centre and translates it by `[down, right]`, also by fractions of pixels.
     fn draw(&self, ground: &Ground, angle: f32, [down, right]: [f32; 2], image: &mut [u8]) {
         let (height, width, channels) = (ground.shape.height, ground.shape.width, ground.shape.channels);
         let from = image.to_vec();
-        // Mathematics that is the same on every machine.
+        // `libm` gives the same result on every machine.
         let (sin, cos) = (libm::sinf(angle), libm::cosf(angle));
         let middle = [(height - 1) as f32 / 2.0, (width - 1) as f32 / 2.0];
         let pixel = |y: f32, x: f32, channel: usize| {
@@ -95,19 +95,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pictures_turn_and_move_by_whole_steps_exactly() {
+    fn rotations_and_translations_by_whole_steps_are_exact() {
         let ground = ground(3, 3, 1, 9);
-        let picture = [1, 2, 3, 4, 5, 6, 7, 8, 9];
+        let original = [1, 2, 3, 4, 5, 6, 7, 8, 9];
         let drawn = |fill, angle: f32, by| {
             let augment = Augment {
                 fill,
                 ..Augment::default()
             };
-            let mut image = picture;
+            let mut image = original;
             augment.draw(&ground, angle.to_radians(), by, &mut image);
             image
         };
-        assert_eq!(drawn(Fill::Black, 0.0, [0.0; 2]), picture);
+        assert_eq!(drawn(Fill::Black, 0.0, [0.0; 2]), original);
         assert_eq!(drawn(Fill::Edge, 180.0, [0.0; 2]), [9, 8, 7, 6, 5, 4, 3, 2, 1]);
         assert_eq!(drawn(Fill::Edge, 90.0, [0.0; 2]), [3, 6, 9, 2, 5, 8, 1, 4, 7]);
         assert_eq!(drawn(Fill::Black, 0.0, [1.0, 0.0]), [0, 0, 0, 1, 2, 3, 4, 5, 6]);
@@ -116,19 +116,19 @@ mod tests {
     }
 
     #[test]
-    fn every_operation_turns_up_and_none_is_strong_at_0() {
+    fn every_operation_occurs_and_magnitude_0_changes_nothing() {
         let ground = ground(3, 3, 1, 9);
-        let picture = [1, 200, 3, 4, 50, 6, 7, 80, 9];
+        let original = [1, 200, 3, 4, 50, 6, 7, 80, 9];
         let augment = |magnitude| Augment {
             operations: 1,
             magnitude,
             ..Augment::default()
         };
-        for out in outcomes(augment(0.0), &picture, &ground, 50) {
-            assert_eq!(out, picture);
+        for out in outcomes(augment(0.0), &original, &ground, 50) {
+            assert_eq!(out, original);
         }
-        let changed = outcomes(augment(1.0), &picture, &ground, 50);
-        let other = changed.iter().filter(|out| **out != picture).count();
+        let changed = outcomes(augment(1.0), &original, &ground, 50);
+        let other = changed.iter().filter(|out| **out != original).count();
         assert!(other > 45, "{other}");
     }
 }

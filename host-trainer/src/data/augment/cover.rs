@@ -1,4 +1,4 @@
-//! Covers a square, rows or columns of a picture with the training mean; belongs to `augment`.
+//! Covers a square, rows or columns of an image with the training mean.
 
 use super::draw::below;
 use super::settings::{Augment, Ground};
@@ -6,7 +6,7 @@ use core::ops::Range;
 use rand_chacha::rand_core::Rng;
 
 impl Augment {
-    /// Covers what is to be covered of one picture.
+    /// Covers parts of an image.
     pub(super) fn cover(&self, ground: &Ground, bits: &mut impl Rng, image: &mut [u8]) {
         let (height, width) = (ground.shape.height, ground.shape.width);
         if self.mask_rows > 0 {
@@ -18,7 +18,7 @@ impl Augment {
             fill(ground, image, 0..height, columns);
         }
         if self.cutout > 0 {
-            // Its middle is anywhere, so corners are covered as often as the rest.
+            // The centre may be any pixel, so corners are covered as often as other parts.
             let around = |middle: usize, side: usize| {
                 let first = middle.saturating_sub(self.cutout / 2);
                 first..(middle + self.cutout.div_ceil(2)).min(side)
@@ -29,7 +29,7 @@ impl Augment {
     }
 }
 
-/// A stripe of up to `most` of `side`, anywhere inside.
+/// Returns a random stripe of at most `most` of `side`.
 fn stripe(most: usize, side: usize, bits: &mut impl Rng) -> Range<usize> {
     let len = below(most.min(side) + 1, bits);
     let first = below(side - len + 1, bits);

@@ -1,4 +1,4 @@
-//! Makes a measurement larger or smaller and adds noise, on its bytes; belongs to `augment`.
+//! Scales the bytes of a measurement and adds noise.
 
 use super::draw::signed;
 use super::settings::{Augment, Ground};
@@ -6,7 +6,7 @@ use rand_chacha::rand_core::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 impl Augment {
-    /// Scales and jitters one picture.
+    /// Scales the channels of an image and adds noise.
     pub(super) fn measure(&self, ground: &Ground, bits: &mut impl Rng, image: &mut [u8]) {
         let channels = ground.shape.channels;
         if self.scale > 0.0 {
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn zero_stays_and_the_rest_keeps_its_side() {
+    fn zero_stays_and_other_values_keep_their_sign() {
         let augment = Augment {
             scale: 0.5,
             ..Augment::default()
@@ -42,7 +42,7 @@ mod tests {
         let mut seen = std::collections::BTreeSet::new();
         for out in outcomes(augment, &image, &ground(1, 3, 2, 9), 200) {
             assert_eq!((out[0], out[2], out[4]), (128, 128, 128));
-            // One factor for the whole channel: what lies as far on both sides stays so.
+            // One factor for the whole channel: equal distances from zero stay equal.
             let (up, down) = (i32::from(out[1]) - 128, 128 - i32::from(out[3]));
             assert!((50..=127).contains(&up) && (up == down || up == 127), "{out:?}");
             seen.insert(up);

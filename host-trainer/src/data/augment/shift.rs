@@ -1,17 +1,17 @@
-//! Moves and mirrors a picture; belongs to `augment`.
+//! Shifts and mirrors an image.
 
 use super::settings::{Augment, Fill, Ground};
 use rand_chacha::rand_core::Rng;
 
 impl Augment {
-    /// Copies `image` to `out`, moved and mirrored as `bits` say.
+    /// Copies `image` to `out`, randomly shifted and mirrored.
     pub(super) fn place(&self, image: &[u8], ground: &Ground, bits: &mut impl Rng, out: &mut [u8]) {
         let shape = ground.shape;
         let (most_down, most_right) = (
             self.shift_y.unwrap_or(self.shift),
             self.shift_x.unwrap_or(self.shift),
         );
-        // Always three draws, so that one picture's fate never depends on another's options.
+        // Always three draws, so that no option changes the draws of the following images.
         let (down, right, flip) = (bits.next_u32(), bits.next_u32(), bits.next_u32());
         let flip = self.flip && flip & 1 == 1;
         if (most_down, most_right) == (0, 0) && !flip {
@@ -51,7 +51,7 @@ impl Augment {
         }
     }
 
-    /// Fills pixels that lie outside of the picture, beside the pixel `edge`.
+    /// Fills pixels from outside the image, next to the pixel `edge`.
     fn fill(&self, ground: &Ground, edge: &[u8], pixels: &mut [u8]) {
         let with = match self.fill {
             Fill::Black => return pixels.fill(0),
@@ -78,7 +78,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn every_shift_and_flip_turns_up_and_nothing_else() {
+    fn every_shift_and_flip_occurs_and_nothing_else() {
         let mut image = [0; 18];
         (image[8], image[9]) = (1, 2); // the middle pixel
         let augment = Augment {
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn each_direction_has_a_shift_and_what_comes_in() {
+    fn each_direction_has_its_shift_and_fill() {
         let seen = |augment: Augment| -> BTreeSet<Vec<u8>> {
             outcomes(augment, &[1, 2, 3, 4], &ground(2, 2, 1, 9), 200)
                 .into_iter()

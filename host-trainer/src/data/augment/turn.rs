@@ -1,7 +1,7 @@
-//! Turns sensors as if they were worn otherwise; belongs to `augment`.
+//! Rotates the axes of sensors, as another placement on the body does.
 //!
-//! Channels are triples of x, y, z: acceleration, angular velocity, a magnetic field. All triples of a picture turn alike,
-//! around one axis, in the encoding's units (Um et al. 2017, *Data Augmentation of Wearable Sensor Data*, section 3).
+//! Channels are triples of x, y, z: acceleration, angular velocity, a magnetic field. All triples of an image rotate by the same
+//! angle around the same axis, in the encoding's units (Um et al. 2017, *Data Augmentation of Wearable Sensor Data*, section 3).
 
 use super::draw::signed;
 use super::settings::{Augment, Ground};
@@ -9,12 +9,12 @@ use rand_chacha::rand_core::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 impl Augment {
-    /// Turns one picture's triples.
+    /// Rotates the triples of an image.
     pub(super) fn turn(&self, ground: &Ground, bits: &mut impl Rng, image: &mut [u8]) {
         if self.turn == 0.0 {
             return;
         }
-        // Three normal numbers point in every direction alike.
+        // Three normally distributed numbers give a uniformly distributed direction.
         let axis: [f32; 3] = core::array::from_fn(|_| StandardNormal.sample(bits));
         let angle = (self.turn * signed(bits)).to_radians();
         let rotation = rotation(axis, angle);
@@ -33,11 +33,11 @@ impl Augment {
     }
 }
 
-/// Rows of the rotation around an axis of any length (Rodrigues' formula).
+/// Returns the rows of the rotation matrix around an axis of any length (Rodrigues' formula).
 fn rotation(axis: [f32; 3], angle: f32) -> [[f32; 3]; 3] {
     let length = axis.iter().map(|a| a * a).sum::<f32>().sqrt().max(1e-6);
     let [x, y, z] = axis.map(|a| a / length);
-    // Mathematics that is the same on every machine.
+    // `libm` gives the same result on every machine.
     let (sin, cos) = (libm::sinf(angle), libm::cosf(angle));
     let rest = 1.0 - cos;
     [
@@ -57,14 +57,14 @@ mod tests {
     fn a_quarter_turn_takes_x_to_y() {
         let turned = rotation([0.0, 0.0, 2.0], 90_f32.to_radians());
         let close = |a: [f32; 3], b: [f32; 3]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6);
-        // Columns are what becomes of x, y and z.
+        // The columns are the images of x, y and z.
         assert!(close(turned.map(|row| row[0]), [0.0, 1.0, 0.0]), "{turned:?}");
         assert!(close(turned.map(|row| row[1]), [-1.0, 0.0, 0.0]), "{turned:?}");
         assert!(close(turned.map(|row| row[2]), [0.0, 0.0, 1.0]), "{turned:?}");
     }
 
     #[test]
-    fn lengths_stay_and_triples_turn_alike() {
+    fn lengths_stay_and_triples_rotate_together() {
         // The second triple has half the unit and zero elsewhere; the last channel is of no triple.
         let ground = Ground {
             shape: Input {

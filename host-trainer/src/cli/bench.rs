@@ -56,16 +56,16 @@ pub struct Args {
     json: bool,
 }
 
-/// Report of a benchmark.
+/// Figures of all networks on a board.
 #[derive(Debug, Serialize)]
-struct Report {
+struct Benchmark {
     board: String,
-    networks: Vec<Row>,
+    networks: Vec<NetworkFigures>,
 }
 
 /// Figures of one network.
 #[derive(Debug, Serialize)]
-struct Row {
+struct NetworkFigures {
     name: String,
     macs_executed: u64,
     instructions: u64,
@@ -106,7 +106,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     for net in &args.net {
         networks.push(measure(net, &boards, board, &workspace, args)?);
     }
-    let report = Report {
+    let report = Benchmark {
         board: board.name.clone(),
         networks,
     };
@@ -130,7 +130,7 @@ fn measure(
     board: &Board,
     workspace: &Workspace,
     args: &Args,
-) -> anyhow::Result<Row> {
+) -> anyhow::Result<NetworkFigures> {
     let (network, images) = super::export::untrained(net, 1)?;
     let order = board.order();
     let blob = Blob::new(&export(
@@ -166,7 +166,7 @@ fn measure(
     let instructions = outcome
         .instructions
         .context("the board counted no instructions")?;
-    Ok(Row {
+    Ok(NetworkFigures {
         name: net.to_owned(),
         macs_executed: sizes.macs_executed,
         instructions: instructions.max,
@@ -182,7 +182,7 @@ fn measure(
     })
 }
 
-fn print(report: &Report, peer: &Peer) {
+fn print(report: &Benchmark, peer: &Peer) {
     let has_cycles = report.networks.iter().any(|row| row.cycles.is_some());
     let mut header = vec![
         "network",

@@ -37,9 +37,9 @@ pub struct Args {
     json: bool,
 }
 
-/// Report of an evaluation.
+/// Accuracy of a model on a data set.
 #[derive(Debug, Serialize)]
-struct Report {
+struct Evaluation {
     model: PathBuf,
     data: String,
     arithmetic: &'static str,
@@ -61,7 +61,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let logits = model.logits(&test.images, &|n| bar.inc(n as u64))?;
     bar.finish_and_clear();
     let confusion = Confusion::new(&logits, &test.labels, model.takes.classes);
-    let report = Report {
+    let report = Evaluation {
         arithmetic: model.arithmetic(),
         model: model.file,
         data: args.data.clone(),
@@ -79,7 +79,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn print(report: &Report) {
+fn print(report: &Evaluation) {
     let header: Vec<&str> = ["label \\ predicted"]
         .into_iter()
         .chain(report.classes.iter().map(String::as_str))

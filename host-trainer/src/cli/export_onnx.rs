@@ -34,9 +34,9 @@ pub struct Args {
     json: bool,
 }
 
-/// Report of an export.
+/// The written files.
 #[derive(Debug, Serialize)]
-struct Report {
+struct Exported {
     onnx: Option<PathBuf>,
     onnx_bytes: usize,
     state_dict: Option<PathBuf>,
@@ -74,7 +74,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         let texts: Vec<String> = values.iter().map(ToString::to_string).collect();
         texts.join(",")
     };
-    let report = Report {
+    let report = Exported {
         onnx,
         onnx_bytes,
         state_dict: args.state_dict.clone(),

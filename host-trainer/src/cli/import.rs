@@ -3,7 +3,7 @@
 use super::data_flags::{DataFlags, print_notes};
 use super::import_check::{advice, checks};
 use super::import_data;
-use super::import_report::{Report, print_check, print_end, print_found};
+use super::import_report::{ImportReport, print_check, print_end, print_found};
 use super::import_state::StateArgs;
 use super::output::print_json;
 use crate::data::{Dataset, SAMPLE_SEED};
@@ -104,7 +104,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         print_notes(data);
     }
     let spec = &imported.network.spec;
-    let mut report = Report {
+    let mut report = ImportReport {
         file: args.file.clone(),
         format: imported.format.name(),
         input: spec.input,

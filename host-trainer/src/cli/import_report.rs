@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 /// Report of an import.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(super) struct ImportReport {
     pub(super) file: PathBuf,
     pub(super) format: &'static str,
     pub(super) input: Input,
@@ -43,7 +43,7 @@ pub(super) struct Check {
     pub(super) is_saturated: bool,
 }
 
-pub(super) fn print_found(report: &Report) {
+pub(super) fn print_found(report: &ImportReport) {
     let Input {
         height,
         width,
@@ -84,7 +84,7 @@ pub(super) fn print_found(report: &Report) {
     }
 }
 
-fn preprocess_text(report: &Report) -> String {
+fn preprocess_text(report: &ImportReport) -> String {
     let known = Preprocess::NAMES
         .iter()
         .find(|(name, _)| *name == report.preprocess);
@@ -123,7 +123,7 @@ pub(super) fn print_check(check: &Check) {
     }
 }
 
-pub(super) fn print_end(data: Option<&str>, out: &Path, report: &Report) {
+pub(super) fn print_end(data: Option<&str>, out: &Path, report: &ImportReport) {
     if let (Some(accuracy), Some(images), Some(data)) = (report.test_accuracy, report.test_images, data) {
         say(format_args!(
             "  accuracy         {:.2} % of {images} test images of {data} (float)",

@@ -53,9 +53,9 @@ pub struct Args {
     json: bool,
 }
 
-/// Report of a profile.
+/// Figures of all stages of an inference.
 #[derive(Debug, Serialize)]
-struct Report {
+struct Profile {
     model: PathBuf,
     board: String,
     /// Sum of the stages, each counted separately.
@@ -66,13 +66,13 @@ struct Report {
     cycles: Option<u64>,
     macs_executed: u64,
     flash_bytes_read: u64,
-    layers: Vec<Row>,
+    layers: Vec<StageFigures>,
     chart: PathBuf,
 }
 
 /// Figures of one stage.
 #[derive(Debug, Serialize)]
-struct Row {
+struct StageFigures {
     name: String,
     what: String,
     macs_executed: u64,
@@ -126,21 +126,25 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         .max;
     wait.finish_and_clear();
     let total: u64 = stages.iter().map(|stage| stage.instructions).sum();
-    let layers = sizes.layers.iter().zip(&stages).map(|(size, stage)| Row {
-        name: size.name.clone(),
-        what: size.what.clone(),
-        macs_executed: size.macs_executed,
-        instructions: stage.instructions,
-        instructions_per_mac: stage.instructions as f64 / size.macs_executed.max(1) as f64,
-        cycles: stage.cycles,
-        cycles_per_mac: stage
-            .cycles
-            .map(|cycles| cycles as f64 / size.macs_executed.max(1) as f64),
-        flash_bytes_read: size.flash_bytes_read,
-        share: stage.instructions as f64 / total.max(1) as f64,
-    });
-    let layers: Vec<Row> = layers.collect();
-    let report = Report {
+    let layers = sizes
+        .layers
+        .iter()
+        .zip(&stages)
+        .map(|(size, stage)| StageFigures {
+            name: size.name.clone(),
+            what: size.what.clone(),
+            macs_executed: size.macs_executed,
+            instructions: stage.instructions,
+            instructions_per_mac: stage.instructions as f64 / size.macs_executed.max(1) as f64,
+            cycles: stage.cycles,
+            cycles_per_mac: stage
+                .cycles
+                .map(|cycles| cycles as f64 / size.macs_executed.max(1) as f64),
+            flash_bytes_read: size.flash_bytes_read,
+            share: stage.instructions as f64 / total.max(1) as f64,
+        });
+    let layers: Vec<StageFigures> = layers.collect();
+    let report = Profile {
         model: args.model.clone(),
         board: board.name.clone(),
         instructions: total,
@@ -165,7 +169,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn print(report: &Report) {
+fn print(report: &Profile) {
     let per_mac = |count: u64, macs: u64| format!("{:.2}", count as f64 / macs.max(1) as f64);
     // The columns of cycles are present only with --cycles.
     let cells = |name: &str, what: &str, macs: u64, instructions: u64, cycles: Option<u64>| {

@@ -3,7 +3,7 @@
 use super::classes::Labels;
 use super::error::DataError;
 use super::files::{self, Budget};
-use super::npy::{self, Array, Header};
+use super::npy::{self, Array, ArrayHeader};
 use super::shapes::Shaping;
 use super::values::Values;
 use crate::input_file;
@@ -93,7 +93,7 @@ impl Source {
                 .by_name(&file)
                 .is_ok_and(|entry| entry.take(HEADER).read_to_end(&mut start).is_ok()),
         };
-        match Header::read(&start).filter(|_| read) {
+        match ArrayHeader::read(&start).filter(|_| read) {
             Some(header) => format!("`{name}` {:?} {}", header.shape, header.kind),
             None => format!("`{name}`"),
         }
@@ -169,7 +169,7 @@ impl Source {
                 self.budget.take(path, entry)?
             }
         };
-        let header = Header::read(&bytes);
+        let header = ArrayHeader::read(&bytes);
         let header = header.filter(|header| !header.kind.ends_with("u1"));
         let count = header.map_or(0, |header| {
             header

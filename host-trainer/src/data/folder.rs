@@ -4,7 +4,7 @@ use super::classes::{self, check_coverage};
 use super::error::DataError;
 use super::folder_images::{Damaged, Images};
 use super::folder_plan::Plan;
-use super::folder_tree::{Classes, Tree};
+use super::folder_tree::{ClassFiles, Tree};
 use super::measured::{self, Parts};
 use super::reading::Reading;
 use super::set::Dataset;
@@ -30,7 +30,7 @@ pub(super) fn load(folder: &Path, reading: &Reading) -> Result<Dataset, DataErro
         is_skipped: reading.skip_damaged,
         files: Vec::new(),
     };
-    let mut listed = |classes: &Classes| Images::list(classes, &names, &mut damaged);
+    let mut listed = |classes: &ClassFiles| Images::list(classes, &names, &mut damaged);
     let train = listed(&tree.train)?;
     let validation = tree.validation.as_ref().map(&mut listed).transpose()?;
     let test = tree.test.as_ref().map(&mut listed).transpose()?;

@@ -2,8 +2,8 @@
 
 use super::error::DataError;
 use super::folder_plan::Plan;
-use super::folder_tree::Classes;
-use super::image_file::{self, Header, Pixels};
+use super::folder_tree::ClassFiles;
+use super::image_file::{self, ImageHeader, Pixels};
 use super::listing::listed;
 use super::measured::Part;
 use super::values::Values;
@@ -47,13 +47,13 @@ impl Damaged {
 
 /// The image files of one split.
 pub(super) struct Images {
-    pub(super) files: Vec<(PathBuf, Header)>,
+    pub(super) files: Vec<(PathBuf, ImageHeader)>,
     pub(super) labels: Vec<u16>,
 }
 
 impl Images {
     pub(super) fn list(
-        classes: &Classes,
+        classes: &ClassFiles,
         names: &[String],
         damaged: &mut Damaged,
     ) -> Result<Self, DataError> {

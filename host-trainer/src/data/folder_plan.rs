@@ -1,7 +1,7 @@
 //! Decides the size, channels and depth of the images of a folder before they are decoded.
 
 use super::error::DataError;
-use super::image_file::{Header, Wanted};
+use super::image_file::{ImageHeader, Wanted};
 use super::listing::listed;
 use super::reading::Reading;
 use crate::spec::Input;
@@ -28,7 +28,7 @@ impl Plan {
     /// Decides the format from the headers of all image files.
     pub(super) fn new(
         folder: &Path,
-        files: &[&(PathBuf, Header)],
+        files: &[&(PathBuf, ImageHeader)],
         reading: &Reading,
         notes: &mut Vec<String>,
     ) -> Result<Self, DataError> {
@@ -40,7 +40,7 @@ impl Plan {
                 "none",
             ));
         }
-        let count = |is: fn(&Header) -> bool| files.iter().filter(|(_, header)| is(header)).count();
+        let count = |is: fn(&ImageHeader) -> bool| files.iter().filter(|(_, header)| is(header)).count();
         let rotated = count(|header| header.is_rotated);
         if rotated > 0 {
             notes.push(format!("images that are rotated by their metadata: {rotated}"));
@@ -95,7 +95,7 @@ impl Plan {
 /// Returns the rows and columns of all images: the network's if they are resized, otherwise their common size.
 fn size(
     folder: &Path,
-    files: &[&(PathBuf, Header)],
+    files: &[&(PathBuf, ImageHeader)],
     reading: &Reading,
     notes: &mut Vec<String>,
 ) -> Result<(usize, usize), DataError> {

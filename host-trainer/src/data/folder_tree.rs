@@ -12,14 +12,14 @@ use std::path::{Path, PathBuf};
 const DEEPEST: usize = 8;
 
 /// The image files of one split, by class name.
-pub(super) type Classes = BTreeMap<String, Vec<PathBuf>>;
+pub(super) type ClassFiles = BTreeMap<String, Vec<PathBuf>>;
 
 /// The image files of a folder, by split.
 #[derive(Debug)]
 pub(super) struct Tree {
-    pub(super) train: Classes,
-    pub(super) validation: Option<Classes>,
-    pub(super) test: Option<Classes>,
+    pub(super) train: ClassFiles,
+    pub(super) validation: Option<ClassFiles>,
+    pub(super) test: Option<ClassFiles>,
 }
 
 impl Tree {
@@ -85,7 +85,7 @@ impl Tree {
                 test: None,
             });
         }
-        let mut split = |role| -> Result<Option<Classes>, DataError> {
+        let mut split = |role| -> Result<Option<ClassFiles>, DataError> {
             let Some(paths) = of_role.get(&role) else {
                 return Ok(None);
             };
@@ -127,8 +127,8 @@ impl Tree {
 }
 
 /// Returns the images of each class folder. Every class must have images if `must_have`.
-fn classes(folders: &[PathBuf], must_have: bool, ignored: &mut Ignored) -> Result<Classes, DataError> {
-    let mut found = Classes::new();
+fn classes(folders: &[PathBuf], must_have: bool, ignored: &mut Ignored) -> Result<ClassFiles, DataError> {
+    let mut found = ClassFiles::new();
     for path in folders {
         let mut images = Vec::new();
         let mut others = BTreeMap::new();
@@ -218,7 +218,7 @@ mod tests {
         Ok((tree, notes.join("; ")))
     }
 
-    fn classes(classes: &Classes) -> Vec<&str> {
+    fn classes(classes: &ClassFiles) -> Vec<&str> {
         classes.keys().map(String::as_str).collect()
     }
 

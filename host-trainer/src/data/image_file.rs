@@ -21,7 +21,7 @@ const SIGNATURE: u64 = 16;
 
 /// Properties of an image before its pixels are decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Header {
+pub(super) struct ImageHeader {
     /// Rows, after the rotation that the metadata give.
     pub(super) height: usize,
     /// Columns, after the rotation.
@@ -73,7 +73,7 @@ fn by_ending(path: &Path) -> Option<ImageFormat> {
 }
 
 /// Reads the header of an image.
-pub(super) fn header(path: &Path) -> Result<Header, DataError> {
+pub(super) fn header(path: &Path) -> Result<ImageHeader, DataError> {
     let bytes = content(path)?;
     let mut decoder = decoder(path, &bytes)?;
     let colour = decoder.color_type();
@@ -89,7 +89,7 @@ pub(super) fn header(path: &Path) -> Result<Header, DataError> {
         (width, height)
     };
     let side = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
-    Ok(Header {
+    Ok(ImageHeader {
         height: side(height),
         width: side(width),
         is_colour: colour.has_color(),

@@ -32,7 +32,7 @@ const FASHION: [&str; 10] = [
 
 /// Content of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
+enum FileContent {
     Images,
     Labels,
 }
@@ -42,7 +42,7 @@ struct Named {
     /// Part of its name before the usual name.
     before: String,
     role: Role,
-    kind: Kind,
+    content: FileContent,
 }
 
 /// Parses the name of a file; returns nothing if it is not one of the four.
@@ -64,27 +64,32 @@ fn named(path: &Path) -> Option<Named> {
     if bare.len() == name.len() {
         return None;
     }
-    let (rest, kind) = match (bare.strip_suffix("-images"), bare.strip_suffix("-labels")) {
-        (Some(rest), _) => (rest, Kind::Images),
-        (_, Some(rest)) => (rest, Kind::Labels),
+    let (rest, content) = match (bare.strip_suffix("-images"), bare.strip_suffix("-labels")) {
+        (Some(rest), _) => (rest, FileContent::Images),
+        (_, Some(rest)) => (rest, FileContent::Labels),
         _ => return None,
     };
     let (before, split) = rest.rsplit_once('-').unwrap_or(("", rest));
     Some(Named {
         before: before.to_owned(),
         role: Role::of_folder(split)?,
-        kind,
+        content,
     })
 }
 
-type Found = BTreeMap<String, BTreeMap<(Role, Kind), PathBuf>>;
+type Found = BTreeMap<String, BTreeMap<(Role, FileContent), PathBuf>>;
 
 /// Returns the files in a folder, by the part of their names before the usual name. Of a file and its compressed form,
 /// the first counts.
 fn find(folder: &Path) -> Result<Found, DataError> {
     let mut found = Found::new();
     for path in files::entries(folder)? {
-        if let Some(Named { before, role, kind }) = named(&path) {
+        if let Some(Named {
+            before,
+            role,
+            content,
+        }) = named(&path)
+        {
             // Some archives have each file in a folder of the same name.
             let path = match path.file_name() {
                 Some(name) if path.is_dir() => path.join(name),
@@ -96,7 +101,7 @@ fn find(folder: &Path) -> Result<Found, DataError> {
             found
                 .entry(before)
                 .or_default()
-                .entry((role, kind))
+                .entry((role, content))
                 .or_insert(path);
         }
     }
@@ -125,7 +130,7 @@ fn has_files(folder: &Path) -> bool {
     let found = find(folder).unwrap_or_default();
     found
         .values()
-        .any(|files| files.contains_key(&(Role::Train, Kind::Images)))
+        .any(|files| files.contains_key(&(Role::Train, FileContent::Images)))
 }
 
 /// Whether the name of a folder, or of its parent, contains `fashion`.
@@ -139,7 +144,7 @@ pub(super) fn load(folder: &Path, reading: &Reading) -> Result<Dataset, DataErro
     let home = home(folder).unwrap_or_else(|| folder.to_owned());
     let folder = home.as_path();
     let mut found = find(folder)?;
-    found.retain(|_, files| files.contains_key(&(Role::Train, Kind::Images)));
+    found.retain(|_, files| files.contains_key(&(Role::Train, FileContent::Images)));
     if found.len() > 1 {
         let expected = "the four files of one data set: put each data set into its own folder";
         let names: Vec<String> = found.into_keys().collect();
@@ -149,7 +154,10 @@ pub(super) fn load(folder: &Path, reading: &Reading) -> Result<Dataset, DataErro
     let mut budget = Budget::default();
     let mut notes = Vec::new();
     let mut split = |role| -> Result<Option<(Values, Labels)>, DataError> {
-        let (images, labels) = match (files.get(&(role, Kind::Images)), files.get(&(role, Kind::Labels))) {
+        let (images, labels) = match (
+            files.get(&(role, FileContent::Images)),
+            files.get(&(role, FileContent::Labels)),
+        ) {
             (Some(images), Some(labels)) => (images, labels),
             (None, None) if role != Role::Train => return Ok(None),
             (Some(alone), None) | (None, Some(alone)) => {
@@ -212,8 +220,8 @@ mod tests {
         for part in ["train", "t10k"] {
             let images = [&[0, 0, 8, 3, 0, 0, 0, 10, 0, 0, 0, 2, 0, 0, 0, 2][..], &[7; 40]].concat();
             let labels = [&[0, 0, 8, 1, 0, 0, 0, 10][..], &[9, 8, 7, 6, 5, 4, 3, 2, 1, 0]].concat();
-            for (kind, bytes) in [("images-idx3", images), ("labels-idx1", labels)] {
-                let path = folder.join(name(part, kind));
+            for (content, bytes) in [("images-idx3", images), ("labels-idx1", labels)] {
+                let path = folder.join(name(part, content));
                 std::fs::create_dir_all(path.parent().unwrap()).unwrap();
                 std::fs::write(path, bytes).unwrap();
             }
@@ -228,13 +236,13 @@ mod tests {
     fn usual_names_are_known() {
         type Name = fn(&str, &str) -> String;
         let names: [Name; 7] = [
-            |part, kind| format!("{part}-{kind}-ubyte"),
-            |part, kind| format!("{part}-{}-ubyte", kind.replace('-', ".")),
-            |part, kind| format!("{part}-{kind}-ubyte").to_uppercase(),
-            |part, kind| format!("{part}-{}-ubyte", &kind[..6]),
-            |part, kind| format!("{part}_{}.idx", &kind[..6]),
-            |part, kind| format!("{part}-{kind}-ubyte/{part}-{kind}-ubyte"),
-            |part, kind| format!("emnist-digits-{}-{kind}-ubyte", part.replace("t10k", "test")),
+            |part, content| format!("{part}-{content}-ubyte"),
+            |part, content| format!("{part}-{}-ubyte", content.replace('-', ".")),
+            |part, content| format!("{part}-{content}-ubyte").to_uppercase(),
+            |part, content| format!("{part}-{}-ubyte", &content[..6]),
+            |part, content| format!("{part}_{}.idx", &content[..6]),
+            |part, content| format!("{part}-{content}-ubyte/{part}-{content}-ubyte"),
+            |part, content| format!("emnist-digits-{}-{content}-ubyte", part.replace("t10k", "test")),
         ];
         for name in names {
             let folder = tempfile::tempdir().unwrap();
@@ -251,7 +259,7 @@ mod tests {
     fn only_fashion_has_names_of_clothes() {
         let folder = tempfile::tempdir().unwrap();
         let raw = folder.path().join("FashionMNIST").join("raw");
-        write(&raw, |part, kind| format!("{part}-{kind}-ubyte"));
+        write(&raw, |part, content| format!("{part}-{content}-ubyte"));
         assert_eq!(load(&raw).unwrap().classes[9], "Ankle boot");
         // The parent folders of torchvision.
         assert_eq!(load(folder.path()).unwrap().classes[9], "Ankle boot");
@@ -261,14 +269,16 @@ mod tests {
     #[test]
     fn missing_and_doubled_files_are_named() {
         let folder = tempfile::tempdir().unwrap();
-        write(folder.path(), |part, kind| format!("{part}-{kind}-ubyte"));
+        write(folder.path(), |part, content| format!("{part}-{content}-ubyte"));
         std::fs::remove_file(folder.path().join("t10k-labels-idx1-ubyte")).unwrap();
         assert!(
             load(folder.path())
                 .unwrap_err()
                 .contains("t10k-images-idx3-ubyte")
         );
-        write(folder.path(), |part, kind| format!("other-{part}-{kind}-ubyte"));
+        write(folder.path(), |part, content| {
+            format!("other-{part}-{content}-ubyte")
+        });
         assert!(load(folder.path()).unwrap_err().contains("`other`"));
     }
 }

@@ -18,7 +18,7 @@ pub(super) enum Array<T> {
 
 /// Header of an array.
 #[derive(Debug)]
-pub(super) struct Header {
+pub(super) struct ArrayHeader {
     /// Kind of the values in NumPy's notation, such as `<f4`.
     pub(super) kind: String,
     /// Lengths of the axes.
@@ -27,7 +27,7 @@ pub(super) struct Header {
     len: usize,
 }
 
-impl Header {
+impl ArrayHeader {
     /// Reads the header at the start of a file; returns nothing if there is none.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         let rest = bytes.strip_prefix(MAGIC)?;
@@ -64,7 +64,7 @@ impl Header {
 ///
 /// The shape is checked against the size of the file before anything is allocated.
 pub(super) fn read<T>(mut bytes: Vec<u8>, convert: fn(f64) -> T) -> Result<Array<T>, String> {
-    let header = Header::read(&bytes).ok_or("no header of a NumPy array")?;
+    let header = ArrayHeader::read(&bytes).ok_or("no header of a NumPy array")?;
     let kind = header.kind.as_str();
     let (order, kind) = match kind.as_bytes().first() {
         Some(b'<' | b'>' | b'|' | b'=') => kind.split_at(1),
@@ -249,6 +249,6 @@ mod tests {
             assert!(read(whole[..len].to_vec(), |value| value).is_err(), "{len}");
         }
         assert!(read(file("|u1", "(9,)", &[1, 2, 3]), |value| value).is_err());
-        assert_eq!(Header::read(&whole).unwrap().shape, [3]);
+        assert_eq!(ArrayHeader::read(&whole).unwrap().shape, [3]);
     }
 }

@@ -36,25 +36,25 @@ const USUAL: &str = "`x_train`, `y_train`, `x_test`, `y_test`, also `train_image
 
 /// Content of an array.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
+enum ArrayContent {
     Images,
     Labels,
     Names,
 }
 
 /// Returns the split and the content of an array, by its name.
-fn kind(name: &str) -> Option<(Option<Role>, Kind)> {
+fn content(name: &str) -> Option<(Option<Role>, ArrayContent)> {
     let (role, rest) = Role::of_array(name);
-    let kind = if IMAGES.contains(&rest.as_str()) {
-        Kind::Images
+    let content = if IMAGES.contains(&rest.as_str()) {
+        ArrayContent::Images
     } else if LABELS.contains(&rest.as_str()) {
-        Kind::Labels
+        ArrayContent::Labels
     } else if NAMES.contains(&rest.as_str()) && role.is_none() {
-        Kind::Names
+        ArrayContent::Names
     } else {
         return None;
     };
-    Some((role, kind))
+    Some((role, content))
 }
 
 /// Whether a folder contains arrays of images.
@@ -62,7 +62,8 @@ pub(super) fn is_here(folder: &Path) -> bool {
     let list = files::entries(folder).unwrap_or_default();
     list.iter().any(|path| {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-        files::ending(path) == "npy" && kind(&stem).is_some_and(|(_, kind)| kind == Kind::Images)
+        files::ending(path) == "npy"
+            && content(&stem).is_some_and(|(_, content)| content == ArrayContent::Images)
     })
 }
 
@@ -71,8 +72,9 @@ pub(super) fn load(path: &Path, reading: &Reading) -> Result<Dataset, DataError>
     let mut source = Source::open(path)?;
     let mut shaping = Shaping::new(path, reading);
     let found = roles(&mut source, path, &mut shaping.notes)?;
-    let array = |role, kind| found.get(&(role, kind)).cloned();
-    let has = |role| array(role, Kind::Images).is_some() || array(role, Kind::Labels).is_some();
+    let array = |role, content| found.get(&(role, content)).cloned();
+    let has =
+        |role| array(role, ArrayContent::Images).is_some() || array(role, ArrayContent::Labels).is_some();
     let roles = if has(Some(Role::Train)) {
         vec![Some(Role::Train), Some(Role::Validation), Some(Role::Test)]
     } else {
@@ -81,7 +83,10 @@ pub(super) fn load(path: &Path, reading: &Reading) -> Result<Dataset, DataError>
     let mut unread: Vec<String> = source.names.clone();
     let (mut all_values, mut all_labels) = (Vec::new(), Vec::new());
     for role in roles {
-        let (images, labels) = match (array(role, Kind::Images), array(role, Kind::Labels)) {
+        let (images, labels) = match (
+            array(role, ArrayContent::Images),
+            array(role, ArrayContent::Labels),
+        ) {
             (Some(images), Some(labels)) => (images, labels),
             (None, None) if matches!(role, Some(Role::Validation | Role::Test)) => continue,
             _ => {
@@ -98,7 +103,7 @@ pub(super) fn load(path: &Path, reading: &Reading) -> Result<Dataset, DataError>
     let mut notes = shaping.notes;
     let classes = classes::classes(path, all_labels, &mut notes)?;
     let mut names = classes.names;
-    if let Some(array) = array(None, Kind::Names)
+    if let Some(array) = array(None, ArrayContent::Names)
         && let Some(texts) = source.class_names(path, &array, &names)
     {
         notes.push(format!("`{array}` names the classes"));
@@ -113,23 +118,23 @@ pub(super) fn load(path: &Path, reading: &Reading) -> Result<Dataset, DataError>
     measured::dataset(path, parts, names, reading, notes)
 }
 
-/// Returns the name of the array of each split and kind.
+/// Returns the name of the array of each split and content.
 fn roles(
     source: &mut Source,
     path: &Path,
     notes: &mut Vec<String>,
-) -> Result<BTreeMap<(Option<Role>, Kind), String>, DataError> {
+) -> Result<BTreeMap<(Option<Role>, ArrayContent), String>, DataError> {
     let mut found: BTreeMap<_, Vec<String>> = BTreeMap::new();
     for name in &source.names {
-        if let Some(kind) = kind(name) {
-            found.entry(kind).or_default().push(name.clone());
+        if let Some(content) = content(name) {
+            found.entry(content).or_default().push(name.clone());
         }
     }
     let mut roles = BTreeMap::new();
-    for ((role, kind), names) in found {
+    for ((role, content), names) in found {
         if let [name] = &names[..] {
-            roles.insert((role, kind), name.clone());
-        } else if kind != Kind::Names {
+            roles.insert((role, content), name.clone());
+        } else if content != ArrayContent::Names {
             let expected = "one array of images and one of labels for each split: leave one out";
             let names = names
                 .iter()
@@ -138,13 +143,13 @@ fn roles(
             return Err(DataError::field(path, "arrays", expected, names.join(", ")));
         }
     }
-    let has_labels = roles.keys().any(|(_, kind)| *kind == Kind::Labels);
-    let has_images = roles.keys().any(|(_, kind)| *kind == Kind::Images);
+    let has_labels = roles.keys().any(|(_, content)| *content == ArrayContent::Labels);
+    let has_images = roles.keys().any(|(_, content)| *content == ArrayContent::Images);
     if !has_labels || !has_images {
         let expected = format!("images and labels under a usual name ({USUAL})");
         return Err(DataError::field(path, "arrays", expected, source.listing()));
     }
-    let train = roles.get(&(Some(Role::Train), Kind::Images));
+    let train = roles.get(&(Some(Role::Train), ArrayContent::Images));
     if let Some(train) = train
         && train != "x_train"
     {

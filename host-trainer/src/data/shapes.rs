@@ -24,9 +24,9 @@ enum Order {
 
 /// Order of the values of flat rows with several channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Pixels {
+enum FlatOrder {
     /// Pixel after pixel, each with all its channels.
-    Whole,
+    ByPixel,
     /// Channel after channel, each with all its pixels.
     ByChannel,
 }
@@ -37,7 +37,7 @@ pub(super) struct Shaping<'r> {
     pub(super) path: &'r Path,
     pub(super) reading: &'r Reading,
     /// Order of flat rows, which the first flat array decides for all others.
-    flat: Option<Pixels>,
+    flat: Option<FlatOrder>,
     pub(super) notes: Vec<String>,
 }
 
@@ -101,16 +101,16 @@ impl<'r> Shaping<'r> {
             }
             Order::Flat(is) => {
                 let notes = &mut self.notes;
-                let pixels = *self.flat.get_or_insert_with(|| {
-                    let (pixels, reason) = pixels(&array);
+                let flat = *self.flat.get_or_insert_with(|| {
+                    let (order, reason) = flat_order(&array);
                     notes.push(format!(
                         "{text} has flat rows: each is an image of {is}, {reason}"
                     ));
-                    pixels
+                    order
                 });
-                match pixels {
-                    Pixels::Whole => Ok(array),
-                    Pixels::ByChannel => by_channel(array).map_err(in_pieces),
+                match flat {
+                    FlatOrder::ByPixel => Ok(array),
+                    FlatOrder::ByChannel => by_channel(array).map_err(in_pieces),
                 }
             }
         }
@@ -118,24 +118,24 @@ impl<'r> Shaping<'r> {
 }
 
 /// Returns the order of flat rows with the smaller differences between neighbouring pixels, and the reason.
-fn pixels<T: Copy + Into<f64>>(whole: &Array4<T>) -> (Pixels, &'static str) {
+fn flat_order<T: Copy + Into<f64>>(whole: &Array4<T>) -> (FlatOrder, &'static str) {
     let compared = whole.slice(s![..whole.dim().0.min(COMPARED), .., .., ..]);
     let rough = roughness(compared);
     let rough_by_channel =
         by_channel(compared.to_owned()).map_or(f64::INFINITY, |images| roughness(images.view()));
     if rough_by_channel * CLEARLY < rough {
         (
-            Pixels::ByChannel,
+            FlatOrder::ByChannel,
             "channel after channel, because neighbouring pixels are similar only in that order",
         )
     } else if rough * CLEARLY < rough_by_channel {
         (
-            Pixels::Whole,
+            FlatOrder::ByPixel,
             "pixel after pixel, because neighbouring pixels are similar only in that order",
         )
     } else {
         (
-            Pixels::Whole,
+            FlatOrder::ByPixel,
             "pixel after pixel, which the values neither confirm nor contradict: give [n, height, width, channels] if that is wrong",
         )
     }

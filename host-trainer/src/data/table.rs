@@ -78,10 +78,10 @@ pub(super) fn load(path: &Path, reading: &Reading) -> Result<Dataset, DataError>
         paths.insert(Role::Train, path.to_owned());
     }
     let mut budget = Budget::default();
-    let mut tables: BTreeMap<Role, Table> = BTreeMap::new();
+    let mut tables: BTreeMap<Role, LabelledRows> = BTreeMap::new();
     for (role, path) in &paths {
         let mut own = Vec::new();
-        let table = Table::read(path, &mut budget, reading.label.as_deref(), &mut own)?;
+        let table = LabelledRows::read(path, &mut budget, reading.label.as_deref(), &mut own)?;
         match tables.get(&Role::Train) {
             Some(train) => train.check_columns(&table, path)?,
             None => shaping.notes.append(&mut own),
@@ -111,13 +111,13 @@ pub(super) fn load(path: &Path, reading: &Reading) -> Result<Dataset, DataError>
     measured::dataset(path, parts, classes.names, reading, notes)
 }
 
-struct Table {
+struct LabelledRows {
     columns: Columns,
     labels: Vec<String>,
     values: Vec<f32>,
 }
 
-impl Table {
+impl LabelledRows {
     fn read(
         path: &Path,
         budget: &mut Budget,

@@ -69,12 +69,8 @@ pub(super) fn guess(
     notes: &mut Vec<String>,
 ) -> Result<usize, DataError> {
     let (Some(&first), Some(&last)) = (columns.first(), columns.last()) else {
-        return Err(DataError::field(
-            path,
-            "columns",
-            "a class and at least one number",
-            "none",
-        ));
+        let expected = "a class and at least one number";
+        return Err(DataError::field(path, "columns", expected, "none"));
     };
     let shown = header.map_or_else(|| format!("{} columns without names", columns.len()), list);
     let ambiguous = |expected: &str| {

@@ -87,12 +87,8 @@ pub(super) fn classes(
             .flat_map(Labels::names)
             .collect::<BTreeSet<_>>();
         if names.remove("") {
-            return Err(DataError::field(
-                path,
-                FIELD,
-                "a class for each image",
-                "an empty label",
-            ));
+            let expected = "a class for each image";
+            return Err(DataError::field(path, FIELD, expected, "an empty label"));
         }
         let mut names: Vec<String> = names.into_iter().collect();
         sort(&mut names);
@@ -228,6 +224,7 @@ fn note_gaps(first: i64, end: i64, values: &BTreeSet<i64>, notes: &mut Vec<Strin
 
 #[cfg(test)]
 mod tests {
+    use super::super::error::assert_contains;
     use super::*;
 
     fn found(labels: Labels) -> Result<(Classes, String), String> {
@@ -269,10 +266,7 @@ mod tests {
         assert!(notes.contains("`20`, `300`"), "{notes}");
         check(numbers(&[-1, 1]), "-1 1", &[0, 1]);
         let error = found(numbers(&[-1, 0, 1])).unwrap_err();
-        assert!(
-            error.contains("found -1") && error.contains("without a class"),
-            "{error}"
-        );
+        assert_contains(&error, &["found -1", "without a class"]);
     }
 
     #[test]
@@ -299,10 +293,7 @@ mod tests {
         };
         check(&[0, 1], &[0]).unwrap();
         let error = check(&[0], &[0, 1]).unwrap_err().to_string();
-        assert!(
-            error.contains("training split (`a`)") && error.contains("found `b`"),
-            "{error}"
-        );
+        assert_contains(&error, &["training split (`a`)", "found `b`"]);
         assert!(notes[0].contains("no images of `b`"), "{notes:?}");
     }
 }

@@ -37,12 +37,8 @@ impl Columns {
         let header = is_header(rows, label).then(|| first.iter().map(str::to_owned).collect::<Vec<_>>());
         let body = &rows[usize::from(header.is_some())..];
         if body.is_empty() {
-            return Err(DataError::field(
-                path,
-                "rows",
-                "a class and its numbers",
-                "only names of columns",
-            ));
+            let expected = "a class and its numbers";
+            return Err(DataError::field(path, "rows", expected, "only names of columns"));
         }
         let mut columns: Vec<usize> = (0..first.len()).collect();
         let name = |column: usize| {
@@ -74,12 +70,8 @@ impl Columns {
         };
         columns.retain(|&column| column != label);
         if columns.is_empty() {
-            return Err(DataError::field(
-                path,
-                "columns",
-                "a class and at least one number",
-                "no numbers",
-            ));
+            let expected = "a class and at least one number";
+            return Err(DataError::field(path, "columns", expected, "no numbers"));
         }
         Ok(Self {
             header,
@@ -124,6 +116,7 @@ fn counts_rows(body: &[csv::StringRecord], column: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::error::assert_contains;
     use super::*;
 
     fn find_in(text: &str, label: Option<&str>) -> Result<(Columns, String), String> {
@@ -192,10 +185,7 @@ mod tests {
         let table = |row: fn(usize) -> String| (0..20).map(row).collect::<String>();
         let last = table(|row| format!("{},{},{}\n", 100 + 7 * row, row % 5, row % 3));
         let error = find_in(&last, None).unwrap_err();
-        assert!(
-            error.contains("`--label`") && error.contains("the last one"),
-            "{error}"
-        );
+        assert_contains(&error, &["`--label`", "the last one"]);
         assert_eq!(find_in(&last, Some("3")).unwrap().0.label, 2);
         // A black corner, as in tables of digits.
         assert!(find_in(&table(|row| format!("0,{},{}\n", 9 * row, row % 3)), None).is_err());

@@ -136,6 +136,7 @@ fn span_of(path: &Path, values: ArrayView4<'_, f32>) -> Result<Encoding, DataErr
 
 #[cfg(test)]
 mod tests {
+    use super::super::error::assert_contains;
     use super::*;
     use ndarray::Array4;
 
@@ -149,6 +150,6 @@ mod tests {
         let values = Values::Numbers(Array4::from_shape_vec((4, 1, 1, 1), in_thousandths).unwrap());
         let found = choose(Path::new("x"), &[&values], Some(&network), &mut Vec::new());
         let error = found.unwrap_err().to_string();
-        assert!(error.contains("-1 to 1") && error.contains("75 %"), "{error}");
+        assert_contains(&error, &["-1 to 1", "75 %"]);
     }
 }

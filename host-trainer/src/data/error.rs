@@ -59,3 +59,9 @@ impl DataError {
         move |source| Self::Read { path, source }
     }
 }
+
+#[cfg(test)]
+#[track_caller]
+pub(super) fn assert_contains(message: &str, parts: &[&str]) {
+    assert!(parts.iter().all(|part| message.contains(part)), "{message}");
+}

@@ -70,6 +70,7 @@ pub(super) fn load(folder: &Path, reading: &Reading) -> Result<Dataset, DataErro
 
 #[cfg(test)]
 mod tests {
+    use super::super::error::assert_contains;
     use super::*;
     use crate::spec::Input;
     use image::{DynamicImage, GrayImage, ImageBuffer, ImageFormat, Luma, Rgb, RgbImage, Rgba, RgbaImage};
@@ -117,7 +118,7 @@ mod tests {
         assert_eq!(set.classes, ["ant", "bee"]);
         assert_eq!((set.train.len(), set.test.len()), (10, 2));
         assert_eq!((set.height, set.width, set.channels), (4, 4, 3));
-        assert!(set.notes.concat().contains("10 train, 2 test"), "{:?}", set.notes);
+        set.check_note("10 train, 2 test");
         assert_eq!(set, load(folder.path(), &Reading::default()).unwrap());
     }
 
@@ -129,17 +130,10 @@ mod tests {
             save(&folder.path().join(part).join("b/2.jpg"), &colour(6, 200));
         }
         let error = load(folder.path(), &taking(5, 5, 1, false)).unwrap_err();
-        assert!(
-            error.contains("2 of 4x4") && error.contains("2 of 6x6") && error.contains("`--resize`"),
-            "{error}"
-        );
+        assert_contains(&error, &["2 of 4x4", "2 of 6x6", "`--resize`"]);
         let set = load(folder.path(), &taking(5, 5, 1, true)).unwrap();
         assert_eq!((set.train.images.len(), set.channels), (50, 1));
-        assert!(
-            set.notes.concat().contains("resized to 5x5: 4"),
-            "{:?}",
-            set.notes
-        );
+        set.check_note("resized to 5x5: 4");
     }
 
     #[test]
@@ -151,11 +145,7 @@ mod tests {
         });
         let set = load(folder.path(), &taking(4, 4, 3, false)).unwrap();
         assert_eq!(set.channels, 3);
-        assert!(
-            set.notes.concat().contains("three channels: 2 of 12"),
-            "{:?}",
-            set.notes
-        );
+        set.check_note("three channels: 2 of 12");
         assert_eq!(load(folder.path(), &Reading::default()).unwrap().channels, 3);
         let set = load(folder.path(), &taking(4, 4, 1, false)).unwrap();
         assert!(
@@ -183,11 +173,7 @@ mod tests {
         });
         let set = load(folder.path(), &Reading::default()).unwrap();
         assert!(set.train.images.iter().all(|value| matches!(value, 9 | 40)) && set.encoding.is_none());
-        assert!(
-            set.notes.concat().contains("10 of 12 images have 16 bits"),
-            "{:?}",
-            set.notes
-        );
+        set.check_note("10 of 12 images have 16 bits");
     }
 
     #[test]
@@ -197,11 +183,7 @@ mod tests {
             RgbaImage::from_pixel(2, 2, Rgba([9, 9, 9, 250 + number])).into()
         });
         let set = load(folder.path(), &Reading::default()).unwrap();
-        assert!(
-            set.notes.concat().contains("10 images have transparent pixels"),
-            "{:?}",
-            set.notes
-        );
+        set.check_note("10 images have transparent pixels");
     }
 
     #[test]
@@ -213,23 +195,17 @@ mod tests {
         std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
         std::fs::write(folder.path().join("ant/0.png"), b"").unwrap();
         let error = load(folder.path(), &Reading::default()).unwrap_err();
-        assert!(
-            error.contains("0.png") && error.contains("--skip-damaged"),
-            "{error}"
-        );
+        assert_contains(&error, &["0.png", "--skip-damaged"]);
         std::fs::remove_file(folder.path().join("ant/0.png")).unwrap();
         let error = load(folder.path(), &Reading::default()).unwrap_err();
-        assert!(
-            error.contains("3.png") && error.contains("--skip-damaged"),
-            "{error}"
-        );
+        assert_contains(&error, &["3.png", "--skip-damaged"]);
         let reading = Reading {
             skip_damaged: true,
             ..Reading::default()
         };
         let set = load(folder.path(), &reading).unwrap();
         assert_eq!(set.train.len() + set.test.len(), 10);
-        assert!(set.notes.concat().contains("skipped: 1"), "{:?}", set.notes);
+        set.check_note("skipped: 1");
     }
 
     #[test]
@@ -254,11 +230,7 @@ mod tests {
         std::fs::remove_file(folder.path().join("ant/0.png")).unwrap();
         let set = load(folder.path(), &Reading::default()).unwrap();
         assert_eq!((set.height, set.width), (4, 6));
-        assert!(
-            set.notes.concat().contains("rotated by their metadata: 1"),
-            "{:?}",
-            set.notes
-        );
+        set.check_note("rotated by their metadata: 1");
         let all = [&set.train.images[..], &set.test.images].concat();
         let turned = all
             .chunks_exact(72)
@@ -279,10 +251,7 @@ mod tests {
             save(&folder.path().join(file), &colour(2, 1));
         }
         let error = load(folder.path(), &Reading::default()).unwrap_err();
-        assert!(
-            error.contains("`apple`, `leaf`") && error.contains("found `Apple`"),
-            "{error}"
-        );
+        assert_contains(&error, &["`apple`, `leaf`", "found `Apple`"]);
     }
 
     #[test]

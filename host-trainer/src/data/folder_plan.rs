@@ -33,12 +33,8 @@ impl Plan {
         notes: &mut Vec<String>,
     ) -> Result<Self, DataError> {
         if files.is_empty() {
-            return Err(DataError::field(
-                folder,
-                "images",
-                "at least one whole image",
-                "none",
-            ));
+            let expected = "at least one whole image";
+            return Err(DataError::field(folder, "images", expected, "none"));
         }
         let count = |is: fn(&ImageHeader) -> bool| files.iter().filter(|(_, header)| is(header)).count();
         let rotated = count(|header| header.is_rotated);

@@ -57,6 +57,7 @@ impl Tree {
                         alone.display()
                     );
                 }
+                let expected = expected;
                 return Err(DataError::field(
                     folder,
                     "folders",
@@ -92,6 +93,7 @@ impl Tree {
             let [path] = &paths[..] else {
                 let paths: Vec<PathBuf> = paths.iter().map(|path| path.to_path_buf()).collect();
                 let expected = "one folder for each split: remove the others";
+                let expected = expected;
                 return Err(DataError::field(
                     folder,
                     "folders",
@@ -172,6 +174,7 @@ fn collect(
 ) -> Result<(), DataError> {
     if deepest == 0 {
         let expected = format!("at most {DEEPEST} levels of folders in a class");
+        let expected = expected;
         return Err(DataError::field(
             folder,
             "folders",
@@ -199,6 +202,7 @@ fn collect(
 
 #[cfg(test)]
 mod tests {
+    use super::super::error::assert_contains;
     use super::*;
 
     /// Finds the tree of a folder with these files and its notes.
@@ -284,10 +288,7 @@ mod tests {
         let error = find(&["apple/1.png", "leaf/"]).unwrap_err();
         assert!(error.contains("class `leaf`, found none"), "{error}");
         let error = find(&["1.png"]).unwrap_err();
-        assert!(
-            error.contains("a sub-folder for each class") && error.contains("1 .png"),
-            "{error}"
-        );
+        assert_contains(&error, &["a sub-folder for each class", "1 .png"]);
     }
 
     #[test]
@@ -296,10 +297,7 @@ mod tests {
         assert_eq!(tree.train["a"].len(), 2);
         assert!(notes.contains("`a/red`"), "{notes}");
         let error = find(&["fruits/a/1.png", "fruits/b/1.png", "c/1.png"]).unwrap_err();
-        assert!(
-            error.contains("`a`, `b`") && error.contains("as the data"),
-            "{error}"
-        );
+        assert_contains(&error, &["`a`, `b`", "as the data"]);
     }
 
     #[cfg(unix)]

@@ -46,12 +46,8 @@ fn parts<'b>(
 ) -> Result<(Vec<usize>, &'b [u8]), DataError> {
     let head = 4 + 4 * dimensions;
     if bytes.len() < head {
-        return Err(DataError::field(
-            path,
-            "header",
-            format!("{head} bytes"),
-            bytes.len(),
-        ));
+        let expected = format!("{head} bytes");
+        return Err(DataError::field(path, "header", expected, bytes.len()));
     }
     let (header, values) = bytes.split_at(head);
     if header[..2] != [0, 0] {
@@ -75,12 +71,8 @@ fn parts<'b>(
     }
     if count != Some(values.len()) {
         let expected = count.map_or_else(|| "a size that fits memory".into(), |n| format!("{n} bytes"));
-        return Err(DataError::field(
-            path,
-            "values",
-            format!("{expected} for {sides:?}"),
-            values.len(),
-        ));
+        let expected = format!("{expected} for {sides:?}");
+        return Err(DataError::field(path, "values", expected, values.len()));
     }
     Ok((sides, values))
 }
@@ -94,10 +86,11 @@ pub(super) fn pair(
     let pixels = read(images.0, images.1, 3)?;
     let numbers = labels_of(pixels.sides[0], labels, classes)?;
     if pixels.sides.contains(&0) {
+        let expected = "all above 0";
         return Err(DataError::field(
             images.0,
             "sides",
-            "all above 0",
+            expected,
             format!("{:?}", pixels.sides),
         ));
     }

@@ -28,12 +28,8 @@ pub(super) fn load(folder: &Path) -> Result<Dataset, DataError> {
         .map(String::from)
         .collect();
     if classes.len() < 2 {
-        return Err(DataError::field(
-            &path,
-            "lines",
-            "a name for each of two or more classes",
-            classes.len(),
-        ));
+        let expected = "a name for each of two or more classes";
+        return Err(DataError::field(&path, "lines", expected, classes.len()));
     }
     let mut budget = Budget::default();
     let mut split = |part: &str| {

@@ -110,12 +110,8 @@ pub(super) fn dataset(
         let found = part.values.shape();
         if found != shape {
             let field = format!("images of the {split} split");
-            return Err(DataError::field(
-                path,
-                &field,
-                format!("{shape}, as in the training split"),
-                found,
-            ));
+            let expected = format!("{shape}, as in the training split");
+            return Err(DataError::field(path, &field, expected, found));
         }
     }
     let mut all = vec![&train.values];
@@ -164,6 +160,7 @@ fn check_finite(path: &Path, split: &str, values: &Values) -> Result<(), DataErr
 #[cfg(test)]
 mod tests {
     use super::super::encoding::Encoding;
+    use super::super::error::assert_contains;
     use super::*;
 
     use ndarray::Array4;
@@ -207,16 +204,12 @@ mod tests {
 
         let (train, test) = (numbers(&[-1.0, 1.0], &[0, 1]), numbers(&[3.0], &[1]));
         let measured = set(train, Some(test), None).unwrap();
+        measured.check_note("-1 to 1");
         assert_eq!(
             (measured.train.images, measured.test.images),
             (vec![0, 255], vec![255])
         );
         assert_eq!(measured.encoding.unwrap().byte(0, 0.0), 128);
-        assert!(
-            measured.notes.concat().contains("-1 to 1"),
-            "{:?}",
-            measured.notes
-        );
     }
 
     #[test]
@@ -243,8 +236,8 @@ mod tests {
             labels: vec![0, 1],
         };
         let read = set(stored.clone(), Some(stored), None).unwrap();
+        read.check_note("0 or 1");
         assert_eq!((read.train.images, read.encoding), (vec![1, 1], None));
-        assert!(read.notes.concat().contains("0 or 1"), "{:?}", read.notes);
     }
 
     #[test]
@@ -256,16 +249,12 @@ mod tests {
         let (train, test) = (numbers(&[-0.4, 0.4], &[0, 1]), numbers(&[1.5], &[1]));
         let read = |train, test| set(train, Some(test), Some(encoding.clone()));
         let measured = read(train.clone(), test.clone()).unwrap();
+        measured.check_note("33.33 %");
         assert_eq!(
             (measured.train.images, measured.test.images),
             (vec![77, 179], vec![255])
         );
         assert_eq!(measured.encoding.as_ref(), Some(&encoding));
-        assert!(
-            measured.notes.concat().contains("33.33 %"),
-            "{:?}",
-            measured.notes
-        );
 
         let stored = Part {
             values: Values::Bytes(Array4::from_elem((2, 1, 1, 1), 77)),
@@ -274,7 +263,7 @@ mod tests {
         let bytes = read(stored.clone(), stored.clone()).unwrap();
         assert_eq!((bytes.train.images, bytes.encoding), (vec![77, 77], None));
         let error = read(numbers(&[77.0, 9.0], &[0, 1]), numbers(&[3.0], &[1])).unwrap_err();
-        assert!(error.contains("uint8") && error.contains("100 %"), "{error}");
+        assert_contains(&error, &["uint8", "100 %"]);
 
         let two = Encoding {
             low: vec![0.0; 2],
@@ -288,10 +277,7 @@ mod tests {
     fn values_without_a_byte_are_named() {
         let (train, test) = (numbers(&[1.0, f32::NAN], &[0, 1]), numbers(&[7.0], &[1]));
         let error = set(train, Some(test), None).unwrap_err();
-        assert!(
-            error.contains("`image 1, row 0, column 0, channel 0`") && error.contains("NaN"),
-            "{error}"
-        );
+        assert_contains(&error, &["`image 1, row 0, column 0, channel 0`", "NaN"]);
         let (train, test) = (numbers(&[-3e38, 3e38], &[0, 1]), numbers(&[7.0], &[1]));
         assert!(
             set(train, Some(test), None)

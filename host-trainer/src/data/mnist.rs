@@ -162,6 +162,7 @@ pub(super) fn load(folder: &Path, reading: &Reading) -> Result<Dataset, DataErro
             (None, None) if role != Role::Train => return Ok(None),
             (Some(alone), None) | (None, Some(alone)) => {
                 let expected = "images and labels of each split (such as train-images-idx3-ubyte and train-labels-idx1-ubyte)";
+                let expected = expected;
                 return Err(DataError::field(
                     folder,
                     "files",
@@ -170,12 +171,8 @@ pub(super) fn load(folder: &Path, reading: &Reading) -> Result<Dataset, DataErro
                 ));
             }
             (None, None) => {
-                return Err(DataError::field(
-                    folder,
-                    "files",
-                    "train-images-idx3-ubyte",
-                    "none",
-                ));
+                let expected = "train-images-idx3-ubyte";
+                return Err(DataError::field(folder, "files", expected, "none"));
             }
         };
         let (image_bytes, label_bytes) = (budget.read_path(images)?, budget.read_path(labels)?);

@@ -167,6 +167,7 @@ fn count(values: &Values) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::error::assert_contains;
     use super::*;
     use ndarray::{Array1, Array2, Array4, Dimension};
     use ndarray_npy::{WritableElement, WriteNpyExt};
@@ -271,19 +272,12 @@ mod tests {
             assert!(error.contains(part), "{part}: {error}");
         }
         let error = archive(&[("data", images()), ("images", images()), ("target", labels())]).unwrap_err();
-        assert!(
-            error.contains("`data` [10, 2, 3, 1]") && error.contains("leave one out"),
-            "{error}"
-        );
+        assert_contains(&error, &["`data` [10, 2, 3, 1]", "leave one out"]);
         let error =
             archive(&[("x_train", images()), ("y_train", labels()), ("x_test", images())]).unwrap_err();
         assert!(error.contains("each split"), "{error}");
         let set = archive(&[("x", images()), ("y", labels()), ("weights", labels())]).unwrap();
-        assert!(
-            set.notes.concat().contains("not read: `weights`"),
-            "{:?}",
-            set.notes
-        );
+        set.check_note("not read: `weights`");
     }
 
     #[test]
@@ -298,17 +292,14 @@ mod tests {
             plain
         });
         let error = archive(&[("x", images()), ("y", npy(rows * 0.5f32))]).unwrap_err();
-        assert!(error.contains("y row 0") && error.contains("one-hot"), "{error}");
+        assert_contains(&error, &["y row 0", "one-hot"]);
     }
 
     #[test]
     fn what_does_not_fit_together_names_the_array() {
         let with = |labels: Vec<u8>| archive(&[("x", images()), ("y", labels)]).unwrap_err();
         let error = with(npy(Array1::from_vec(vec![0i32; 9])));
-        assert!(
-            error.contains("`y`: expected 10 labels") && error.contains("[9]"),
-            "{error}"
-        );
+        assert_contains(&error, &["`y`: expected 10 labels", "[9]"]);
         let error = with(npy(Array1::from_vec(vec![0.5f32; 10])));
         assert!(error.contains("0.5"), "{error}");
     }

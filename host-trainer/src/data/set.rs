@@ -126,6 +126,14 @@ impl Dataset {
 }
 
 #[cfg(test)]
+impl Dataset {
+    #[track_caller]
+    pub(super) fn check_note(&self, text: &str) {
+        assert!(self.notes.concat().contains(text), "{:?}", self.notes);
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::data::Reading;

@@ -238,6 +238,7 @@ fn roughness<T: Copy + Into<f64>>(images: ArrayView4<'_, T>) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::error::assert_contains;
     use super::*;
 
     fn resizing(input: Option<Input>) -> Reading {
@@ -301,10 +302,7 @@ mod tests {
         }
         assert_eq!(of(&[5, 1, 1, 64], Some([1, 1, 64])), Ok([5, 1, 1, 64]));
         let error = of(&[5, 64], Some([8, 9, 1])).unwrap_err();
-        assert!(
-            error.contains("rows of 72 values") && error.contains("rows of 64"),
-            "{error}"
-        );
+        assert_contains(&error, &["rows of 72 values", "rows of 64"]);
     }
 
     #[test]

@@ -261,6 +261,7 @@ fn separator(bytes: &[u8]) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::error::assert_contains;
     use super::*;
     use crate::spec::Input;
 
@@ -322,10 +323,7 @@ mod tests {
         let error = with("a,1,2\na,1,x\nb,1,3\n").unwrap_err();
         assert!(error.contains("--label"), "{error}");
         let error = with("label,p,q\na,1,2\nb,1,\n").unwrap_err();
-        assert!(
-            error.contains("row 3, column `q`") && error.contains("found nothing"),
-            "{error}"
-        );
+        assert_contains(&error, &["row 3, column `q`", "found nothing"]);
         for value in ["NA", "nan", "inf", "1,5"] {
             let error = with(&format!("label;p;q\na;1;2\nb;1;{value}\n")).unwrap_err();
             assert!(

@@ -142,12 +142,11 @@ fn embed(root: &Path, board: &Board<'_>) -> Result<String, Box<dyn Error>> {
     let (name, ram) = (board.get("name")?, board.get("ram_bytes")?);
     Ok(format!(
         "/// The blob.\n\
-         pub static BLOB: &Aligned<[u8; {}]> = &Aligned(*include_bytes!({path:?}));\n\
+         pub static BLOB: &[u8] = denselet::include_blob!({path:?});\n\
          /// Rows of an image.\npub const IMAGE_HEIGHT: usize = {};\n\
          /// Bytes of an image's row, `[x][channel]`.\npub const IMAGE_ROW_LEN: usize = {};\n\
          const _: () = assert!(FITS, \"the model's arena of {arena} bytes, an image and a stack do not fit the {ram} \
          bytes of RAM of {name}\");\n",
-        bytes.len(),
         input.height,
         input.width * input.channels,
     ))

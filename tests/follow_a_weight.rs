@@ -7,7 +7,6 @@ use denselet::format::{HEADER_LEN, RECORD_LEN, Section, StageBytes};
 use denselet::layout::Order;
 use denselet::model::{Model, Stage};
 use denselet_tests::tiny;
-use denselet_train::about::About;
 use denselet_train::blob::Blob;
 use denselet_train::calibrate::calibrate;
 use denselet_train::evaluate;
@@ -27,15 +26,23 @@ fn quantised() -> Quantised {
     quantise(&fold(&network), &calibrate(&network, &tiny::pictures(16))).unwrap()
 }
 
-/// Where a stage's section starts in the blob: the sum of everything before it, as the format's text says.
+/// The first byte of a stage's section in the blob: the sum of everything before it, as the format's text describes.
 fn start_of(blob: &Blob, stage: usize, section: Section) -> usize {
     let stages: Vec<StageBytes<'_>> = denselet::format::Blob::read(blob.bytes())
         .unwrap()
         .stages()
         .collect();
-    let mut at = HEADER_LEN + (stages.len() - 1) * RECORD_LEN;
+    // A run of zeros stands for masks that are not stored.
+    let has_masks = |stage: &StageBytes<'_>| stage.section(Section::Mask).contains(&0xff);
+    let without = stages.iter().filter(|stage| !has_masks(stage));
+    let zeros = without
+        .map(|stage| stage.section(Section::Mask).len())
+        .max()
+        .unwrap_or(0);
+    let mut at = HEADER_LEN + (stages.len() - 1) * RECORD_LEN + zeros;
     for (index, bytes) in stages.iter().enumerate() {
-        for name in Section::ALL {
+        let stored = |name: &Section| *name != Section::Mask || has_masks(bytes);
+        for name in Section::ALL.into_iter().filter(stored) {
             if (index, name) == (stage, section) {
                 return at;
             }
@@ -58,8 +65,8 @@ fn a_weight_is_one_byte_of_the_blob_where_the_layout_says() {
         let old = conv.weight[index];
         conv.weight[index] = if old > 0 { old - 1 } else { old + 1 };
 
-        let before = Blob::new(&write(&before, order, &About::default()).unwrap()).unwrap();
-        let after = Blob::new(&write(&after, order, &About::default()).unwrap()).unwrap();
+        let before = Blob::new(&write(&before, order, None).unwrap()).unwrap();
+        let after = Blob::new(&write(&after, order, None).unwrap()).unwrap();
         let changed: Vec<usize> = (16..before.bytes().len())
             .filter(|&at| before.bytes()[at] != after.bytes()[at])
             .collect();
@@ -97,7 +104,7 @@ fn a_head_weight_moves_its_logit_by_what_the_arithmetic_says() {
 
     let image = tiny::pictures(1);
     let run = |quantised: &Quantised| {
-        let blob = Blob::new(&write(quantised, Order::Plain, &About::default()).unwrap()).unwrap();
+        let blob = Blob::new(&write(quantised, Order::Plain, None).unwrap()).unwrap();
         evaluate::logits(&blob, &image, &|_| {}).unwrap()
     };
     let (logits, moved) = (run(&before), run(&after));

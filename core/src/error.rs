@@ -4,6 +4,7 @@ use core::fmt;
 
 /// The blob breaks a numbered rule of the format (see [`crate::format`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum FormatError {
     /// Rule 1: fewer bytes than a header.
@@ -45,7 +46,7 @@ pub enum FormatError {
     /// Rule 7: an order of weights this library does not know.
     Order {
         /// The byte in the header.
-        found: u8,
+        found: usize,
     },
     /// Rule 8: a reserved byte, a padding byte or a weight that meets padding is not zero.
     NotZero {
@@ -55,26 +56,25 @@ pub enum FormatError {
     /// Rule 9: the input's height, width or channels is zero or too large, or their product is.
     Input {
         /// Height, width, channels as found.
-        found: [u16; 3],
+        found: [usize; 3],
     },
     /// Rule 10: the stem's kernel, stride, padding, pool or filters is out of range, or leaves no output.
     Stem,
-    /// Rule 11: an unknown kind of stage, or one where it may not stand: only the last stage is a head.
+    /// Rule 11: an unknown kind of stage, or a known one at the wrong place: the last stage, and no other, is a head.
     Stage {
-        /// Number of the stage record, from 0 behind the stem.
+        /// Number of the stage record, from 0 after the stem.
         index: usize,
         /// The kind in the record.
         kind: u8,
     },
-    /// Rule 12: a width in a stage record is zero where it may not be, not zero where it must be, or the
-    /// channels of a block pass the limit.
+    /// Rule 12: outputs are zero, a stage other than a layer has a bottleneck, or the channels of a block pass the limit.
     Width {
-        /// Number of the stage record, from 0 behind the stem.
+        /// Number of the stage record, from 0 after the stem.
         index: usize,
     },
     /// Rule 13: a transition has nothing to pool: its input is one column wide.
     NothingToPool {
-        /// Number of the stage record, from 0 behind the stem.
+        /// Number of the stage record, from 0 after the stem.
         index: usize,
     },
     /// Rule 14: the parameters of a stage end beyond the blob.
@@ -110,20 +110,35 @@ pub enum FormatError {
         /// The field's tag: see [`crate::format::metadata::tag`].
         tag: u32,
     },
-    /// Rule 20: a scale is not a positive, finite number.
-    Scale {
-        /// Offset of the array it is in.
+    /// Rule 20: what a logit stands for is not a positive, finite number.
+    Scale,
+    /// Rule 21: a clamp mask is neither 0x00 nor 0xff; masks are stored although all are 0x00; or the run of zeros is not as
+    /// long as the longest masks that are not stored.
+    Mask {
+        /// Offset of the array or the run.
         at: usize,
     },
-    /// Rule 21: a clamp mask is neither 0x00 nor 0xff.
-    Mask {
-        /// Offset of the array it is in.
+    /// Rule 22: a codec this library does not know.
+    Codec {
+        /// Offset of the stage's arrays.
         at: usize,
+        /// The byte in the record.
+        found: usize,
+    },
+    /// Rule 23: an array of weights does not have the length that its codec and its shape need.
+    Weights {
+        /// Offset of the stage's arrays.
+        at: usize,
+        /// Bytes they need.
+        needed: usize,
+        /// Bytes according to the record.
+        found: usize,
     },
 }
 
 /// Anything that can go wrong between a blob and its logits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Error {
     /// The file is at fault.
@@ -154,6 +169,7 @@ pub enum Error {
 /// A row kernel was called with slices and sizes that do not belong together: a fault of this library, never of a blob or an
 /// image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Refused;
 
 impl Refused {
@@ -194,7 +210,9 @@ impl fmt::Display for FormatError {
                     crate::format::VERSION
                 )
             }
-            Self::Length { needed, had } => write!(f, "header says {needed} bytes, there are {had}"),
+            Self::Length { needed, had } => {
+                write!(f, "blob length: the header has {needed} bytes, found {had}")
+            }
             Self::Crc { expected, found } => {
                 write!(
                     f,
@@ -217,7 +235,7 @@ impl fmt::Display for FormatError {
             }
             Self::Input { found: [h, w, c] } => write!(f, "input {h}x{w}x{c} is out of range"),
             Self::Stem => f.write_str("stem geometry is out of range or leaves no output"),
-            Self::Stage { index, kind } => write!(f, "stage {index}: kind {kind} may not stand here"),
+            Self::Stage { index, kind } => write!(f, "stage {index}: kind {kind} is not allowed here"),
             Self::Width { index } => write!(f, "stage {index}: a width is out of range"),
             Self::NothingToPool { index } => write!(f, "stage {index}: one column, nothing to pool"),
             Self::Truncated { at, needed, had } => {
@@ -239,18 +257,25 @@ impl fmt::Display for FormatError {
             Self::ArenaLen { needed, found } => {
                 write!(
                     f,
-                    "header says an arena of {found} bytes, the plan needs {needed}"
+                    "arena length: the plan needs {needed} bytes, the header has {found}: export the blob anew"
                 )
             }
-            Self::Scale { at } => {
-                write!(
-                    f,
-                    "array at byte {at}: expected positive, finite scales: export the blob anew"
-                )
+            Self::Scale => {
+                f.write_str("scale of the logits: expected a positive, finite number: export the blob anew")
             }
             Self::Mask { at } => write!(
                 f,
-                "array at byte {at}: expected clamp masks of 0x00 or 0xff: export the blob anew"
+                "clamp masks at byte {at}: expected 0x00 or 0xff, or as many zeros: export the blob anew"
+            ),
+            Self::Codec { at, found } => {
+                write!(
+                    f,
+                    "weights of the stage at byte {at}: unknown codec {found}: update this library"
+                )
+            }
+            Self::Weights { at, needed, found } => write!(
+                f,
+                "weights of the stage at byte {at}: expected {needed} bytes, found {found}: export the blob anew"
             ),
             Self::TooLarge => {
                 f.write_str("network passes a limit of the format or of this machine's addresses")

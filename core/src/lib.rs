@@ -1,13 +1,17 @@
 //! Runs quantised DenseNets on microcontrollers: `no_std`, no heap, one fixed arena.
 //!
 //! A dense layer reads everything before it and appends a few channels. Here it appends them in place: a block has one
-//! buffer, every layer writes into its slot, and nothing is ever concatenated by copying. Batch norm and ReLU are a
-//! clamp while a convolution reads its input. How much memory that takes is a constant the compiler checks.
+//! map, every layer writes into its slot, and nothing is concatenated by copying. Batch norm and ReLU are a clamp while a
+//! convolution reads its input. The memory that all of it takes is a constant that the compiler checks.
 //!
 //! ```
-//! static DIGITS: &[u8] = denselet::include_blob!("../tests/golden/digits.dlt");
-//! let mut arena = denselet::Arena::<{ denselet::arena_len(DIGITS) }>::new();
-//! let mut network = denselet::Network::new(DIGITS, &mut arena)?;
+//! use denselet::{Arena, Network, arena_len, include_blob};
+//! use static_cell::ConstStaticCell; // a crate for a `static` that hands its value out once
+//!
+//! static DIGITS: &[u8] = include_blob!("../tests/golden/digits.dlt");
+//! static ARENA: ConstStaticCell<Arena<{ arena_len(DIGITS) }>> = ConstStaticCell::new(Arena::new());
+//!
+//! let mut network = Network::new(DIGITS, ARENA.take())?;
 //! let logits = network.run(&[0; 64])?; // 8x8x1 bytes, NHWC
 //! let best = logits.top::<3>(); // classes and their logits, largest first
 //! # assert_eq!(best.len(), 3);
@@ -20,18 +24,19 @@
 //! |---|---|
 //! | [`format`] | bytes become checked views: numbered rules, one error each |
 //! | [`model`] | views become typed parameters: stem, dense layers, transitions, head |
-//! | [`plan`] | shapes become places in the arena: block buffers overlap at the smallest safe offset |
-//! | [`arena`] | the caller's memory |
-//! | [`kernel`] | rows are computed: packing, one inner loop, requantising; `kernel::arch` has one file per instruction set |
-//! | [`network`] | rows in, logits out |
+//! | [`plan`] | shapes become places in the arena: maps overlap at the smallest safe distance |
+//! | [`arena`] | the caller's memory, its pieces and rows |
+//! | `stage` | stem, layer, transition, head: each computes its next row |
+//! | [`kernel`] | the rows: packing, one inner loop, requantising; `kernel::arch` has one file per instruction set |
+//! | [`network`] | rows in, logits out: which stage computes its next row |
 //! | [`logits`] | integers with their scale, the best classes, probabilities |
 //!
-//! [`arithmetic`] defines every rounding, [`layout`] every index, [`limits`] how large anything may be, and [`tap`] shows what
-//! happens inside. A blob may hold the names of its classes: [`Model::labels`].
+//! [`arithmetic`] defines every rounding, [`layout`] every index, [`limits`] every limit, and [`tap`] shows
+//! every stage's result. A blob may hold the names of its classes and more: [`Network::labels`], [`Network::name`].
 //!
 //! # What is promised
 //!
-//! - The same bits on every machine: [`arithmetic`] is the definition, and every inner loop is held to it.
+//! - The same bits on every machine: [`arithmetic`] is the definition, and every inner loop is tested against it.
 //! - No panic from any blob or image: an error, or an answer.
 //! - After [`Network::new`] is `Ok` nothing about the blob can fail an inference.
 //! - [`arena_len`] is what an inference uses, to the byte, input rows included.
@@ -43,16 +48,17 @@
 //!
 //! # Features
 //!
-//! None is on by default, and none changes a result: each only makes the same bits faster.
+//! None is on by default, and none changes a result.
 //!
 //! | feature | for | what it gives |
 //! |---|---|---|
 //! | `std` | a host | the vector instructions of the host (AVX2, AVX-512 VNNI) are found at run time; the library stays usable without `std` |
-//! | `dsp` | `thumbv8m.main-none-eabi` and `-eabihf` | the inner loops of the DSP extension, which a Cortex-M33 mostly has |
+//! | `dsp` | `thumbv8m.main-none-eabi` and `-eabihf` | the inner loops of the DSP extension, which most Cortex-M33 have |
 //! | `mve` | the same targets | the inner loops of Helium (Cortex-M52, M55, M85) |
+//! | `defmt` | a chip | `defmt::Format` for errors, shapes and logits |
 //!
-//! Every other Cortex-M has its instructions by its target: Armv6-M, Armv7-M, Armv7E-M (with DSP). An Armv8-M target names
-//! no extension. A build for it that sets neither a feature nor `-C target-cpu=cortex-m33` or `cortex-m55`, which does the
+//! For every other Cortex-M the target decides: Armv6-M, Armv7-M, Armv7E-M (with DSP). An Armv8-M target names no
+//! extension. A build for it that sets neither a feature nor `-C target-cpu=cortex-m33` or `cortex-m55`, which does the
 //! same, multiplies one pair of numbers at a time: on an emulated Cortex-M33 the 8x8 network of `tests/golden` then takes
 //! 641,699 instructions instead of 347,918, 1.84 times as many (`DENSELET_FLAGS= firmware/cargo mps2-an505 run --profile
 //! firmware --bin logits`, without and with `--features denselet/dsp`). A core without the extension faults if the feature

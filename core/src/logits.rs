@@ -11,6 +11,13 @@ pub struct Logits<'a> {
     scale: f16,
 }
 
+#[cfg(feature = "defmt")]
+impl defmt::Format for Logits<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "{=[?]}", self.values);
+    }
+}
+
 impl<'a> Logits<'a> {
     pub(crate) fn new(values: &'a [i32], scale: f16) -> Self {
         Self { values, scale }

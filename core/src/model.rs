@@ -19,7 +19,7 @@ use half::f16;
 
 /// A checked blob: the network it describes, still lying where it was (in flash).
 ///
-/// Obeys every rule of the format but 17, which speaks of the plan.
+/// Obeys every rule of the format but 17, which is about the plan.
 #[derive(Clone, Copy, Debug)]
 pub struct Model<'b> {
     blob: Blob<'b>,
@@ -64,62 +64,35 @@ pub struct Stem<'b> {
     pub padding: &'b [u8],
     /// The convolution.
     pub conv: Conv<'b>,
-    /// How its outputs are to be read.
-    pub values: Values<'b>,
 }
 
 /// A dense layer's parameters.
 #[derive(Clone, Copy, Debug)]
 pub struct Layer<'b> {
-    /// Batch norm and ReLU in front of the first convolution.
+    /// Batch norm and ReLU before the first convolution.
     pub clamp: Clamp<'b>,
-    /// The 1x1 convolution into the ring, and its output's scale (the zero point is 0).
-    pub bottleneck: Option<(Conv<'b>, f16)>,
+    /// The 1x1 convolution into the ring.
+    pub bottleneck: Option<Conv<'b>>,
     /// The 3x3 convolution out of the ring.
     pub conv: Conv<'b>,
-    /// How its outputs are to be read.
-    pub values: Values<'b>,
 }
 
 /// A transition's parameters.
 #[derive(Clone, Copy, Debug)]
 pub struct Transition<'b> {
-    /// Batch norm and ReLU in front of the pooling.
+    /// Batch norm and ReLU before the pooling.
     pub clamp: Clamp<'b>,
-    /// The 1x1 convolution behind it.
+    /// The 1x1 convolution after it.
     pub conv: Conv<'b>,
-    /// How its outputs are to be read.
-    pub values: Values<'b>,
 }
 
 /// The head's parameters.
 #[derive(Clone, Copy, Debug)]
 pub struct Head<'b> {
-    /// Batch norm and ReLU in front of the average.
+    /// Batch norm and ReLU before the average.
     pub clamp: Clamp<'b>,
     /// The linear layer.
     pub conv: Conv<'b>,
-    /// What a logit of 1 stands for.
-    pub scale: f16,
-}
-
-/// What stored bytes stand for: channel `c` is `scale[c] * (u - zero[c])`. For people and tools; inference does not
-/// read it.
-#[derive(Clone, Copy, Debug)]
-pub struct Values<'b> {
-    scales: &'b [u8],
-    zeros: &'b [u8],
-}
-
-impl Values<'_> {
-    /// Scale and zero point of each channel, in order.
-    pub fn iter(&self) -> impl Iterator<Item = (f16, i16)> + '_ {
-        let zeros = self
-            .zeros
-            .chunks_exact(2)
-            .map(|zero| zero.try_into().map_or(0, i16::from_le_bytes));
-        self.scales.chunks_exact(2).map(half).zip(zeros)
-    }
 }
 
 impl<'b> Model<'b> {
@@ -136,7 +109,7 @@ impl<'b> Model<'b> {
         Ok(Self { blob })
     }
 
-    /// What the header says.
+    /// What the header holds.
     pub fn header(&self) -> Header {
         self.blob.header()
     }
@@ -159,19 +132,64 @@ impl<'b> Model<'b> {
         }
     }
 
-    /// The network's name, if the blob tells it.
+    /// The network's name, if the blob holds it.
     ///
     /// # Errors
-    /// [`FormatError::Metadata`] if it is not UTF-8.
+    /// [`FormatError::Metadata`] if it is not a text: UTF-8 without control characters. The same holds for the other texts.
     pub fn name(&self) -> Result<Option<&'b str>, FormatError> {
-        self.blob
-            .metadata()
-            .find(tag::NAME)
-            .map(metadata::name)
-            .transpose()
+        self.text(tag::NAME)
     }
 
-    /// The names of the classes in the order of the logits; none if the blob does not tell them.
+    /// What the input's bytes are, if the blob holds it: `RGB`, `grey`, the name of a sensor.
+    ///
+    /// # Errors
+    /// As [`name`](Self::name).
+    pub fn input(&self) -> Result<Option<&'b str>, FormatError> {
+        self.text(tag::INPUT)
+    }
+
+    /// How the blob was made, if it holds it.
+    ///
+    /// # Errors
+    /// As [`name`](Self::name).
+    pub fn provenance(&self) -> Result<Option<&'b str>, FormatError> {
+        self.text(tag::PROVENANCE)
+    }
+
+    /// The accuracy that was measured when the blob was made, if it holds it.
+    ///
+    /// # Errors
+    /// As [`name`](Self::name).
+    pub fn accuracy(&self) -> Result<Option<&'b str>, FormatError> {
+        self.text(tag::ACCURACY)
+    }
+
+    fn text(&self, tag: u32) -> Result<Option<&'b str>, FormatError> {
+        let bytes = self.blob.metadata().find(tag);
+        bytes.map(|bytes| metadata::text(tag, bytes)).transpose()
+    }
+
+    /// Scale and zero point of every stored channel, stage after stage, if the blob holds them: byte `u` stands for
+    /// `scale * (u - zero)`. A layer's bottleneck has one pair for all of its channels, before those of its slot.
+    ///
+    /// # Errors
+    /// [`FormatError::Metadata`] if they are not as many as channels, or a scale is not a positive, finite number.
+    pub fn scales(&self) -> Result<impl Iterator<Item = (f16, i16)> + use<'b>, FormatError> {
+        let pairs = match self.blob.metadata().find(tag::SCALES) {
+            Some(bytes) => metadata::scales(bytes, &self.blob)?,
+            None => &[],
+        };
+        Ok(pairs
+            .iter()
+            .map(|&[a, b, c, d]| (f16::from_le_bytes([a, b]), i16::from_le_bytes([c, d]))))
+    }
+
+    /// Bytes of the metadata, which an inference does not read.
+    pub fn metadata_len(&self) -> usize {
+        self.blob.metadata().len()
+    }
+
+    /// The names of the classes in the order of the logits; none if the blob does not hold them.
     ///
     /// ```
     /// # static DIGITS: &[u8] = denselet::include_blob!("../tests/golden/digits.dlt");
@@ -185,7 +203,7 @@ impl<'b> Model<'b> {
     /// ```
     ///
     /// # Errors
-    /// [`FormatError::Metadata`] if they are not as many as classes, or not UTF-8.
+    /// [`FormatError::Metadata`] if they are not as many as classes, or one is not a text.
     pub fn labels(&self) -> Result<impl Iterator<Item = &'b str> + Clone + use<'b>, FormatError> {
         let labels = match self.blob.metadata().find(tag::LABELS) {
             Some(bytes) => metadata::labels(bytes, self.classes())?,
@@ -208,7 +226,7 @@ impl<'b> Model<'b> {
         }
     }
 
-    /// The shapes of the stages behind the stem.
+    /// The shapes of the stages after the stem.
     pub fn shapes(&self) -> format::Shapes<'b> {
         self.blob.shapes()
     }
@@ -265,46 +283,27 @@ fn typed<'b>(order: Order, stage: &StageBytes<'b>) -> Stage<'b> {
         length,
         depth,
     );
-    let values = Values {
-        scales: stage.section(Section::Scale),
-        zeros: stage.section(Section::Zero),
-    };
     match stage.kind {
         Kind::Stem(shape) => Stage::Stem(Stem {
             shape,
             padding: stage.section(Section::Padding),
             conv: main,
-            values,
         }),
         Kind::Stage(StageShape::Layer { bottleneck, .. }) => Stage::Layer(Layer {
             clamp,
             bottleneck: bottleneck.map(|width| {
-                let conv = conv(
+                conv(
                     Section::BottleneckWeights,
                     Section::BottleneckBias,
                     Section::BottleneckMultiplier,
                     width,
                     clamp.len(),
                     clamp.len(),
-                );
-                (conv, half(stage.section(Section::BottleneckScale)))
+                )
             }),
             conv: main,
-            values,
         }),
-        Kind::Stage(StageShape::Transition { .. }) => Stage::Transition(Transition {
-            clamp,
-            conv: main,
-            values,
-        }),
-        Kind::Stage(StageShape::Head { .. }) => Stage::Head(Head {
-            clamp,
-            conv: main,
-            scale: half(stage.section(Section::Scale)),
-        }),
+        Kind::Stage(StageShape::Transition { .. }) => Stage::Transition(Transition { clamp, conv: main }),
+        Kind::Stage(StageShape::Head { .. }) => Stage::Head(Head { clamp, conv: main }),
     }
-}
-
-fn half(bytes: &[u8]) -> f16 {
-    bytes.try_into().map_or(f16::ZERO, f16::from_le_bytes)
 }

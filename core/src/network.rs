@@ -28,7 +28,7 @@ pub struct Network<'b, 'a> {
     stem: arch::Kept,
     /// Place of the logits in the arena.
     logits: Range<usize>,
-    /// Value of a logit of 1.
+    /// What a logit of 1 stands for.
     scale: f16,
 }
 
@@ -49,7 +49,8 @@ impl<'b, 'a> Network<'b, 'a> {
     pub fn in_bytes(blob: &'b [u8], memory: &'a mut [u8]) -> Result<Self, Error> {
         let model = Model::read(blob)?;
         let plan = plan(&model).ok_or(FormatError::TooLarge)?;
-        let found = model.header().arena_len;
+        let header = model.header();
+        let found = header.arena_len;
         if found != plan.arena_len {
             return Err(FormatError::ArenaLen {
                 needed: plan.arena_len,
@@ -74,24 +75,36 @@ impl<'b, 'a> Network<'b, 'a> {
             }) => place,
             _ => 0..0,
         });
-        let scale = model.stages().last().map_or(f16::ZERO, |(stage, _)| match stage {
-            model::Stage::Head(head) => head.scale,
-            _ => f16::ZERO,
-        });
         Ok(Self {
+            scale: header.scale,
             model,
             plan,
             memory,
             rows: 0,
             stem: arch::Kept::default(),
             logits: place,
-            scale,
         })
     }
 
     /// Shape of an input image.
     pub fn input_shape(&self) -> Shape {
         self.model.header().input
+    }
+
+    /// The network's name, if the blob holds it: see [`Model::name`].
+    ///
+    /// # Errors
+    /// [`FormatError::Metadata`] if the field is not a text, here and in the functions that follow.
+    pub fn name(&self) -> Result<Option<&'b str>, FormatError> {
+        self.model.name()
+    }
+
+    /// The names of the classes in the order of the logits; none if the blob does not hold them.
+    ///
+    /// # Errors
+    /// As [`Model::labels`].
+    pub fn labels(&self) -> Result<impl Iterator<Item = &'b str> + Clone + use<'b>, FormatError> {
+        self.model.labels()
     }
 
     /// Number of logits.
@@ -242,7 +255,7 @@ impl<W: Tap> Job for Push<'_, '_, '_, W> {
             }
             let map = step.writes();
             let bytes = map.map_or(&[][..], |map| &network.memory[map.range()]);
-            tap.done(index, bytes, map.map_or(0, |map| map.stride()));
+            tap.done(index, bytes, map.map_or(0, |map| map.stride));
         }
         Ok(true)
     }

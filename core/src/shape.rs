@@ -4,6 +4,7 @@ use core::ops::Range;
 
 /// Height (rows), width (columns) and channels of a feature map, laid out NHWC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Shape {
     /// Rows.
     pub height: usize,
@@ -15,6 +16,7 @@ pub struct Shape {
 
 /// Geometry of the stem: a convolution, with a max pool behind it or without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct StemShape {
     /// Rows of the filter, 1 to 15.
     pub kernel_height: usize,
@@ -40,6 +42,7 @@ pub struct StemShape {
 
 /// Max pool of a stem: 3x3 with stride 2. A side of n pixels becomes one of n / 2 pixels, rounded up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum StemPool {
     /// No pool.
     None,
@@ -83,6 +86,7 @@ impl StemPool {
 
 /// One stage behind the stem, as far as sizes go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum StageShape {
     /// A dense layer: appends `growth` channels to its block.
     Layer {

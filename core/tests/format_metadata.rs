@@ -78,6 +78,19 @@ fn rule_15_fields_are_whole_and_in_order() {
 fn rule_19_fields_hold_what_their_tags_say() {
     let bad = [
         field(1, b"\xff"),
+        field(1, b""),
+        field(1, b"\x1b[31mred"),
+        field(5, b"two\nlines"),
+        field(6, b"\0"),
+        field(7, "\u{85}".as_bytes()),
+        // Three stages' channels: 3, 1 and 3, 3, 2; the head stores none.
+        field(4, &[1, 0, 0, 0].repeat(11)),
+        field(4, &[1, 0, 0, 0].repeat(13)),
+        field(4, &[0; 48]),
+        field(4, &[0, 0x7c, 0, 0].repeat(12)),
+        field(2, b"a\0\0c\0"),
+        field(2, b"a\0b\0c"),
+        field(2, b"a\0b\x07\0c\0"),
         field(1, b"na\xe2\x82"),
         field(2, b"a\0b\0"),
         field(2, b"a\0b\0c\0d\0"),
@@ -96,9 +109,17 @@ fn rule_19_fields_hold_what_their_tags_say() {
         let bytes = with_metadata(&field);
         let aligned = Aligned::new(&bytes);
         let model = Model::read(aligned.bytes()).unwrap();
-        let found = [model.name().err(), model.labels().err(), model.encoding().err()];
+        let found = [
+            model.name().err(),
+            model.labels().err(),
+            model.encoding().err(),
+            model.scales().err(),
+            model.input().err(),
+            model.provenance().err(),
+            model.accuracy().err(),
+        ];
         let tag = u32::from(field[0]);
-        let mut expected = [None; 3];
+        let mut expected = [None; 7];
         expected[usize::from(field[0]) - 1] = Some(FormatError::Metadata { tag });
         assert_eq!(found, expected, "{field:?}");
     }
@@ -109,8 +130,12 @@ fn metadata_is_read_without_a_heap_and_may_be_absent() {
     let bytes = with_metadata(
         &[
             field(1, "Grüße".as_bytes()),
-            field(2, "hot dog\0\0ß\0".as_bytes()),
+            field(2, "hot dog\0a\0ß\0".as_bytes()),
             field(3, &encoding(&[-1.5, 2.5])),
+            field(4, &[0, 0x3c, 0xfe, 0xff].repeat(12)),
+            field(5, b"grey"),
+            field(6, b"by hand"),
+            field(7, b"none"),
             // A tag of a later library.
             field(200, b"\xff"),
         ]
@@ -121,8 +146,13 @@ fn metadata_is_read_without_a_heap_and_may_be_absent() {
     let network = Network::new(aligned.bytes(), &mut arena).unwrap();
     let model = network.model();
     assert_eq!(model.name().unwrap(), Some("Grüße"));
-    assert_eq!(model.labels().unwrap().collect::<Vec<_>>(), ["hot dog", "", "ß"]);
+    assert_eq!(model.labels().unwrap().collect::<Vec<_>>(), ["hot dog", "a", "ß"]);
     assert_eq!(model.encoding().unwrap().collect::<Vec<_>>(), [(-1.5, 2.5)]);
+    let scales: Vec<_> = model.scales().unwrap().collect();
+    assert_eq!(scales, [(half::f16::ONE, -2); 12]);
+    let texts = [model.input(), model.provenance(), model.accuracy()];
+    assert_eq!(texts, [Ok(Some("grey")), Ok(Some("by hand")), Ok(Some("none"))]);
+    assert_eq!(model.metadata_len(), bytes.len() - good().len());
 
     let aligned = Aligned::new(&good());
     let model = Model::read(aligned.bytes()).unwrap();

@@ -22,8 +22,8 @@ proptest! {
 
     #[test]
     fn reading_metadata_that_was_written_gives_the_same_fields(
-        fields in prop::collection::btree_map(4u32.., prop::collection::vec(any::<u8>(), 0..20), 0..5),
-        name in any::<String>(),
+        fields in prop::collection::btree_map(8u32.., prop::collection::vec(any::<u8>(), 0..20), 0..5),
+        name in "[ -~äß]{1,20}",
     ) {
         let bytes = blob(&support::small());
         let read = Blob::read(bytes.bytes()).unwrap();
@@ -66,15 +66,14 @@ fn arrays_of_the_wrong_length_and_small_outputs_are_refused() {
 fn what_the_reader_refuses_is_not_written() {
     let bytes = blob(&support::small());
     let read = Blob::read(bytes.bytes()).unwrap();
-    let labels = [Field {
-        tag: format::metadata::tag::LABELS,
-        bytes: b"one\0",
-    }];
-    let mut out = vec![0; format::len(read.stages(), &labels).unwrap()];
-    let error = format::write(&read.header(), read.stages(), &labels, &mut out).unwrap_err();
     let tag = format::metadata::tag::LABELS;
-    assert_eq!(
-        error,
-        format::WriteError::Refused(denselet::FormatError::Metadata { tag })
-    );
+    for bytes in [&b"one\0"[..], b"one\0two\0one\0", b"one\0\0two\0"] {
+        let labels = [Field { tag, bytes }];
+        let mut out = vec![0; format::len(read.stages(), &labels).unwrap()];
+        let error = format::write(&read.header(), read.stages(), &labels, &mut out).unwrap_err();
+        assert_eq!(
+            error,
+            format::WriteError::Refused(denselet::FormatError::Metadata { tag })
+        );
+    }
 }

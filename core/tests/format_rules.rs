@@ -64,10 +64,10 @@ fn every_flipped_bit_is_found() {
 #[test]
 fn rule_1_a_header_is_there() {
     assert_eq!(
-        error(&good()[..39]),
-        FormatError::TooShort { needed: 40, had: 39 }
+        error(&good()[..47]),
+        FormatError::TooShort { needed: 48, had: 47 }
     );
-    assert_eq!(error(&[]), FormatError::TooShort { needed: 40, had: 0 });
+    assert_eq!(error(&[]), FormatError::TooShort { needed: 48, had: 0 });
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn arena_lengths_are_those_of_whole_blobs() {
             .arena_len)
     );
     let broken = [
-        good[..39].to_vec(),
+        good[..47].to_vec(),
         good[..good.len() - 4].to_vec(),
         [good.as_slice(), &[0]].concat(),
         changed(&[(0, b'd')]),
@@ -152,12 +152,14 @@ fn rule_7_order() {
 
 #[test]
 fn rule_8_reserved_and_padding_are_zero() {
-    for at in [7, 37, record(0) + 1, record(1) + 6, record(3) + 7] {
+    // A reserved byte; the run of zeros; and the stem's one padding value, which three bytes fill up.
+    let zeros = record(4);
+    let good = Aligned::new(&good());
+    let (padding, _) = array(good.bytes(), 0, Section::Padding);
+    assert_eq!(padding, zeros + 8);
+    for at in [7, zeros, zeros + 7, padding + 3] {
         assert_eq!(error(&changed(&[(at, 1)])), FormatError::NotZero { at });
     }
-    // The stem's one padding value is the first array; three bytes fill it up.
-    let at = record(4) + 3;
-    assert_eq!(error(&changed(&[(at, 1)])), FormatError::NotZero { at });
 }
 
 /// Where an array starts in a blob, and the stage it is of.
@@ -275,15 +277,20 @@ fn rule_14_arrays_end_inside() {
     let mut bytes = good();
     bytes.truncate(bytes.len() - 4);
     reseal(&mut bytes);
-    let at = bytes.len();
+    // The head's multipliers, three words.
+    let at = bytes.len() - 8;
     assert_eq!(
         error(&bytes),
         FormatError::Truncated {
             at,
-            needed: 2,
-            had: 0
+            needed: 12,
+            had: 8
         }
     );
+    bytes.truncate(record(4) + 4);
+    reseal(&mut bytes);
+    let (at, needed, had) = (record(4), 8, 4);
+    assert_eq!(error(&bytes), FormatError::Truncated { at, needed, had });
 }
 
 #[test]
@@ -297,8 +304,8 @@ fn rule_15_nothing_follows() {
 
 #[test]
 fn rule_16_multipliers() {
-    // The head's arrays from the end: scale 4, multipliers 12.
-    let at = good().len() - 16;
+    // The head's multipliers are the last array.
+    let at = good().len() - 12;
     assert_eq!(error(&changed(&[(at + 3, 0x80)])), FormatError::Multiplier { at });
 }
 
@@ -321,7 +328,7 @@ fn rule_17_arena_length() {
 #[test]
 fn rule_18_maps_are_within_reach() {
     // The input is, the stem's output is not.
-    let all = [(20, 0), (21, 0x10), (22, 0), (23, 0x10), (38, 5)];
+    let all = [(20, 0), (21, 0x10), (22, 0), (23, 0x10), (38, 5), (40, 60)];
     let mut bytes = changed(&all);
     bytes.resize(bytes.len() + 4096, 0);
     reseal(&mut bytes);
@@ -330,46 +337,70 @@ fn rule_18_maps_are_within_reach() {
 }
 
 #[test]
-fn rule_20_scales_are_positive_and_finite() {
-    let good = Aligned::new(&good());
-    let bad = [0x0000, 0x8000, 0x8001, 0xbc00, 0x7c00, 0xfc00, 0x7e00, 0xffff];
-    for (stage, section) in [
-        (0, Section::Scale),
-        (1, Section::BottleneckScale),
-        (1, Section::Scale),
-        (2, Section::Scale),
-        (4, Section::Scale),
-    ] {
-        let (at, _) = array(good.bytes(), stage, section);
-        for scale in bad.map(u16::to_le_bytes) {
-            assert_eq!(
-                error(&changed(&[(at, scale[0]), (at + 1, scale[1])])),
-                FormatError::Scale { at }
-            );
-        }
-        for scale in [1u16, 0x7bff].map(u16::to_le_bytes) {
-            let bytes = changed(&[(at, scale[0]), (at + 1, scale[1])]);
-            assert!(Model::read(Aligned::new(&bytes).bytes()).is_ok());
-        }
+fn rule_20_a_logit_stands_for_a_positive_number() {
+    for scale in [0x0000, 0x8000, 0x8001, 0xbc00, 0x7c00, 0xfc00, 0x7e00, 0xffff_u16] {
+        let [low, high] = scale.to_le_bytes();
+        assert_eq!(error(&changed(&[(46, low), (47, high)])), FormatError::Scale);
     }
 }
 
 #[test]
 fn rule_21_masks_mirror_or_do_not() {
     let good = Aligned::new(&good());
-    for stage in 1..5 {
-        let (at, _) = array(good.bytes(), stage, Section::Mask);
+    // The transition's masks are all zero, and so not stored.
+    let stored = [true, false, true, true];
+    for (index, is_stored) in stored.into_iter().enumerate() {
+        assert_eq!(good.bytes()[record(index) + 1], u8::from(is_stored));
+        let (at, stage) = array(good.bytes(), index + 1, Section::Mask);
+        if !is_stored {
+            assert_eq!(at, record(4));
+            continue;
+        }
         for mask in [1, 0x7f, 0x80, 0xfe] {
             assert_eq!(error(&changed(&[(at + 1, mask)])), FormatError::Mask { at });
         }
+        let none: Vec<_> = (at..at + stage.section(Section::Mask).len())
+            .map(|at| (at, 0))
+            .collect();
+        assert_eq!(error(&changed(&none)), FormatError::Mask { at });
+    }
+    // A flag that is neither, and a run of zeros that is too short: the next array starts in it.
+    assert!(matches!(
+        error(&changed(&[(record(1) + 1, 2)])),
+        FormatError::Mask { .. }
+    ));
+    let mut long = changed(&[(44, 3)]);
+    long.splice(record(4)..record(4), [0; 4]);
+    reseal(&mut long);
+    assert_eq!(error(&long), FormatError::Mask { at: record(4) });
+    let mut short = changed(&[(44, 1)]);
+    short.drain(record(4)..record(4) + 4);
+    reseal(&mut short);
+    assert_eq!(error(&short), FormatError::Mask { at: record(4) });
+}
+
+#[test]
+fn rule_22_codecs() {
+    for at in [37, record(0) + 6, record(0) + 7, record(3) + 7] {
+        let found = error(&changed(&[(at, 1)]));
+        assert!(matches!(found, FormatError::Codec { found: 1, .. }), "{found:?}");
+    }
+}
+
+#[test]
+fn rule_23_weights_are_as_long_as_they_must_be() {
+    for at in [40, record(0) + 8, record(0) + 12, record(1) + 8, record(3) + 12] {
+        let more = good()[at] + 4;
+        let found = error(&changed(&[(at, more)]));
+        let is_right = matches!(found, FormatError::Weights { needed, found, .. } if found == needed + 4);
+        assert!(is_right, "{found:?}");
     }
 }
 
 #[test]
 fn probabilities_are_numbers_whatever_the_scale() {
-    let len = good().len();
     for scale in [1u16, 0x7bff].map(u16::to_le_bytes) {
-        let bytes = changed(&[(len - 4, scale[0]), (len - 3, scale[1])]);
+        let bytes = changed(&[(46, scale[0]), (47, scale[1])]);
         let aligned = Aligned::new(&bytes);
         let mut arena = Arena::<4096>::new();
         let mut network = Network::new(aligned.bytes(), &mut arena).unwrap();

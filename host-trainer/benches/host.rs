@@ -32,12 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let noise: Vec<u8> = noise.collect();
     let network = Network::new(&spec, normalisation, 1);
     // The order that the host's inner loops were made for.
-    let blob = Blob::new(&export(
-        &network,
-        &noise,
-        Order::Plain,
-        &denselet_train::about::About::default(),
-    )?)?;
+    let blob = Blob::new(&export(&network, &noise, Order::Plain, None)?)?;
     let images: Vec<u8> = noise.into_iter().cycle().take(count * len).collect();
 
     let mut best = f64::INFINITY;

@@ -102,13 +102,7 @@ impl Golden {
         for beta in layers.flat_map(|layer| layer.norm1.beta.iter_mut().enumerate()) {
             *beta.1 = 0.2 - 0.1 * (beta.0 % 3) as f32;
         }
-        export(
-            &network,
-            &pictures,
-            self.order,
-            &denselet_train::about::About::default(),
-        )
-        .unwrap_or_else(|error| panic!("{}: {error}", self.name))
+        export(&network, &pictures, self.order, None).unwrap_or_else(|error| panic!("{}: {error}", self.name))
     }
 
     /// The pictures of a blob's input that the logits belong to.

@@ -41,12 +41,6 @@ pub fn pictures(count: usize) -> Vec<u8> {
 
 /// The network's blob, calibrated on [`pictures`], weights in plain order.
 pub fn blob(network: &Network) -> Blob {
-    let bytes = export(
-        network,
-        &pictures(16),
-        Order::Plain,
-        &denselet_train::about::About::default(),
-    )
-    .unwrap_or_else(|error| panic!("{error}"));
+    let bytes = export(network, &pictures(16), Order::Plain, None).unwrap_or_else(|error| panic!("{error}"));
     Blob::new(&bytes).unwrap_or_else(|error| panic!("{error}"))
 }

@@ -3,6 +3,7 @@
 use denselet::format::{self, Header, Kind, Section};
 use denselet::layout::Order;
 use denselet::shape::{Shape, StageShape, StemPool, StemShape};
+use half::f16;
 
 /// A network that bytes describe: its shape by the first [`SHAPE`] bytes, its arrays filled with the others.
 #[derive(Debug)]
@@ -68,6 +69,7 @@ pub fn describe(bytes: &[u8]) -> Option<Described> {
             input,
             stem,
             stages: shapes.len(),
+            scale: f16::ONE,
         },
         stages: stages(order, input, stem, &shapes, values)?,
     })
@@ -109,7 +111,7 @@ fn stages(
     stages.collect()
 }
 
-/// One array: multipliers are not negative, scales are finite and positive, weights that meet padding are zero.
+/// One array: multipliers are not negative, weights that meet padding are zero.
 fn array(
     section: Section,
     order: Order,
@@ -148,10 +150,6 @@ fn array(
         Section::Multiplier | Section::BottleneckMultiplier => {
             let words = (0..len / 4).map(|_| [0, 0, 0, 0].map(|_: u8| values.next().unwrap_or(0)));
             words.flat_map(|[a, b, c, d]| [a, b, c, d & 0x7f]).collect()
-        }
-        Section::Scale | Section::BottleneckScale => {
-            let scales = (0..len / 2).map(|_| [values.next().unwrap_or(0) | 1, 0x2c]);
-            scales.flatten().collect()
         }
         _ => values.take(len).collect(),
     })

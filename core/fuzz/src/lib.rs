@@ -2,7 +2,7 @@
 
 pub mod describe;
 
-use denselet::format::{self, Field, StageBytes};
+use denselet::format::{self, Codec, Field, StageBytes};
 use denselet::plan::Plan;
 use denselet::{Model, Network};
 use describe::Described;
@@ -55,6 +55,7 @@ impl Described {
         self.stages.iter().map(|stage| StageBytes {
             kind: stage.kind,
             input: stage.input,
+            codecs: [Codec::Raw; 2],
             sections: std::array::from_fn(|nth| stage.arrays[nth].as_slice()),
         })
     }

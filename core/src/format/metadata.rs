@@ -1,18 +1,26 @@
-//! What a blob tells about its network beside the parameters: its name, the names of its classes, what its input bytes stand
-//! for. An inference never reads it, so what a field holds is checked when it is asked for. Rank 2, after `mod.rs`: `read.rs` checks with
-//! it, `write.rs` writes it.
+//! What a blob holds about its network beside the parameters. An inference never reads it, and `export --strip` leaves it out. What
+//! a field holds is checked when it is read, and by the writer.
 
+use super::bytes::{first_not_zero, number_at, u32_at};
 use super::*;
 use crate::error::FormatError;
 
 /// The numbers of the fields that this library knows.
 pub mod tag {
-    /// The network's name, UTF-8.
+    /// The network's name.
     pub const NAME: u32 = 1;
-    /// The names of the classes, UTF-8, each followed by a zero byte.
+    /// The names of the classes, each followed by a zero byte.
     pub const LABELS: u32 = 2;
     /// What the bytes 0 and 255 of each input channel stand for: two `f32` per channel.
     pub const ENCODING: u32 = 3;
+    /// What stored activations stand for: scales and zero points of every stage.
+    pub const SCALES: u32 = 4;
+    /// What the input's bytes are: RGB, grey, log-mel, a sensor.
+    pub const INPUT: u32 = 5;
+    /// How the blob was made.
+    pub const PROVENANCE: u32 = 6;
+    /// The accuracy that was measured when it was made.
+    pub const ACCURACY: u32 = 7;
 }
 
 /// One field of the metadata.
@@ -24,13 +32,7 @@ pub struct Field<'b> {
     pub bytes: &'b [u8],
 }
 
-/// Where a field's numbers lie.
-pub(super) mod start {
-    use super::Range;
-    pub(crate) const TAG: Range<usize> = 0..4;
-    pub(crate) const LEN: Range<usize> = 4..8;
-}
-/// Bytes before a field's own.
+/// Bytes before a field's own: its tag and its length, `u32` each.
 pub(super) const START_LEN: usize = 8;
 
 /// The fields of the metadata in order.
@@ -44,7 +46,17 @@ impl<'b> Fields<'b> {
         Self { rest: metadata }
     }
 
-    /// The bytes of the field `tag`, if it is there.
+    /// Bytes of the fields that are left.
+    pub fn len(&self) -> usize {
+        self.rest.len()
+    }
+
+    /// Whether no field is left.
+    pub fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// The bytes of the field `tag`, if it exists.
     pub fn find(mut self, tag: u32) -> Option<&'b [u8]> {
         self.find_map(|field| (field.tag == tag).then_some(field.bytes))
     }
@@ -53,14 +65,14 @@ impl<'b> Fields<'b> {
 impl<'b> Iterator for Fields<'b> {
     type Item = Field<'b>;
 
-    /// `None` at the end, and where no whole field follows.
+    /// `None` at the end, or if no whole field follows.
     fn next(&mut self) -> Option<Field<'b>> {
         let (start, rest) = self.rest.split_at_checked(START_LEN)?;
-        let len = read::usize_at(start, start::LEN);
+        let len = number_at(start, 4..8);
         let bytes = rest.get(..len)?;
         self.rest = rest.get(len.checked_next_multiple_of(ALIGN)?..)?;
         Some(Field {
-            tag: read::u32_at(start, start::TAG),
+            tag: u32_at(start, 0..4),
             bytes,
         })
     }
@@ -78,7 +90,7 @@ pub(super) fn check(bytes: &[u8], mut at: usize) -> Result<(), FormatError> {
         last = tag;
         let taken = start.len().saturating_sub(fields.rest.len());
         let end = START_LEN.saturating_add(bytes.len());
-        if let Some(nth) = read::first_not_zero(start.get(end..taken).unwrap_or(&[])) {
+        if let Some(nth) = first_not_zero(start.get(end..taken).unwrap_or(&[])) {
             return Err(FormatError::NotZero {
                 at: at.saturating_add(end).saturating_add(nth),
             });
@@ -88,20 +100,63 @@ pub(super) fn check(bytes: &[u8], mut at: usize) -> Result<(), FormatError> {
     Ok(())
 }
 
-/// Rule 19: the name in a field.
-pub(crate) fn name(bytes: &[u8]) -> Result<&str, FormatError> {
-    core::str::from_utf8(bytes).map_err(|_| FormatError::Metadata { tag: tag::NAME })
+/// Rule 19 for a field.
+pub(super) fn check_field(field: &Field<'_>, blob: &Blob<'_>) -> Result<(), FormatError> {
+    let &Field { tag, bytes } = field;
+    match tag {
+        tag::NAME | tag::INPUT | tag::PROVENANCE | tag::ACCURACY => text(tag, bytes).map(drop),
+        tag::LABELS => labels(bytes, blob.classes()).map(drop),
+        tag::ENCODING => encoding(bytes, blob.header().input.channels).map(drop),
+        tag::SCALES => scales(bytes, blob).map(drop),
+        _ => Ok(()),
+    }
 }
 
-/// Rule 19: the names of `classes` classes in a field, each followed by a zero byte.
+/// Rule 19: the text in a field, UTF-8 without control characters.
+pub(crate) fn text(tag: u32, bytes: &[u8]) -> Result<&str, FormatError> {
+    let text = core::str::from_utf8(bytes).ok();
+    let text = text.filter(|text| !text.is_empty() && !text.contains(char::is_control));
+    text.ok_or(FormatError::Metadata { tag })
+}
+
+/// Rule 19: the names of `classes` classes in a field, each a text followed by a zero byte.
 pub(crate) fn labels(bytes: &[u8], classes: usize) -> Result<&str, FormatError> {
-    let error = FormatError::Metadata { tag: tag::LABELS };
+    let tag = tag::LABELS;
+    let error = FormatError::Metadata { tag };
     let labels = core::str::from_utf8(bytes).map_err(|_| error)?;
-    let ends = bytes.iter().filter(|&&byte| byte == 0).count();
-    if ends == classes && bytes.last() == Some(&0) {
-        Ok(labels)
+    let mut count = 0usize;
+    for label in labels.strip_suffix('\0').ok_or(error)?.split('\0') {
+        text(tag, label.as_bytes())?;
+        count = count.saturating_add(1);
+    }
+    (count == classes).then_some(labels).ok_or(error)
+}
+
+/// Rule 19: what the stored activations of every stage stand for.
+pub(crate) fn scales<'b>(bytes: &'b [u8], blob: &Blob<'_>) -> Result<&'b [[u8; 4]], FormatError> {
+    let error = FormatError::Metadata { tag: tag::SCALES };
+    let (pairs, rest) = bytes.as_chunks();
+    let count = blob
+        .stages()
+        .fold(0usize, |count, stage| count.saturating_add(outputs(stage.kind)));
+    // The bits of a positive half are ordered as its values are.
+    let is_scale = |pair: &[u8; 4]| (1..=0x7bff).contains(&number_at(pair, 0..2));
+    if rest.is_empty() && pairs.len() == count && pairs.iter().all(is_scale) {
+        Ok(pairs)
     } else {
         Err(error)
+    }
+}
+
+/// Channels that a stage stores, those of its bottleneck counted as one: they have one scale.
+fn outputs(kind: Kind) -> usize {
+    match kind {
+        Kind::Stem(stem) => stem.filters,
+        Kind::Stage(StageShape::Layer { bottleneck, growth }) => {
+            growth.saturating_add(usize::from(bottleneck.is_some()))
+        }
+        Kind::Stage(StageShape::Transition { filters }) => filters,
+        Kind::Stage(StageShape::Head { .. }) => 0,
     }
 }
 
@@ -118,7 +173,7 @@ pub(crate) fn encoding(bytes: &[u8], channels: usize) -> Result<Encoding<'_>, Fo
     }
 }
 
-/// What the bytes 0 and 255 of each input channel stand for, channel after channel.
+/// What the bytes 0 and 255 of each input channel stand for, in the order of the channels.
 #[derive(Clone, Debug, Default)]
 pub struct Encoding<'b> {
     pairs: &'b [[u8; 8]],
@@ -130,7 +185,7 @@ impl Iterator for Encoding<'_> {
     fn next(&mut self) -> Option<(f32, f32)> {
         let (pair, rest) = self.pairs.split_first()?;
         self.pairs = rest;
-        let number = |range| f32::from_bits(read::u32_at(pair, range));
+        let number = |range| f32::from_bits(u32_at(pair, range));
         Some((number(0..4), number(4..8)))
     }
 }

@@ -1,6 +1,6 @@
 #![doc = include_str!("FORMAT.md")]
 //!
-//! Rank 2: this file is the field table; `read.rs` and `write.rs` are its two directions.
+//! This file is the field table; `read.rs` and `write.rs` are its two directions.
 #![forbid(unsafe_code)]
 #![deny(
     clippy::indexing_slicing,
@@ -11,7 +11,9 @@
     clippy::panic
 )]
 
+mod bytes;
 mod crc32;
+mod header;
 pub mod metadata;
 mod parameters;
 mod read;
@@ -20,9 +22,11 @@ mod write;
 use crate::layout::{BORDERS, Filters, Order, stride};
 use crate::shape::{Shape, StageShape, StemShape};
 use core::ops::Range;
+use half::f16;
 
+pub use header::arena_len;
 pub use metadata::{Field, Fields};
-pub use read::{Blob, Shapes, Stages, arena_len};
+pub use read::{Blob, Shapes, Stages};
 pub use write::{WriteError, len, set_arena_len, write};
 
 /// The first four bytes.
@@ -32,38 +36,102 @@ pub const VERSION: u16 = 2;
 /// Bytes; a blob starts at a multiple of this, and so does every array in it.
 pub const ALIGN: usize = 4;
 /// Bytes of the header.
-pub const HEADER_LEN: usize = 40;
+pub const HEADER_LEN: usize = 48;
 /// Bytes of a stage record.
-pub const RECORD_LEN: usize = 8;
+pub const RECORD_LEN: usize = 16;
 
-/// Where the header's fields lie.
+/// Places of the header's fields that are not plain numbers, or that a constant reads.
 pub(crate) mod field {
-    use super::Range;
+    use core::ops::Range;
     pub(crate) const MAGIC: Range<usize> = 0..4;
     pub(crate) const VERSION: Range<usize> = 4..6;
-    pub(crate) const ORDER: usize = 6;
-    pub(crate) const RESERVED: [usize; 2] = [7, 37];
     pub(crate) const LEN: Range<usize> = 8..12;
     pub(crate) const CRC: Range<usize> = 12..16;
     pub(crate) const ARENA_LEN: Range<usize> = 16..20;
-    pub(crate) const INPUT: [Range<usize>; 3] = [20..22, 22..24, 24..26];
-    pub(crate) const STAGES: Range<usize> = 26..28;
-    /// Kernel height and width, stride down and across, padding top, left, bottom, right, pool.
-    pub(crate) const STEM: Range<usize> = 28..37;
-    pub(crate) const POOL: usize = 36;
-    pub(crate) const FILTERS: Range<usize> = 38..40;
 }
 
-/// Where a stage record's fields lie.
-pub(crate) mod record {
-    use super::Range;
-    pub(crate) const KIND: usize = 0;
-    pub(crate) const RESERVED: [usize; 3] = [1, 6, 7];
-    pub(crate) const BOTTLENECK: Range<usize> = 2..4;
-    pub(crate) const OUTPUTS: Range<usize> = 4..6;
-    pub(crate) const LAYER: u8 = 1;
-    pub(crate) const TRANSITION: u8 = 2;
-    pub(crate) const HEAD: u8 = 3;
+/// The numbers of the header as they are stored.
+#[derive(Clone, Copy, Debug, Default)]
+struct HeaderNumbers {
+    order: usize,
+    reserved: usize,
+    len: usize,
+    arena_len: usize,
+    input: [usize; 3],
+    stages: usize,
+    /// Kernel height and width, stride down and across, padding top, left, bottom, right.
+    stem: [usize; 8],
+    pool: usize,
+    filters: usize,
+    /// Of the stem's weights.
+    codec: usize,
+    weights_len: usize,
+    /// Words of the run of zeros.
+    zeros: usize,
+    /// Bits of the `f16` that a logit of 1 stands for.
+    scale: usize,
+}
+
+impl HeaderNumbers {
+    const RESERVED: usize = 7;
+
+    /// Calls `number` with the place of every number: the one description that reader and writer share.
+    fn each(&mut self, mut number: impl FnMut(Range<usize>, &mut usize)) {
+        number(6..7, &mut self.order);
+        number(Self::RESERVED..8, &mut self.reserved);
+        number(field::LEN, &mut self.len);
+        number(field::ARENA_LEN, &mut self.arena_len);
+        let mut at = 20;
+        for side in &mut self.input {
+            number(at..at.saturating_add(2), side);
+            at = at.saturating_add(2);
+        }
+        number(26..28, &mut self.stages);
+        at = 28;
+        for side in &mut self.stem {
+            number(at..at.saturating_add(1), side);
+            at = at.saturating_add(1);
+        }
+        number(36..37, &mut self.pool);
+        number(37..38, &mut self.codec);
+        number(38..40, &mut self.filters);
+        number(40..44, &mut self.weights_len);
+        number(44..46, &mut self.zeros);
+        number(46..48, &mut self.scale);
+    }
+}
+
+/// The numbers of a stage record as they are stored; the stem's are in the header.
+#[derive(Clone, Copy, Debug, Default)]
+struct RecordNumbers {
+    kind: usize,
+    /// 1 if the stage stores its clamp masks, 0 if they are all zero.
+    masks: usize,
+    bottleneck: usize,
+    outputs: usize,
+    /// Of the bottleneck's weights and of the others.
+    codec: [usize; 2],
+    weights_len: [usize; 2],
+}
+
+impl RecordNumbers {
+    const LAYER: usize = 1;
+    const TRANSITION: usize = 2;
+    const HEAD: usize = 3;
+
+    /// Calls `number` with the place of every number, as [`HeaderNumbers::each`] does.
+    fn each(&mut self, mut number: impl FnMut(Range<usize>, &mut usize)) {
+        let [first_codec, codec] = &mut self.codec;
+        let [first_len, len] = &mut self.weights_len;
+        number(0..1, &mut self.kind);
+        number(1..2, &mut self.masks);
+        number(2..4, &mut self.bottleneck);
+        number(4..6, &mut self.outputs);
+        number(6..7, first_codec);
+        number(7..8, codec);
+        number(8..12, first_len);
+        number(12..16, len);
+    }
 }
 
 /// Returns what the CRC-32 is of: every byte but its own.
@@ -71,22 +139,32 @@ fn checked(bytes: &[u8]) -> Option<[&[u8]; 2]> {
     Some([bytes.get(..field::CRC.start)?, bytes.get(field::CRC.end..)?])
 }
 
-/// What the header says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What the header holds.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Header {
     /// Order of the weights.
     pub order: Order,
     /// Bytes of arena the network needs.
     pub arena_len: usize,
-    /// Input picture.
+    /// Input image.
     pub input: Shape,
     /// Geometry of the stem.
     pub stem: StemShape,
-    /// Stages behind the stem.
+    /// Stages after the stem.
     pub stages: usize,
+    /// What a logit of 1 stands for.
+    pub scale: f16,
 }
 
-/// The stem, or a stage behind it.
+/// How an array of weights is stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Codec {
+    /// One byte per weight.
+    #[default]
+    Raw,
+}
+
+/// The stem, or a stage after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The stem.
@@ -95,7 +173,7 @@ pub enum Kind {
     Stage(StageShape),
 }
 
-/// The arrays a stage can have, in the order they lie in the blob.
+/// The arrays a stage can have, in the order in which they lie in the blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(
     missing_docs,
@@ -108,33 +186,25 @@ pub enum Section {
     BottleneckWeights,
     BottleneckBias,
     BottleneckMultiplier,
-    BottleneckScale,
     Weights,
     Bias,
     Multiplier,
-    Scale,
-    Zero,
 }
 
 impl Section {
     /// Every section in order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 9] = [
         Self::Padding,
         Self::Mask,
         Self::Threshold,
         Self::BottleneckWeights,
         Self::BottleneckBias,
         Self::BottleneckMultiplier,
-        Self::BottleneckScale,
         Self::Weights,
         Self::Bias,
         Self::Multiplier,
-        Self::Scale,
-        Self::Zero,
     ];
-}
 
-impl Section {
     /// Its number in [`Section::ALL`].
     pub const fn place(self) -> usize {
         match self {
@@ -144,12 +214,9 @@ impl Section {
             Self::BottleneckWeights => 3,
             Self::BottleneckBias => 4,
             Self::BottleneckMultiplier => 5,
-            Self::BottleneckScale => 6,
-            Self::Weights => 7,
-            Self::Bias => 8,
-            Self::Multiplier => 9,
-            Self::Scale => 10,
-            Self::Zero => 11,
+            Self::Weights => 6,
+            Self::Bias => 7,
+            Self::Multiplier => 8,
         }
     }
 }
@@ -203,8 +270,8 @@ pub fn filter_len(kind: Kind, input: Shape) -> Option<usize> {
     }
 }
 
-/// Bytes of one section of a stage that reads a map of shape `input`, without padding; 0 where the stage has
-/// no such section, `None` where the number passes `usize`.
+/// Bytes of one section of a stage that reads a map of shape `input`, weights as [`Codec::Raw`], without padding; 0 if the stage
+/// has no such section, `None` if the number passes `usize`.
 pub fn section_len(section: Section, order: Order, kind: Kind, input: Shape) -> Option<usize> {
     let (bottleneck, outputs) = match kind {
         Kind::Stem(stem) => (0, stem.filters),
@@ -213,45 +280,31 @@ pub fn section_len(section: Section, order: Order, kind: Kind, input: Shape) -> 
         Kind::Stage(StageShape::Head { classes }) => (0, classes),
     };
     let is_stem = matches!(kind, Kind::Stem(_));
-    let is_head = matches!(kind, Kind::Stage(StageShape::Head { .. }));
     let is_plain = matches!(kind, Kind::Stage(StageShape::Layer { bottleneck: None, .. }));
     match section {
         Section::Padding => Some(if is_stem { input.channels } else { 0 }),
         Section::Mask | Section::Threshold => Some(if is_stem { 0 } else { stride(input.channels) }),
         Section::BottleneckBias | Section::BottleneckMultiplier => bottleneck.checked_mul(4),
-        Section::BottleneckScale => Some(if bottleneck == 0 { 0 } else { 2 }),
         Section::BottleneckWeights => order.weights_len(bottleneck, stride(input.channels)),
         Section::Weights => order.weights_len(outputs, filter_len(kind, input)?),
         Section::Bias => outputs
             .checked_mul(4)?
             .checked_mul(if is_plain { BORDERS } else { 1 }),
         Section::Multiplier => outputs.checked_mul(4),
-        Section::Scale => {
-            if is_head {
-                Some(2)
-            } else {
-                outputs.checked_mul(2)
-            }
-        }
-        Section::Zero => {
-            if is_head {
-                Some(0)
-            } else {
-                outputs.checked_mul(2)
-            }
-        }
     }
 }
 
-/// One stage's parameters as bytes: what [`Blob::stages`] gives and [`write()`] takes.
+/// One stage's parameters as bytes: what [`Blob::stages`] returns and [`write()`] takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StageBytes<'b> {
     /// What the stage is.
     pub kind: Kind,
     /// Shape of the map it reads; its channels are those the block has so far.
     pub input: Shape,
-    /// Its arrays by [`Section`], without padding; empty where it has none.
-    pub sections: [&'b [u8]; 12],
+    /// How the bottleneck's weights and the others are stored.
+    pub codecs: [Codec; 2],
+    /// Its arrays by [`Section`], without padding; empty if it has none.
+    pub sections: [&'b [u8]; 9],
 }
 
 impl<'b> StageBytes<'b> {
@@ -261,8 +314,8 @@ impl<'b> StageBytes<'b> {
     }
 }
 
-/// Shape of the map that the stage behind this one reads.
-pub(crate) fn shape_behind(kind: Kind, input: Shape) -> Option<Shape> {
+/// Shape of the map that the next stage reads.
+pub fn next_shape(kind: Kind, input: Shape) -> Option<Shape> {
     match kind {
         Kind::Stem(stem) => stem.output(input),
         Kind::Stage(StageShape::Layer { growth, .. }) => Some(Shape {

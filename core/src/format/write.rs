@@ -1,11 +1,12 @@
 //! Stages in, bytes out: the counterpart of `read.rs`.
 
+use super::bytes::first_not_zero;
 use super::*;
 use crate::error::FormatError;
 use crate::shape::StemPool;
 use core::fmt;
 
-/// What keeps stages from being written.
+/// Why stages are not written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WriteError {
@@ -54,7 +55,7 @@ impl fmt::Display for WriteError {
             } => {
                 write!(f, "stage {stage}: {section:?} has {had} bytes, expected {needed}")
             }
-            Self::Stages { needed, had } => write!(f, "{had} stages behind the stem, header says {needed}"),
+            Self::Stages { needed, had } => write!(f, "{had} stages after the stem, the header has {needed}"),
             Self::TooLarge => f.write_str("a number does not fit its field"),
             Self::Refused(error) => error.fmt(f),
         }
@@ -66,32 +67,46 @@ impl core::error::Error for WriteError {}
 /// Bytes of the blob of these stages with this metadata.
 ///
 /// # Errors
-/// [`WriteError::TooLarge`] where the number passes `usize`.
+/// [`WriteError::TooLarge`] if the number passes `usize`.
 pub fn len<'s>(
-    stages: impl Iterator<Item = StageBytes<'s>>,
+    stages: impl Iterator<Item = StageBytes<'s>> + Clone,
     metadata: &[Field<'_>],
 ) -> Result<usize, WriteError> {
-    let mut len = HEADER_LEN;
-    for (index, stage) in stages.enumerate() {
-        if index > 0 {
-            len = len.checked_add(RECORD_LEN).ok_or(WriteError::TooLarge)?;
-        }
-        for section in stage.sections {
-            let padded = section
-                .len()
-                .checked_next_multiple_of(ALIGN)
-                .ok_or(WriteError::TooLarge)?;
-            len = len.checked_add(padded).ok_or(WriteError::TooLarge)?;
-        }
-    }
-    for field in metadata {
-        let padded = field.bytes.len().checked_next_multiple_of(ALIGN);
-        let needed = padded.and_then(|padded| padded.checked_add(metadata::START_LEN));
-        len = needed
-            .and_then(|needed| len.checked_add(needed))
-            .ok_or(WriteError::TooLarge)?;
-    }
-    Ok(len)
+    let records = stages.clone().count().saturating_sub(1).checked_mul(RECORD_LEN);
+    let arrays = stages.clone().flat_map(stored).map(|(_, bytes)| bytes.len());
+    let fields = metadata
+        .iter()
+        .map(|field| field.bytes.len().saturating_add(metadata::START_LEN));
+    let sizes = [Some(HEADER_LEN), records, Some(zeros(stages))].into_iter();
+    let sizes = sizes.chain(
+        arrays
+            .chain(fields)
+            .map(|len| len.checked_next_multiple_of(ALIGN)),
+    );
+    sizes
+        .reduce(|sum, len| sum?.checked_add(len?))
+        .flatten()
+        .ok_or(WriteError::TooLarge)
+}
+
+/// The arrays of a stage that a blob stores: masks that are all zero are not.
+fn stored<'s>(stage: StageBytes<'s>) -> impl Iterator<Item = (Section, &'s [u8])> {
+    let has_masks = has_masks(&stage);
+    let arrays = Section::ALL.into_iter().zip(stage.sections);
+    arrays.filter(move |(section, _)| *section != Section::Mask || has_masks)
+}
+
+fn has_masks(stage: &StageBytes<'_>) -> bool {
+    first_not_zero(stage.section(Section::Mask)).is_some()
+}
+
+/// Bytes of the run of zeros that stands for the masks of every stage that stores none.
+fn zeros<'s>(stages: impl Iterator<Item = StageBytes<'s>>) -> usize {
+    let without = stages.filter(|stage| !has_masks(stage));
+    without
+        .map(|stage| stage.section(Section::Mask).len())
+        .max()
+        .unwrap_or(0)
 }
 
 /// Writes a blob of exactly [`len`] bytes to the start of `out` and returns the number.
@@ -118,136 +133,197 @@ pub fn write<'s>(
         });
     }
     out.fill(0);
-    write_header(header, needed, out)?;
-    let records = count.checked_mul(RECORD_LEN).ok_or(WriteError::TooLarge)?;
-    let (head, mut rest) = out
-        .split_at_mut_checked(HEADER_LEN.saturating_add(records))
-        .ok_or(WriteError::OutputTooSmall { needed, had })?;
-    let mut record_slots = head
-        .get_mut(HEADER_LEN..)
-        .unwrap_or(&mut [])
-        .chunks_exact_mut(RECORD_LEN);
-    for (index, stage) in stages.enumerate() {
-        if let Kind::Stage(shape) = stage.kind {
-            write_record(shape, record_slots.next().unwrap_or(&mut []))?;
-        }
-        for (section, bytes) in Section::ALL.iter().zip(stage.sections) {
-            let needed =
-                section_len(*section, header.order, stage.kind, stage.input).ok_or(WriteError::TooLarge)?;
-            if bytes.len() != needed {
-                let had = bytes.len();
-                return Err(WriteError::Section {
-                    stage: index,
-                    section: *section,
-                    needed,
-                    had,
-                });
+    let zeros = zeros(stages.clone());
+    let mut at = HEADER_LEN
+        .saturating_add(count.saturating_mul(RECORD_LEN))
+        .saturating_add(zeros);
+    for (index, stage) in stages.clone().enumerate() {
+        check_lengths(header, index, &stage)?;
+        match index.checked_sub(1) {
+            None => write_header(header, &stage, zeros, out)?,
+            Some(nth) => {
+                let start = nth.saturating_mul(RECORD_LEN).saturating_add(HEADER_LEN);
+                write_record(&stage, out.get_mut(start..).unwrap_or(&mut []))?;
             }
-            put(rest, 0..needed, bytes)?;
-            rest = rest.get_mut(needed.next_multiple_of(ALIGN)..).unwrap_or(&mut []);
+        }
+        for (_, bytes) in stored(stage) {
+            at = append(out, at, bytes)?;
         }
     }
     for field in metadata {
-        let end = metadata::START_LEN.saturating_add(field.bytes.len());
-        put(rest, metadata::start::TAG, &field.tag.to_le_bytes())?;
-        put(
-            rest,
-            metadata::start::LEN,
-            &narrow::<u32>(field.bytes.len())?.to_le_bytes(),
-        )?;
-        put(rest, metadata::START_LEN..end, field.bytes)?;
-        rest = rest.get_mut(end.next_multiple_of(ALIGN)..).unwrap_or(&mut []);
+        let start = at.saturating_add(metadata::START_LEN);
+        put(out, at, 4, field.tag.into())?;
+        put(out, at.saturating_add(4), 4, wide(field.bytes.len())?)?;
+        at = append(out, start, field.bytes)?;
     }
     seal(out)?;
-    check(header, out).map_err(WriteError::Refused)?;
+    check(out).map_err(WriteError::Refused)?;
     Ok(needed)
 }
 
-/// Every rule that speaks of bytes alone.
-fn check(header: &Header, blob: &[u8]) -> Result<(), FormatError> {
-    let blob = Blob::read(blob)?;
-    for Field { tag, bytes } in blob.metadata() {
-        match tag {
-            metadata::tag::NAME => metadata::name(bytes).map(drop)?,
-            metadata::tag::LABELS => metadata::labels(bytes, blob.classes()).map(drop)?,
-            metadata::tag::ENCODING => metadata::encoding(bytes, header.input.channels).map(drop)?,
-            _ => {}
+fn check_lengths(header: &Header, index: usize, stage: &StageBytes<'_>) -> Result<(), WriteError> {
+    for (section, bytes) in Section::ALL.into_iter().zip(stage.sections) {
+        let needed =
+            section_len(section, header.order, stage.kind, stage.input).ok_or(WriteError::TooLarge)?;
+        if bytes.len() != needed {
+            return Err(WriteError::Section {
+                stage: index,
+                section,
+                needed,
+                had: bytes.len(),
+            });
         }
     }
     Ok(())
 }
 
-/// Puts the arena length into a blob's header and its CRC right: the plan is made from the finished blob.
+/// Every rule about bytes alone.
+fn check(blob: &[u8]) -> Result<(), FormatError> {
+    let blob = Blob::read(blob)?;
+    for field in blob.metadata() {
+        metadata::check_field(&field, &blob)?;
+    }
+    let labels = blob.metadata().find(metadata::tag::LABELS);
+    let labels = labels
+        .map(|bytes| metadata::labels(bytes, blob.classes()))
+        .transpose()?;
+    let mut names = labels.unwrap_or_default().split_terminator('\0');
+    while let Some(name) = names.next() {
+        if names.clone().any(|other| other == name) {
+            let tag = metadata::tag::LABELS;
+            return Err(FormatError::Metadata { tag });
+        }
+    }
+    Ok(())
+}
+
+/// Sets the arena length in a blob's header, and its CRC: the plan is made from the finished blob.
 ///
 /// # Errors
-/// [`WriteError::TooLarge`] where `arena_len` passes 32 bits or `blob` is shorter than a header.
+/// [`WriteError::TooLarge`] if `arena_len` passes 32 bits or `blob` is shorter than a header.
 pub fn set_arena_len(blob: &mut [u8], arena_len: usize) -> Result<(), WriteError> {
-    put(blob, field::ARENA_LEN, &narrow::<u32>(arena_len)?.to_le_bytes())?;
+    put(
+        blob,
+        field::ARENA_LEN.start,
+        field::ARENA_LEN.len(),
+        wide(arena_len)?,
+    )?;
     seal(blob)
 }
 
 fn seal(blob: &mut [u8]) -> Result<(), WriteError> {
     let crc = crc32::crc32(checked(blob).ok_or(WriteError::TooLarge)?);
-    put(blob, field::CRC, &crc.to_le_bytes())
+    put(blob, field::CRC.start, field::CRC.len(), crc.into())
 }
 
-fn write_header(header: &Header, len: usize, out: &mut [u8]) -> Result<(), WriteError> {
-    let order = match header.order {
-        Order::Plain => 0,
-        Order::Pairs => 1,
-        Order::Quads => 2,
-    };
-    let stem = &header.stem;
-    let geometry = [
-        narrow(stem.kernel_height)?,
-        narrow(stem.kernel_width)?,
-        narrow(stem.stride_y)?,
-        narrow(stem.stride_x)?,
-        narrow(stem.pad_top)?,
-        narrow(stem.pad_left)?,
-        narrow(stem.pad_bottom)?,
-        narrow(stem.pad_right)?,
-        match stem.pool {
+fn write_header(
+    header: &Header,
+    stem: &StageBytes<'_>,
+    zeros: usize,
+    out: &mut [u8],
+) -> Result<(), WriteError> {
+    let shape = &header.stem;
+    let mut numbers = HeaderNumbers {
+        order: match header.order {
+            Order::Plain => 0,
+            Order::Pairs => 1,
+            Order::Quads => 2,
+        },
+        reserved: 0,
+        len: out.len(),
+        arena_len: header.arena_len,
+        input: [header.input.height, header.input.width, header.input.channels],
+        stages: header.stages,
+        stem: [
+            shape.kernel_height,
+            shape.kernel_width,
+            shape.stride_y,
+            shape.stride_x,
+            shape.pad_top,
+            shape.pad_left,
+            shape.pad_bottom,
+            shape.pad_right,
+        ],
+        pool: match shape.pool {
             StemPool::None => 0,
             StemPool::Centred => 1,
             StemPool::Same => 2,
         },
-    ];
-    put(out, field::MAGIC, &MAGIC)?;
-    put(out, field::VERSION, &VERSION.to_le_bytes())?;
-    put(out, field::ORDER..field::ORDER.saturating_add(1), &[order])?;
-    put(out, field::LEN, &narrow::<u32>(len)?.to_le_bytes())?;
-    put(
-        out,
-        field::ARENA_LEN,
-        &narrow::<u32>(header.arena_len)?.to_le_bytes(),
-    )?;
-    let input = [header.input.height, header.input.width, header.input.channels];
-    for (range, n) in field::INPUT.into_iter().zip(input) {
-        put(out, range, &narrow::<u16>(n)?.to_le_bytes())?;
-    }
-    put(out, field::STAGES, &narrow::<u16>(header.stages)?.to_le_bytes())?;
-    put(out, field::STEM, &geometry)?;
-    put(out, field::FILTERS, &narrow::<u16>(stem.filters)?.to_le_bytes())
-}
-
-fn write_record(shape: StageShape, out: &mut [u8]) -> Result<(), WriteError> {
-    let (kind, bottleneck, outputs) = match shape {
-        StageShape::Layer { bottleneck, growth } => (record::LAYER, bottleneck.unwrap_or(0), growth),
-        StageShape::Transition { filters } => (record::TRANSITION, 0, filters),
-        StageShape::Head { classes } => (record::HEAD, 0, classes),
+        filters: shape.filters,
+        codec: number_of(stem.codecs[1]),
+        weights_len: stem.section(Section::Weights).len(),
+        zeros: zeros / ALIGN,
+        scale: header.scale.to_bits().into(),
     };
-    put(out, record::KIND..record::KIND.saturating_add(1), &[kind])?;
-    put(out, record::BOTTLENECK, &narrow::<u16>(bottleneck)?.to_le_bytes())?;
-    put(out, record::OUTPUTS, &narrow::<u16>(outputs)?.to_le_bytes())
+    put_bytes(out, field::MAGIC, &MAGIC)?;
+    put_bytes(out, field::VERSION, &VERSION.to_le_bytes())?;
+    put_each(out, |number| numbers.each(number))
 }
 
-fn put(out: &mut [u8], range: Range<usize>, bytes: &[u8]) -> Result<(), WriteError> {
+fn write_record(stage: &StageBytes<'_>, out: &mut [u8]) -> Result<(), WriteError> {
+    let (kind, bottleneck, outputs) = match stage.kind {
+        Kind::Stage(StageShape::Layer { bottleneck, growth }) => {
+            (RecordNumbers::LAYER, bottleneck.unwrap_or(0), growth)
+        }
+        Kind::Stage(StageShape::Transition { filters }) => (RecordNumbers::TRANSITION, 0, filters),
+        Kind::Stage(StageShape::Head { classes }) => (RecordNumbers::HEAD, 0, classes),
+        // A second stem is an unknown kind, which the reader refuses.
+        Kind::Stem(_) => (0, 0, 0),
+    };
+    let mut numbers = RecordNumbers {
+        kind,
+        masks: has_masks(stage).into(),
+        bottleneck,
+        outputs,
+        codec: stage.codecs.map(number_of),
+        weights_len: [Section::BottleneckWeights, Section::Weights]
+            .map(|section| stage.section(section).len()),
+    };
+    put_each(out, |number| numbers.each(number))
+}
+
+fn number_of(codec: Codec) -> usize {
+    match codec {
+        Codec::Raw => 0,
+    }
+}
+
+/// Puts the numbers that `each` shows into their places.
+fn put_each(
+    out: &mut [u8],
+    each: impl FnOnce(&mut dyn FnMut(Range<usize>, &mut usize)),
+) -> Result<(), WriteError> {
+    let mut result = Ok(());
+    each(&mut |range, number| {
+        let put = wide(*number).and_then(|number| put(out, range.start, range.len(), number));
+        result = result.and(put);
+    });
+    result
+}
+
+/// Puts a number of `len` bytes at a place.
+fn put(out: &mut [u8], at: usize, len: usize, number: u64) -> Result<(), WriteError> {
+    let bytes = number.to_le_bytes();
+    let (low, high) = bytes.split_at_checked(len).ok_or(WriteError::TooLarge)?;
+    if high.iter().any(|&byte| byte > 0) {
+        return Err(WriteError::TooLarge);
+    }
+    put_bytes(out, at..at.saturating_add(len), low)
+}
+
+fn put_bytes(out: &mut [u8], range: Range<usize>, bytes: &[u8]) -> Result<(), WriteError> {
     let slot = out.get_mut(range).filter(|slot| slot.len() == bytes.len());
     slot.ok_or(WriteError::TooLarge)?.copy_from_slice(bytes);
     Ok(())
 }
 
-fn narrow<T: TryFrom<usize>>(n: usize) -> Result<T, WriteError> {
-    T::try_from(n).map_err(|_| WriteError::TooLarge)
+/// Puts an array at a place and returns the place after it and its padding.
+fn append(out: &mut [u8], at: usize, bytes: &[u8]) -> Result<usize, WriteError> {
+    let end = at.checked_add(bytes.len()).ok_or(WriteError::TooLarge)?;
+    put_bytes(out, at..end, bytes)?;
+    end.checked_next_multiple_of(ALIGN).ok_or(WriteError::TooLarge)
+}
+
+fn wide(number: usize) -> Result<u64, WriteError> {
+    u64::try_from(number).map_err(|_| WriteError::TooLarge)
 }

@@ -5,10 +5,12 @@
 //! [`arch::checked`]. `arch` has one thin file per instruction set, and the one place that chooses between them.
 
 pub mod arch;
+mod conv;
 pub mod conv1x1;
 pub mod conv3x3;
 pub mod head;
 pub mod pool;
+mod source;
 pub mod stem;
 pub mod tile;
 pub mod transition;

@@ -7,156 +7,16 @@
 //! it has still to read. A step's scratch (line buffer, ring) lies directly above its maps.
 #![forbid(unsafe_code)]
 
+mod map;
 mod overlap;
+mod step;
+
+pub use map::Map;
+pub use step::{HeadStep, LayerStep, Life, Output, StemStep, Step, TransitionStep};
 
 use crate::layout::{self, GROUP, TILE, stride};
 use crate::shape::{Shape, StageShape, StemPool, StemShape};
 use core::ops::Range;
-
-/// A dense block's memory: rows of pixels of [`stride`](Self::stride) bytes, from [`offset`](Self::offset) in the arena.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Map {
-    /// Its name: the number of the block, from 0.
-    pub name: usize,
-    /// First byte in the arena.
-    pub offset: usize,
-    /// Rows, columns, and the channels of the finished block.
-    pub shape: Shape,
-}
-
-impl Map {
-    /// Bytes per pixel: the channels rounded up to a multiple of 4.
-    pub fn stride(&self) -> usize {
-        stride(self.shape.channels)
-    }
-
-    /// Bytes of a row.
-    pub fn row_len(&self) -> usize {
-        self.shape.width * self.stride()
-    }
-
-    /// First byte after it in the arena.
-    pub fn end(&self) -> usize {
-        self.offset + self.shape.height * self.row_len()
-    }
-
-    /// Its bytes in the arena.
-    pub fn range(&self) -> Range<usize> {
-        self.offset..self.end()
-    }
-}
-
-/// The stem's maps and places, as byte ranges of the arena.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StemStep {
-    /// The first block's map.
-    pub to: Map,
-    /// Line buffer.
-    pub line: Range<usize>,
-    /// Three rows of the convolution's output if a max pool follows; empty without.
-    pub pool: Range<usize>,
-    /// As many input rows as the filter has.
-    pub ring: Range<usize>,
-}
-
-/// A dense layer's map and places.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LayerStep {
-    /// The block's map, which it reads and appends to.
-    pub map: Map,
-    /// Channels it reads; its slot starts after them.
-    pub channels: usize,
-    /// Line buffer, with scratch at its end: see [`layout::scratch`].
-    pub line: Range<usize>,
-    /// The clamped or bottleneck rows.
-    pub ring: Range<usize>,
-}
-
-/// A transition's maps and places.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TransitionStep {
-    /// The block it reads.
-    pub from: Map,
-    /// The block it starts.
-    pub to: Map,
-    /// Line buffer.
-    pub line: Range<usize>,
-}
-
-/// The head's map and places.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeadStep {
-    /// The block it reads.
-    pub from: Map,
-    /// One `i32` sum per channel of the map's stride.
-    pub sums: Range<usize>,
-    /// What the network computes.
-    pub output: Output,
-}
-
-/// What a network computes, and its place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// One `i32` per class.
-    Logits(Range<usize>),
-}
-
-/// One stage's maps and places.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Input rows into the first block's map.
-    Stem(StemStep),
-    /// A dense layer, inside its block's map.
-    Layer(LayerStep),
-    /// From one block's map into the next.
-    Transition(TransitionStep),
-    /// The last block's map into the output.
-    Head(HeadStep),
-}
-
-impl Step {
-    /// First byte after everything that this step uses: the arena it needs.
-    pub fn end(&self) -> usize {
-        match self {
-            Self::Stem(StemStep { ring: last, .. })
-            | Self::Layer(LayerStep { ring: last, .. })
-            | Self::Transition(TransitionStep { line: last, .. })
-            | Self::Head(HeadStep {
-                output: Output::Logits(last),
-                ..
-            }) => last.end,
-        }
-    }
-
-    /// The map it writes or appends to; none for the head.
-    pub fn writes(&self) -> Option<&Map> {
-        match self {
-            Self::Stem(StemStep { to: map, .. })
-            | Self::Layer(LayerStep { map, .. })
-            | Self::Transition(TransitionStep { to: map, .. }) => Some(map),
-            Self::Head(_) => None,
-        }
-    }
-
-    /// The map it reads; none for the stem.
-    pub fn reads(&self) -> Option<&Map> {
-        match self {
-            Self::Stem(_) => None,
-            Self::Layer(LayerStep { map, .. })
-            | Self::Transition(TransitionStep { from: map, .. })
-            | Self::Head(HeadStep { from: map, .. }) => Some(map),
-        }
-    }
-}
-
-/// A map and the steps during which it must be kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Life {
-    /// The map.
-    pub map: Map,
-    /// From the step that starts it to the last one that reads it, by number: 0 is the stem.
-    pub steps: core::ops::RangeInclusive<usize>,
-}
 
 /// The plan of one network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -309,6 +169,7 @@ impl<S: Iterator<Item = StageShape> + Clone> Steps<S> {
                 channels: self.channels,
                 ..self.shape
             },
+            stride: stride(self.channels),
         }
     }
 
@@ -325,7 +186,13 @@ impl<S: Iterator<Item = StageShape> + Clone> Steps<S> {
         let line = above(to.end(), layout::line_len(TILE, filter_len));
         let pool = above(line.end, pool_len);
         let ring = above(pool.end, stem.kernel_height * row_len);
-        Some(StemStep { to, line, pool, ring })
+        Some(StemStep {
+            to,
+            convolved: convolved.height,
+            line,
+            pool,
+            ring,
+        })
     }
 
     fn layer(&mut self, bottleneck: Option<usize>, growth: usize) -> LayerStep {
@@ -352,7 +219,7 @@ impl<S: Iterator<Item = StageShape> + Clone> Steps<S> {
         let mut to = self.block_map();
         to.offset = self.offset.saturating_sub(overlap::gap(&from, &to));
         self.offset = to.offset;
-        let line_len = layout::line_len(TILE, from.stride());
+        let line_len = layout::line_len(TILE, from.stride);
         TransitionStep {
             from,
             to,
@@ -362,7 +229,7 @@ impl<S: Iterator<Item = StageShape> + Clone> Steps<S> {
 
     fn head(&self, classes: usize) -> HeadStep {
         let from = self.block_map();
-        let sums = above(from.end(), 4 * from.stride());
+        let sums = above(from.end(), 4 * from.stride);
         let logits = above(sums.end, 4 * classes);
         HeadStep {
             from,

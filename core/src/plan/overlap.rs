@@ -1,7 +1,7 @@
 //! How far a block's map may lie below the one it is computed from: a transition reads faster than it writes, so the two
 //! overlap.
 
-use super::Map;
+use super::map::Map;
 use crate::layout::TILE;
 
 /// Smallest distance, in bytes, from the start of `to` up to the start of `from` at which no byte of `from` is
@@ -15,9 +15,9 @@ pub(super) fn gap(from: &Map, to: &Map) -> usize {
     for y in 0..rows {
         for x in (0..columns).step_by(TILE) {
             let end = columns.min(x + TILE);
-            let written = y * to.row_len() + end * to.stride();
+            let written = y * to.row_len() + end * to.stride;
             let unread = if end < columns {
-                y * pool_rows * from.row_len() + 2 * end * from.stride()
+                y * pool_rows * from.row_len() + 2 * end * from.stride
             } else if y + 1 < rows {
                 (y + 1) * pool_rows * from.row_len()
             } else {

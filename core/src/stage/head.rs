@@ -41,7 +41,7 @@ impl<'s> Head<'s> {
     pub(crate) fn new(head: &'s model::Head<'s>, step: &HeadStep) -> Self {
         Self {
             head,
-            stride: step.from.stride(),
+            stride: step.from.stride,
             height: step.from.shape.height,
             from: Rows::of(&step.from),
             next: 0,

@@ -47,7 +47,7 @@ impl<'m> Memory<'m> {
         let mut scratches: [&mut [i32]; 2] = [&mut [], &mut []];
         // Lines of `i16` take all of the line buffer.
         if T::PIXELS > TILE {
-            let bottleneck = layer.bottleneck.as_ref().map(|(conv, _)| conv);
+            let bottleneck = layer.bottleneck.as_ref();
             let len = |conv: &Conv<'_>| tile::line_len::<T>(conv, Content::Bytes);
             let used = len(&layer.conv).max(bottleneck.map_or(0, |conv| len(conv)));
             let [first, second] = scratch(line.len(), used, bottleneck.map_or(0, |conv| conv.outputs));
@@ -71,7 +71,7 @@ pub(crate) fn bottleneck<'s, T: Tile>(
     layer: &'s model::Layer<'s>,
     memory: &mut Memory<'_>,
 ) -> Result<Option<Prepared<'s, T>>, Refused> {
-    let Some((conv, _)) = &layer.bottleneck else {
+    let Some(conv) = &layer.bottleneck else {
         return Ok(None);
     };
     Prepared::new(tile, conv, conv.weights, Content::Bytes, memory.scratch[0]).map(Some)
@@ -105,7 +105,7 @@ impl<'s, T: Tile> Layer<'s, T> {
             clamp,
             bottleneck,
             map,
-            stride: step.map.stride(),
+            stride: step.map.stride,
             slot: step.channels,
             rows: Rows::of(&step.map),
             ring: Rows::ring(map.tap_rows(), (map.width + 2) * conv.depth),

@@ -65,7 +65,7 @@ impl<'s, T: Tile> Transition<'s, T> {
         if y >= to.shape.height {
             return Ok(false);
         }
-        let stride = to.stride();
+        let stride = to.stride;
         let first = self.pool_rows * y;
         let rows = [
             self.from.range(first),
@@ -84,7 +84,7 @@ impl<'s, T: Tile> Transition<'s, T> {
             ];
             let source = Source {
                 rows: &both[..self.pool_rows],
-                stride: self.step.from.stride(),
+                stride: self.step.from.stride,
                 clamp: self.clamp,
             };
             transition::pack(tile, source, columns, memory.line)?;

@@ -5,10 +5,11 @@
     reason = "shared by tests that use different parts"
 )]
 
-use denselet::format::{self, Header, Kind, Section, StageBytes};
+use denselet::format::{self, Codec, Header, Kind, Section, StageBytes};
 use denselet::layout::{Filters, Order};
 use denselet::network::Network;
 use denselet::shape::{Shape, StageShape, StemPool, StemShape};
+use half::f16;
 
 pub mod recipes;
 pub mod slow;
@@ -152,13 +153,14 @@ pub fn blob(recipe: &Recipe) -> Aligned {
         };
     }
     let stages = owned.iter().map(|(kind, input, sections)| {
-        let mut views: [&[u8]; 12] = [&[]; 12];
+        let mut views: [&[u8]; 9] = [&[]; 9];
         for (view, section) in views.iter_mut().zip(sections) {
             *view = section;
         }
         StageBytes {
             kind: *kind,
             input: *input,
+            codecs: [Codec::Raw; 2],
             sections: views,
         }
     });
@@ -168,6 +170,7 @@ pub fn blob(recipe: &Recipe) -> Aligned {
         input: recipe.input,
         stem: recipe.stem,
         stages: recipe.stages.len(),
+        scale: f16::from_bits(1 + random.below(0x7bff) as u16),
     };
     let mut bytes = vec![0; format::len(stages.clone(), &[]).unwrap()];
     format::write(&header, stages, &[], &mut bytes).unwrap();
@@ -188,8 +191,10 @@ fn fill(
 ) -> Vec<u8> {
     let length = format::filter_len(kind, input).unwrap();
     match section {
+        // Every other stage has none.
+        Section::Mask if input.channels.is_multiple_of(2) => vec![0; len],
         Section::Mask => (0..len)
-            .map(|_| if random.below(2) == 0 { 0 } else { 0xff })
+            .map(|c| if c > 0 && random.below(2) == 0 { 0 } else { 0xff })
             .collect(),
         Section::Threshold => (0..len).map(|_| random.below(200) as u8).collect(),
         Section::Multiplier | Section::BottleneckMultiplier => {
@@ -205,10 +210,6 @@ fn fill(
         Section::BottleneckWeights | Section::Weights => {
             let filters = format::filters(section, kind, input).unwrap();
             weights(len, &filters, order, random)
-        }
-        Section::BottleneckScale | Section::Scale => {
-            let scales = (0..len / 2).map(|_| 1 + random.below(0x7bff) as u16);
-            scales.flat_map(u16::to_le_bytes).collect()
         }
         _ => random.bytes(len),
     }

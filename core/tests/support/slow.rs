@@ -186,7 +186,7 @@ pub fn run(blob: &[u8], image: &[u8]) -> Vec<i32> {
                 let clamped = map.clamped(&layer.clamp);
                 let taps = if input.height == 1 { 1 } else { 3 };
                 let read = match &layer.bottleneck {
-                    Some((conv, _)) => pointwise(&clamped, conv),
+                    Some(conv) => pointwise(&clamped, conv),
                     None => clamped,
                 };
                 map = concat(&map, &convolve(&read, taps, &layer.conv));

@@ -24,7 +24,7 @@ fn run() -> Result<(), denselet_firmware::report::Failure> {
 
     let arena = ARENA.take().ok_or(Failure::Taken)?;
     let image = IMAGE.take().ok_or(Failure::Taken)?;
-    let mut network = Network::new(&BLOB.0, arena)?;
+    let mut network = Network::new(BLOB, arena)?;
     let mut images = Images::open(IMAGE_LEN)?;
     report.fact("images", images.left() as u64);
 

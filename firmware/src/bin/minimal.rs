@@ -35,7 +35,7 @@ fn run() {
     let (Some(arena), Some(image)) = (ARENA.take(), IMAGE.take()) else {
         return;
     };
-    let Ok(mut network) = Network::new(&BLOB.0, arena) else {
+    let Ok(mut network) = Network::new(BLOB, arena) else {
         return;
     };
     // Whoever takes pictures would write here.

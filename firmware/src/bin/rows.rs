@@ -19,7 +19,7 @@ fn run() -> Result<(), denselet_firmware::report::Failure> {
     report.fact("arena_bytes", ARENA_LEN as u64);
     report.fact("state_bytes", size_of::<Network<'_, '_>>() as u64);
     let row = ROW.take().ok_or(Failure::Taken)?;
-    let mut network = Network::new(&BLOB.0, ARENA.take().ok_or(Failure::Taken)?)?;
+    let mut network = Network::new(BLOB, ARENA.take().ok_or(Failure::Taken)?)?;
     let mut images = Images::open(IMAGE_LEN)?;
     report.fact("images", images.left() as u64);
     for index in 0..images.left() {

@@ -41,7 +41,7 @@ fn run() -> Result<(), denselet_firmware::report::Failure> {
         *byte = index as u8;
     }
     let counts = COUNTS.take().ok_or(Failure::Taken)?;
-    let mut network = Network::new(&BLOB.0, arena)?;
+    let mut network = Network::new(BLOB, arena)?;
     let mut watch = Stopwatch {
         laps: Laps::start(),
         counts,

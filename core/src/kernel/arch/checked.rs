@@ -2,7 +2,8 @@
 //! caller that breaks one gets [`Refused`].
 
 use crate::error::Refused;
-use crate::kernel::tile::{Clamp, Lines, Pixels, Prepared, Sources, Taps, Tile, starts_at_word};
+use crate::kernel::source::starts_at_word;
+use crate::kernel::tile::{Clamp, Lines, Pixels, Prepared, Sources, Taps, Tile};
 use crate::layout::{GROUP, TAPS, TILE};
 
 /// `line = taps`: see [`Tile::gather`].

@@ -8,6 +8,7 @@ pub mod arm;
 pub mod arm_mve;
 pub mod cast;
 pub mod checked;
+mod opaque;
 pub mod portable;
 pub mod reference;
 #[cfg(all(target_arch = "x86_64", feature = "std"))]
@@ -84,22 +85,6 @@ pub fn each(visitor: &mut impl Visitor) {
             visitor.visit(tile);
         }
     }
-}
-
-/// Returns the same value, opaque to the compiler: some compilers turn masks into branches, and then the number of
-/// instructions depends on the values.
-#[inline(always)]
-fn opaque(value: i32) -> i32 {
-    #[cfg(any(target_arch = "arm", target_arch = "riscv32"))]
-    let value = {
-        let mut value = value;
-        // SAFETY: the block is empty.
-        unsafe {
-            core::arch::asm!("/* {0} */", inout(reg) value, options(pure, nomem, nostack, preserves_flags))
-        };
-        value
-    };
-    value
 }
 
 #[cfg(target_endian = "big")]

@@ -5,7 +5,8 @@
 //! take 5, for the compiler spills. A row of the line buffer is `[i / 4][i % 2][column][i / 2 % 2]`: the two words that
 //! masking every other byte gives, side by side for all columns.
 
-use super::{cast, opaque, reference};
+use super::opaque::opaque;
+use super::{cast, reference};
 use crate::arithmetic;
 use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Prepared, Sources, Taps, Tile};
 use crate::layout::{GROUP, Order, TAPS, TILE, WINDOW};

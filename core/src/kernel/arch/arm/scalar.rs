@@ -4,6 +4,7 @@
 //! from the portable loops a compiler makes 3.4 and 7.
 
 use super::super::portable::Portable;
+use super::Work;
 use crate::kernel::tile::{Clamp, Content, Conv, Lines, Pixels, Prepared, Sources, Taps, Tile};
 use crate::layout::Order;
 use core::arch::global_asm;

@@ -1,9 +1,8 @@
 //! Multiplying for Helium: what is worked out once for a convolution, and what each tile asks the assembly for.
 
-use super::Mve;
 use crate::arithmetic;
 use crate::kernel::arch::cast;
-use crate::kernel::tile::{Content, Conv, Lines, Prepared};
+use crate::kernel::tile::{Content, Conv, Lines, Prepared, Tile};
 use crate::layout::{GROUP, Order, TILE};
 
 /// Outputs computed at once.
@@ -96,7 +95,7 @@ impl Filters {
     }
 
     /// The biases that were kept for all tiles, one per output of the first kind of border; empty if they were not.
-    fn kept<'l>(&self, conv: &'l Prepared<'_, Mve>, lines: &Lines<'l>) -> &'l [i32] {
+    fn kept<'l, T: Tile<Filters = Self>>(&self, conv: &'l Prepared<'_, T>, lines: &Lines<'l>) -> &'l [i32] {
         match conv.content() {
             Content::Sums => conv.bias,
             Content::Bytes if self.is_kept => lines.scratch,
@@ -106,9 +105,9 @@ impl Filters {
 
     /// Writes the biases of the outputs from `o` on, a multiple of 4, of the kind of border that starts at `border`; `kept` are
     /// those of the first kind.
-    fn biases_at(
+    fn biases_at<T: Tile<Filters = Self>>(
         &self,
-        conv: &Prepared<'_, Mve>,
+        conv: &Prepared<'_, T>,
         kept: &[i32],
         o: usize,
         border: usize,
@@ -160,9 +159,9 @@ struct Run {
 }
 
 /// [`Tile::multiply`](crate::kernel::Tile::multiply), with its obligations.
-pub(super) unsafe fn multiply(
+pub(super) unsafe fn multiply<T: Tile<Filters = Filters>>(
     lines: &Lines<'_>,
-    conv: &Prepared<'_, Mve>,
+    conv: &Prepared<'_, T>,
     out: &mut [u8],
     out_stride: usize,
 ) {
@@ -183,7 +182,12 @@ pub(super) unsafe fn multiply(
 
 /// Pixels with different biases, or biases that were not kept.
 #[inline(never)]
-fn by_borders(lines: &Lines<'_>, conv: &Prepared<'_, Mve>, out: &mut [u8], out_stride: usize) {
+fn by_borders<T: Tile<Filters = Filters>>(
+    lines: &Lines<'_>,
+    conv: &Prepared<'_, T>,
+    out: &mut [u8],
+    out_stride: usize,
+) {
     let kept = conv.filters().kept(conv, lines);
     let mut first = 0;
     while first < lines.pixels {
@@ -204,9 +208,9 @@ fn by_borders(lines: &Lines<'_>, conv: &Prepared<'_, Mve>, out: &mut [u8], out_s
 }
 
 /// Outputs from `o` on, a multiple of 4, that `biases` are for.
-fn outputs(
+fn outputs<T: Tile<Filters = Filters>>(
     lines: &Lines<'_>,
-    conv: &Prepared<'_, Mve>,
+    conv: &Prepared<'_, T>,
     run: Run,
     o: usize,
     biases: &[i32],
@@ -244,9 +248,9 @@ fn outputs(
 
 /// The last outputs, fewer than a quad: they have filters to be one with, but neither multipliers nor room.
 #[inline(never)]
-fn last_outputs(
+fn last_outputs<T: Tile<Filters = Filters>>(
     lines: &Lines<'_>,
-    conv: &Prepared<'_, Mve>,
+    conv: &Prepared<'_, T>,
     run: Run,
     o: usize,
     biases: &[i32],
@@ -267,9 +271,9 @@ fn last_outputs(
 
 /// Quads of outputs from `o` on, that `multipliers` are for; there is at least one.
 #[expect(clippy::too_many_arguments, reason = "two calls, and each names itself")]
-fn quads(
+fn quads<T: Tile<Filters = Filters>>(
     lines: &Lines<'_>,
-    conv: &Prepared<'_, Mve>,
+    conv: &Prepared<'_, T>,
     run: Run,
     o: usize,
     biases: &[i32],
@@ -321,7 +325,12 @@ fn quads(
 
 /// Filters in another order, of lines that fit.
 #[inline(never)]
-fn slowly(lines: &Lines<'_>, conv: &Prepared<'_, Mve>, out: &mut [u8], out_stride: usize) {
+fn slowly<T: Tile<Filters = Filters>>(
+    lines: &Lines<'_>,
+    conv: &Prepared<'_, T>,
+    out: &mut [u8],
+    out_stride: usize,
+) {
     let steps = conv.order.steps(conv.length, conv.depth);
     let bytes = cast::as_bytes(lines.words);
     for o in 0..conv.outputs {

@@ -117,6 +117,9 @@ fn about(model: &Model<'_>) -> Result<About, FormatError> {
     Ok(About {
         name: model.name()?.unwrap_or_default().to_owned(),
         classes: model.labels()?.map(str::to_owned).collect(),
+        input: model.input()?.unwrap_or_default().to_owned(),
+        provenance: model.provenance()?.unwrap_or_default().to_owned(),
+        accuracy: model.accuracy()?.unwrap_or_default().to_owned(),
         encoding: (!low.is_empty()).then_some(Encoding { low, high }),
     })
 }

@@ -3,6 +3,7 @@
 
 use crate::about::About;
 use crate::calibrate::calibrate;
+pub use crate::export_error::ExportError;
 use crate::fold::fold;
 use crate::metadata::fields;
 use crate::net::Network;
@@ -11,63 +12,38 @@ use crate::quantise::{
     QuantiseError, Quantised, QuantisedConv, QuantisedGate, QuantisedStage, Scale, quantise,
 };
 pub use crate::spec::Geometry;
-use denselet::format::{self, Field, Header, Kind, Section, StageBytes, WriteError};
+use denselet::format::{self, Codec, Field, Header, Kind, Section, StageBytes};
 use denselet::layout::Order;
 use denselet::shape::Shape;
 use half::f16;
 use std::collections::BTreeMap;
-use thiserror::Error;
 
-/// Why a network cannot be exported.
-#[derive(Debug, Error, PartialEq)]
-pub enum ExportError {
-    /// It cannot be quantised.
-    #[error(transparent)]
-    Quantise(#[from] QuantiseError),
-    /// A number does not fit the format.
-    #[error("network does not fit the blob format: {0}")]
-    Write(#[from] WriteError),
-    /// A scale passes what the blob can hold.
-    #[error(
-        "stage {stage}: a channel needs a scale of {scale}, the blob holds at most {}: its values are too large; was training stable?",
-        f16::MAX
-    )]
-    Scale {
-        /// The stage, 0 for the stem.
-        stage: usize,
-        /// What it would need.
-        scale: f32,
-    },
-    /// What is known about the network does not belong to it.
-    #[error("what the blob tells about its network, {field}: expected {expected}, found {found}")]
-    About {
-        /// Which part.
-        field: &'static str,
-        /// What it must be.
-        expected: String,
-        /// What it is.
-        found: String,
-    },
-    /// The blob that was written is refused by its reader.
-    #[error("network cannot run on a device: {0}")]
-    Refused(#[from] denselet::FormatError),
-}
-
-/// Folds, calibrates on `images` (NHWC bytes of the training split, whole pictures), quantises, packs and writes.
+/// Folds, calibrates on `images` (NHWC bytes of the training split, whole images), quantises, packs and writes.
 ///
 /// # Errors
-/// Where the network has parameters that are not finite or is too large for the format.
-pub fn export(network: &Network, images: &[u8], order: Order, about: &About) -> Result<Vec<u8>, ExportError> {
-    let folded = fold(network);
-    let ranges = calibrate(network, images);
-    write(&quantise(&folded, &ranges)?, order, about)
+/// If the network has parameters that are not finite, or is too large for the format.
+pub fn export(
+    network: &Network,
+    images: &[u8],
+    order: Order,
+    about: Option<&About>,
+) -> Result<Vec<u8>, ExportError> {
+    write(&quantised(network, images)?, order, about)
 }
 
-/// Writes a quantised network as a blob that holds `about`.
+/// Folds, calibrates and quantises: [`export`] without the blob.
+///
+/// # Errors
+/// If the network has parameters that are not finite.
+pub fn quantised(network: &Network, images: &[u8]) -> Result<Quantised, QuantiseError> {
+    quantise(&fold(network), &calibrate(network, images))
+}
+
+/// Writes a quantised network as a blob with metadata; as a stripped one without `about`.
 ///
 /// # Errors
 /// If a number does not fit the format, or `about` has other classes or channels than the network.
-pub fn write(quantised: &Quantised, order: Order, about: &About) -> Result<Vec<u8>, ExportError> {
+pub fn write(quantised: &Quantised, order: Order, about: Option<&About>) -> Result<Vec<u8>, ExportError> {
     let geometry = Geometry::of(&quantised.spec);
     let walk = geometry.walk();
     let mut stages = Vec::new();
@@ -78,6 +54,7 @@ pub fn write(quantised: &Quantised, order: Order, about: &About) -> Result<Vec<u
     let views = stages.iter().map(|(kind, input, arrays)| StageBytes {
         kind: *kind,
         input: *input,
+        codecs: [Codec::Raw; 2],
         sections: Section::ALL
             .map(|section| arrays.get(&(section as u8)).map_or(&[] as &[u8], Vec::as_slice)),
     });
@@ -87,8 +64,16 @@ pub fn write(quantised: &Quantised, order: Order, about: &About) -> Result<Vec<u
         input: geometry.input,
         stem: geometry.stem,
         stages: geometry.stages.len(),
+        scale: quantised
+            .stages
+            .last()
+            .and_then(|stage| convolutions(stage).1.scales.first())
+            .map_or(f16::ONE, half),
     };
-    let metadata = fields(about, &quantised.spec)?;
+    let metadata = match about {
+        Some(about) => fields(about, &quantised.spec, scales(quantised))?,
+        None => BTreeMap::new(),
+    };
     let fields: Vec<_> = metadata
         .iter()
         .map(|(&tag, bytes)| Field { tag, bytes })
@@ -103,12 +88,7 @@ pub fn write(quantised: &Quantised, order: Order, about: &About) -> Result<Vec<u
 
 /// Whether every scale of a stage can be written.
 fn check_scales(index: usize, stage: &QuantisedStage) -> Result<(), ExportError> {
-    let (first, conv) = match stage {
-        QuantisedStage::Layer { bottleneck, conv, .. } => (bottleneck.as_ref(), conv),
-        QuantisedStage::Stem { conv, .. }
-        | QuantisedStage::Transition { conv, .. }
-        | QuantisedStage::Head { conv, .. } => (None, conv),
-    };
+    let (first, conv) = convolutions(stage);
     let mut scales = first
         .into_iter()
         .chain([conv])
@@ -130,7 +110,6 @@ fn sections(stage: &QuantisedStage, kind: Kind, input: Shape, order: Order) -> A
         QuantisedStage::Stem { conv, padding } => {
             put(&mut arrays, Section::Padding, padding.clone());
             put_conv(&mut arrays, conv, pack(conv, Taps::Close, order, length));
-            put_scales(&mut arrays, &conv.scales);
         }
         QuantisedStage::Layer {
             gate,
@@ -151,20 +130,16 @@ fn sections(stage: &QuantisedStage, kind: Kind, input: Shape, order: Order) -> A
                     Section::BottleneckMultiplier,
                     words(&first.multiplier),
                 );
-                put(&mut arrays, Section::BottleneckScale, halves(&first.scales[..1]));
             }
             put_conv(&mut arrays, conv, pack(conv, Taps::Strided, order, length));
-            put_scales(&mut arrays, &conv.scales);
         }
         QuantisedStage::Transition { gate, conv } => {
             put_gate(&mut arrays, gate);
             put_conv(&mut arrays, conv, pack(conv, Taps::Strided, order, length));
-            put_scales(&mut arrays, &conv.scales);
         }
         QuantisedStage::Head { gate, conv } => {
             put_gate(&mut arrays, gate);
             put_conv(&mut arrays, conv, pack(conv, Taps::Strided, order, length));
-            put(&mut arrays, Section::Scale, halves(&conv.scales[..1]));
         }
     }
     arrays
@@ -178,15 +153,6 @@ fn put_conv(arrays: &mut Arrays, conv: &QuantisedConv, weights: Vec<u8>) {
     put(arrays, Section::Weights, weights);
     put(arrays, Section::Bias, words(&conv.bias));
     put(arrays, Section::Multiplier, words(&conv.multiplier));
-}
-
-fn put_scales(arrays: &mut Arrays, scales: &[Scale]) {
-    put(arrays, Section::Scale, halves(scales));
-    let zeros = scales.iter().flat_map(|scale| {
-        let zero = scale.zero.clamp(i16::MIN.into(), i16::MAX.into());
-        (zero as i16).to_le_bytes()
-    });
-    put(arrays, Section::Zero, zeros.collect());
 }
 
 /// Channels that only fill up a group are always off.
@@ -205,16 +171,36 @@ fn words(values: &[i32]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
-/// A channel that is always 0 has a step below the smallest of a half.
-fn halves(scales: &[Scale]) -> Vec<u8> {
-    scales
-        .iter()
-        .flat_map(|scale| {
-            f16::from_f32(scale.scale)
-                .max(f16::MIN_POSITIVE_SUBNORMAL)
-                .to_le_bytes()
-        })
-        .collect()
+/// A scale as the blob holds it. A channel that is always 0 has a step below the smallest of a half.
+fn half(scale: &Scale) -> f16 {
+    f16::from_f32(scale.scale).max(f16::MIN_POSITIVE_SUBNORMAL)
+}
+
+/// Scale and zero point of every stored channel, in the order of the metadata's field.
+fn scales(quantised: &Quantised) -> Vec<u8> {
+    let pairs = quantised.stages.iter().flat_map(|stage| {
+        let (first, conv) = convolutions(stage);
+        let first = first.iter().flat_map(|conv| &conv.scales[..1]);
+        let head = matches!(stage, QuantisedStage::Head { .. });
+        first
+            .chain(if head { &[][..] } else { &conv.scales })
+            .collect::<Vec<_>>()
+    });
+    let bytes = pairs.flat_map(|scale| {
+        let zero = scale.zero.clamp(i16::MIN.into(), i16::MAX.into()) as i16;
+        [half(scale).to_le_bytes(), zero.to_le_bytes()].concat()
+    });
+    bytes.collect()
+}
+
+/// The bottleneck of a stage, if it has one, and its other convolution.
+fn convolutions(stage: &QuantisedStage) -> (Option<&QuantisedConv>, &QuantisedConv) {
+    match stage {
+        QuantisedStage::Layer { bottleneck, conv, .. } => (bottleneck.as_ref(), conv),
+        QuantisedStage::Stem { conv, .. }
+        | QuantisedStage::Transition { conv, .. }
+        | QuantisedStage::Head { conv, .. } => (None, conv),
+    }
 }
 
 /// Seeded bytes with some structure: neighbouring pixels are alike.
@@ -257,20 +243,17 @@ mod tests {
             }
         }
         let images = pictures(24, spec.input.height * spec.input.width * channels);
-        let blob = Blob::new(&export(&network, &images, order, &About::default()).unwrap()).unwrap();
+        let blob = Blob::new(&export(&network, &images, order, None).unwrap()).unwrap();
         let float = network.logits(&images, 24);
         let integers = evaluate::logits(&blob, &images, &|_| {}).unwrap();
-        let scale = blob.model().unwrap().stages().find_map(|(stage, _)| match stage {
-            denselet::model::Stage::Head(head) => Some(head.scale.to_f32()),
-            _ => None,
-        });
+        let scale = blob.model().unwrap().header().scale.to_f32();
         let (min, max) = float
             .iter()
             .fold((f32::MAX, f32::MIN), |(min, max), &x| (min.min(x), max.max(x)));
         let differences = float
             .iter()
             .zip(&integers)
-            .map(|(x, &n)| (x - n as f32 * scale.unwrap()).abs());
+            .map(|(x, &n)| (x - n as f32 * scale).abs());
         differences.fold(0.0, f32::max) / (max - min)
     }
 

@@ -65,6 +65,17 @@ impl Fidelity {
         })
     }
 
+    /// One line for a blob's metadata.
+    pub fn text(&self) -> String {
+        format!(
+            "{} {} images: float {:.2} %, int8 {:.2} %",
+            self.images,
+            self.split,
+            100.0 * self.float_accuracy,
+            100.0 * self.int8_accuracy
+        )
+    }
+
     /// What is to be said if int8 loses more than 2 points.
     pub fn warning(&self) -> Option<String> {
         (self.float_accuracy - self.int8_accuracy > ALLOWED).then(|| {

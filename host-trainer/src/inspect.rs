@@ -9,7 +9,7 @@ use denselet::plan::Step;
 use denselet::shape::{Shape, StageShape, StemPool};
 use serde::Serialize;
 
-/// What there is to know about a network's size.
+/// The sizes of a network, and what its blob holds about it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
     /// Preset, file or blob.
@@ -32,8 +32,18 @@ pub struct Report {
     /// Order of the weights, in a blob.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order: Option<&'static str>,
+    /// Bytes of these that an inference does not read.
+    pub metadata_bytes: usize,
     /// Names of the classes in the order of the logits; empty if they are not known.
     pub labels: Vec<String>,
+    /// What the input's bytes are; empty if it is not known, as the texts that follow.
+    pub input: String,
+    /// Name of the network in a blob.
+    pub network: String,
+    /// How the blob was made.
+    pub provenance: String,
+    /// The accuracy that was measured when it was made.
+    pub accuracy: String,
     /// The stage that needs the whole arena, by number.
     pub peak: usize,
     /// Stem, layers, transitions, head, in the order they run.
@@ -49,7 +59,7 @@ pub struct Row {
     pub what: String,
     /// Height, width, channels of the map it reads.
     pub input: [usize; 3],
-    /// Height, width, channels of the map behind it.
+    /// Height, width, channels of the map after it.
     pub output: [usize; 3],
     /// Multiply-accumulates as executed.
     pub macs_executed: u64,
@@ -80,8 +90,14 @@ pub fn blob(name: &str, blob: &Blob) -> Option<Report> {
     };
     let (order, label) = (header.order, order_name(header.order));
     let mut report = report(name, &geometry, order, None, Some(label))?;
+    let about = blob.about();
     report.blob_bytes = model.blob_len();
-    report.labels = blob.about().classes;
+    report.metadata_bytes = model.metadata_len();
+    report.labels = about.classes;
+    report.input = about.input;
+    report.network = about.name;
+    report.provenance = about.provenance;
+    report.accuracy = about.accuracy;
     Some(report)
 }
 
@@ -109,17 +125,28 @@ fn report(
         arena_bytes: plan.arena_len,
         blob_bytes: format::HEADER_LEN + geometry.stages.len() * format::RECORD_LEN,
         order: label,
+        metadata_bytes: 0,
         labels: Vec::new(),
+        input: String::new(),
+        network: String::new(),
+        provenance: String::new(),
+        accuracy: String::new(),
         peak: plan.peak,
         layers: Vec::new(),
     };
     let (mut block, mut layer) = (1, 0);
+    let mut zeros = 0;
     for ((kind, input), step) in geometry.walk().into_iter().zip(steps) {
         layer += 1;
         let mut bytes = 0;
-        for section in Section::ALL {
+        // Masks are hardly ever stored: one run of zeros stands for them.
+        for section in Section::ALL
+            .into_iter()
+            .filter(|section| *section != Section::Mask)
+        {
             bytes += format::section_len(section, order, kind, input)?.next_multiple_of(format::ALIGN);
         }
+        zeros = zeros.max(format::section_len(Section::Mask, order, kind, input)?);
         let macs = Macs::of(kind, input);
         report.macs += macs.as_trained;
         report.macs_executed += macs.as_executed;
@@ -134,7 +161,7 @@ fn report(
             },
             what: what(kind, input),
             input: sides(input),
-            output: sides(behind(kind, input)),
+            output: sides(format::next_shape(kind, input)?),
             macs_executed: macs.as_executed,
             bytes,
             flash_bytes_read: flash_bytes_read(order, kind, input)?,
@@ -146,6 +173,7 @@ fn report(
             _ => {}
         }
     }
+    report.blob_bytes += zeros;
     Some(report)
 }
 
@@ -169,22 +197,6 @@ fn start(step: &Step) -> usize {
 
 fn sides(shape: Shape) -> [usize; 3] {
     [shape.height, shape.width, shape.channels]
-}
-
-fn behind(kind: Kind, input: Shape) -> Shape {
-    match kind {
-        Kind::Stem(stem) => stem.output(input).unwrap_or(input),
-        Kind::Stage(StageShape::Layer { growth, .. }) => Shape {
-            channels: input.channels + growth,
-            ..input
-        },
-        Kind::Stage(StageShape::Transition { filters }) => input.pooled(filters),
-        Kind::Stage(StageShape::Head { classes }) => Shape {
-            height: 1,
-            width: 1,
-            channels: classes,
-        },
-    }
 }
 
 fn what(kind: Kind, input: Shape) -> String {

@@ -11,6 +11,7 @@ pub mod cli;
 pub mod data;
 pub mod evaluate;
 pub mod export;
+pub mod export_error;
 pub mod fidelity;
 pub mod finetune;
 pub mod fold;

@@ -1,29 +1,44 @@
-//! What a network is about, as the fields of a blob's metadata. Used by `export`; [`Blob::about`](crate::blob::Blob::about) reads
-//! it back.
+//! The description of a network as the fields of a blob's metadata; [`Blob::about`](crate::blob::Blob::about) reads it back.
 
 use crate::about::About;
-use crate::export::ExportError;
+use crate::export_error::ExportError;
 use crate::spec::Spec;
 use denselet::format::metadata::tag;
 use std::collections::BTreeMap;
 
-/// The fields of the metadata by tag: what is known, and nothing for what is not.
-pub(crate) fn fields(about: &About, spec: &Spec) -> Result<BTreeMap<u32, Vec<u8>>, ExportError> {
-    let mut fields = BTreeMap::new();
-    if !about.name.is_empty() {
-        fields.insert(tag::NAME, about.name.clone().into_bytes());
+/// The fields of the metadata by tag: what is known, and the scales of the stored channels.
+pub(crate) fn fields(
+    about: &About,
+    spec: &Spec,
+    scales: Vec<u8>,
+) -> Result<BTreeMap<u32, Vec<u8>>, ExportError> {
+    let mut fields = BTreeMap::from([(tag::SCALES, scales)]);
+    let texts = [
+        (tag::NAME, "name", &about.name),
+        (tag::INPUT, "input", &about.input),
+        (tag::PROVENANCE, "provenance", &about.provenance),
+        (tag::ACCURACY, "accuracy", &about.accuracy),
+    ];
+    for (tag, field, text) in texts {
+        if !text.is_empty() {
+            check_text(field, text)?;
+            fields.insert(tag, text.clone().into_bytes());
+        }
     }
     if !about.classes.is_empty() {
         check_count("classes", "names", about.classes.len(), spec.classes)?;
+        let mut names: Vec<_> = about.classes.iter().collect();
+        names.sort_unstable();
+        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(ExportError::About {
+                field: "classes",
+                expected: "a name of its own for each class".into(),
+                found: format!("{:?} twice", twice[0]),
+            });
+        }
         let mut labels = Vec::new();
         for class in &about.classes {
-            if class.contains('\0') {
-                return Err(ExportError::About {
-                    field: "classes",
-                    expected: "names without a zero byte, which ends a name in the blob".into(),
-                    found: format!("{class:?}"),
-                });
-            }
+            check_text("classes", class)?;
             labels.extend_from_slice(class.as_bytes());
             labels.push(0);
         }
@@ -49,6 +64,18 @@ pub(crate) fn fields(about: &About, spec: &Spec) -> Result<BTreeMap<u32, Vec<u8>
     Ok(fields)
 }
 
+/// Whether a text is what a device may show: not empty, and without control characters.
+fn check_text(field: &'static str, text: &str) -> Result<(), ExportError> {
+    if !text.is_empty() && !text.contains(char::is_control) {
+        return Ok(());
+    }
+    Err(ExportError::About {
+        field,
+        expected: "a text that is not empty, without control characters".into(),
+        found: format!("{text:?}"),
+    })
+}
+
 fn check_count(field: &'static str, what: &str, found: usize, expected: usize) -> Result<(), ExportError> {
     if found == expected {
         return Ok(());
@@ -65,7 +92,7 @@ mod tests {
     use super::*;
     use crate::blob::Blob;
     use crate::data::Encoding;
-    use crate::export::{export, pictures};
+    use crate::export::{export as write, pictures};
     use crate::net::{Network, Normalisation};
     use denselet::layout::Order;
 
@@ -81,14 +108,17 @@ mod tests {
         let classes: Vec<_> = (0..10).map(|n| format!("class {n} ü")).collect();
         let known = About {
             name: "d4".into(),
+            input: "grey".into(),
+            provenance: "denselet 0.1.0, trained on digits".into(),
+            accuracy: "held-out: float 98.61 %, int8 98.61 %".into(),
             classes,
             encoding: Some(Encoding {
                 low: vec![-20.0],
                 high: vec![20.5],
             }),
         };
-        let export = |about: &About| export(&network, &images, Order::Plain, about);
-        let plain = export(&About::default()).unwrap();
+        let export = |about: &About| write(&network, &images, Order::Plain, Some(about));
+        let plain = write(&network, &images, Order::Plain, None).unwrap();
         let parts = [
             known.clone(),
             About {
@@ -110,7 +140,7 @@ mod tests {
             let blob = Blob::new(&bytes).unwrap();
             assert_eq!(blob.about(), about);
             // The parameters stay where they are.
-            assert_eq!(bytes[40..plain.len()], plain[40..]);
+            assert_eq!(bytes[48..plain.len()], plain[48..]);
         }
         let wrong = [
             About {
@@ -119,6 +149,14 @@ mod tests {
             },
             About {
                 classes: vec!["a\0b".into(); 10],
+                ..known.clone()
+            },
+            About {
+                classes: vec!["a".into(); 10],
+                ..known.clone()
+            },
+            About {
+                provenance: "\x1b[31m".into(),
                 ..known.clone()
             },
             About {

@@ -133,12 +133,7 @@ fn measure(
 ) -> anyhow::Result<NetworkFigures> {
     let (network, images) = super::export::untrained(net, 1)?;
     let order = board.order();
-    let blob = Blob::new(&export(
-        &network,
-        &images,
-        order,
-        &crate::about::About::default(),
-    )?)?;
+    let blob = Blob::new(&export(&network, &images, order, None)?)?;
     let sizes = inspect::network(&Spec::load(net)?, order).context("network is too large")?;
     let image_len = images.len() / 2;
     let images: Vec<u8> = images

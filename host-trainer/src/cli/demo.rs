@@ -3,7 +3,7 @@
 use super::output::{print_json, say};
 use super::run::run_with_progress;
 use super::terminal::{progress, table};
-use super::train::Watch;
+use super::watch::Watch;
 use crate::blob::Blob;
 use crate::board::{Outcome, Program, Request, Table, Workspace};
 use crate::calibrate::{self, Calibration};
@@ -99,7 +99,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     tell("2/4 folds batch norms into clamps, quantises to int8, writes the blob");
     let calibration = Calibration::draw(&data, calibrate::IMAGES);
     let path = out.join("digits.dlt");
-    let blob = export(&network, &calibration.images.images, Order::Pairs, &about)?;
+    let images = &calibration.images.images;
+    let blob = export(&network, images, Order::Pairs, Some(&about))?;
     whole_file::write(&path, &blob)?;
     let blob = Blob::read(&path)?;
 

@@ -26,6 +26,7 @@ use std::path::{Path, PathBuf};
   denselet export runs/fashion --out fashion.dlt
   denselet export runs/fashion --data ~/fashion-mnist --calibration 1024 --out fashion.dlt
   denselet export runs/digits --board microbit --out digits.dlt
+  denselet export runs/digits --strip --out digits.dlt          (the smallest blob: parameters only)
   denselet export runs/fashion-int8 --out fashion.dlt           (fine-tuned: exactly the integers that were trained)
   denselet export --untrained --net d2 --seed 1 --out d2.dlt    (for sizing and benchmarks)")]
 pub struct Args {
@@ -61,6 +62,9 @@ pub struct Args {
     /// Of a run's folder take the last network, not the one with the highest held-out accuracy
     #[arg(long)]
     last: bool,
+    /// Leave out the metadata: names, provenance, accuracy, scales; the answers stay the same
+    #[arg(long)]
+    strip: bool,
     /// Replace a file of another kind
     #[arg(long)]
     force: bool,
@@ -95,6 +99,8 @@ impl From<OrderName> for Order {
 struct Report {
     out: PathBuf,
     blob_bytes: usize,
+    /// Of these, bytes that an inference does not read.
+    metadata_bytes: usize,
     arena_bytes: usize,
     /// 0 if the integers themselves were trained.
     calibration_images: usize,
@@ -116,7 +122,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     };
     let exported = match (&args.run, &args.net) {
         (None, Some(net)) => Exported {
-            blob: untrained_blob(net, args.seed, order)?,
+            blob: untrained_blob(net, args, order)?,
             calibration_images: UNTRAINED_IMAGES,
             ..Exported::default()
         },
@@ -131,6 +137,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let report = Report {
         out: args.out.clone(),
         blob_bytes: blob.len(),
+        metadata_bytes: Blob::new(blob)?.model()?.metadata_len(),
         arena_bytes: denselet::arena_len(blob),
         calibration_images: exported.calibration_images,
         sample: exported.sample,
@@ -146,9 +153,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         count => format!("calibrated on {count} images"),
     };
     say(format_args!(
-        "{}: {} bytes of flash, {} bytes of arena, {how}",
+        "{}: {} bytes of flash, {} of them metadata, {} bytes of arena, {how}",
         report.out.display(),
         grouped(report.blob_bytes as u64),
+        grouped(report.metadata_bytes as u64),
         grouped(report.arena_bytes as u64),
     ));
     Ok(())
@@ -176,9 +184,14 @@ fn calibrated(run: &Path, args: &Args, order: Order) -> anyhow::Result<Exported>
     print_notes(&data);
     let calibration = Calibration::draw(&data, args.calibration);
     let network = &checkpoint.network;
-    let bytes = export::export(network, &calibration.images.images, order, &checkpoint.about())?;
-    let blob = Blob::new(&bytes)?;
-    let fidelity = Fidelity::measure(network, &blob, &data, checkpoint.meta.recipe_for(&data))?;
+    let quantised = export::quantised(network, &calibration.images.images)?;
+    let stripped = Blob::new(&export::write(&quantised, order, None)?)?;
+    let fidelity = Fidelity::measure(network, &stripped, &data, checkpoint.meta.recipe_for(&data))?;
+    let about = (!args.strip).then(|| About {
+        accuracy: fidelity.text(),
+        ..checkpoint.about()
+    });
+    let bytes = export::write(&quantised, order, about.as_ref())?;
     let guess = checkpoint.meta.guess.as_deref().map(guess_warning);
     let warnings = [guess, calibration_warning(&calibration), fidelity.warning()];
     let warnings: Vec<String> = warnings.into_iter().flatten().collect();
@@ -204,7 +217,8 @@ fn trained_integers(file: &Path, args: &Args, order: Order) -> anyhow::Result<Ex
         say(format_args!("reads {}", file.display()));
     }
     let found = finetuned::load(file)?;
-    let blob = export::write(&found.parameters.quantise()?, order, &found.about())?;
+    let about = (!args.strip).then(|| found.about());
+    let blob = export::write(&found.parameters.quantise()?, order, about.as_ref())?;
     let warnings: Vec<String> = found
         .meta
         .guess
@@ -231,16 +245,21 @@ pub(super) fn guess_warning(guess: &str) -> String {
 /// Images of noise that calibrate an untrained network: what it answers means nothing.
 const UNTRAINED_IMAGES: usize = 2;
 
-fn untrained_blob(net: &str, seed: u64, order: Order) -> anyhow::Result<Vec<u8>> {
-    let (network, images) = untrained(net, seed)?;
-    let about = About {
+fn untrained_blob(net: &str, args: &Args, order: Order) -> anyhow::Result<Vec<u8>> {
+    let (network, images) = untrained(net, args.seed)?;
+    let about = (!args.strip).then(|| About {
         name: network.spec.name.clone(),
+        provenance: format!(
+            "denselet {}: untrained, seed {}",
+            env!("CARGO_PKG_VERSION"),
+            args.seed
+        ),
         ..About::default()
-    };
-    Ok(export::export(&network, &images, order, &about)?)
+    });
+    Ok(export::export(&network, &images, order, about.as_ref())?)
 }
 
-/// A network with seeded weights and seeded pictures that calibrate it.
+/// A network with seeded weights and seeded images that calibrate it.
 pub fn untrained(net: &str, seed: u64) -> anyhow::Result<(Network, Vec<u8>)> {
     let spec = Spec::load(net)?;
     let channels = spec.input.channels;

@@ -1,10 +1,12 @@
 //! `denselet finetune`: trains the integer network, starting from a float one.
 
+use super::command_line::command_line;
 use super::data_flags::{DataFlags, print_notes, warn};
 use super::export::guess_warning;
 use super::model::load_for;
 use super::output::{print_json, say};
-use super::train::{Watch, command_line};
+use super::tuned_folder::tuned_folder;
+use super::watch::Watch;
 use crate::calibrate::Calibration;
 use crate::data::{Augment, Sample};
 use crate::fidelity::{Fidelity, calibration_warning};
@@ -171,7 +173,7 @@ fn tune(args: &Args) -> anyhow::Result<Report> {
     let aside = float.meta.recipe_for(&data).cloned();
     let (network, meta) = (float.network, float.meta);
     let guess = meta.guess.clone();
-    let folder = args.out.clone().unwrap_or_else(|| default_folder(&args.run));
+    let folder = args.out.clone().unwrap_or_else(|| tuned_folder(&args.run));
     check_folder(&chosen, &folder)?;
     let is_there = finetuned::is_here(&folder);
     anyhow::ensure!(
@@ -263,18 +265,6 @@ fn tune(args: &Args) -> anyhow::Result<Report> {
     .collect();
     warn(&report.warnings);
     Ok(report)
-}
-
-/// The run's folder with `-int8` behind its name; of a file, its folder.
-pub fn default_folder(run: &Path) -> PathBuf {
-    let folder = match (run.is_dir(), run.parent()) {
-        (false, Some(parent)) => parent,
-        _ => run,
-    };
-    let name = folder
-        .file_name()
-        .map_or("run".into(), |name| name.to_string_lossy());
-    folder.with_file_name(format!("{name}-int8"))
 }
 
 /// Checks that fine-tuning replaces nothing in `folder` but what fine-tuning of the same float network wrote.

@@ -146,15 +146,28 @@ fn print(report: &Report) -> anyhow::Result<()> {
             bytes(stack_bytes)
         ),
     );
-    let names = if report.order.is_some() {
-        ""
-    } else {
-        ", and the names of the network and its classes"
+    let metadata = match (report.order, report.metadata_bytes) {
+        (None, _) => " without metadata".to_owned(),
+        (Some(_), 0) => ", stripped of metadata".to_owned(),
+        (Some(_), count) => format!(
+            ", {} of them metadata (`export --strip` leaves it out)",
+            bytes(count)
+        ),
     };
     fact(
         "blob",
-        format!("{} bytes of flash{names}", bytes(report.blob_bytes)),
+        format!("{} bytes of flash{metadata}", bytes(report.blob_bytes)),
     );
+    let texts = [
+        ("network", &report.network),
+        ("input", &report.input),
+        ("made by", &report.provenance),
+        ("accuracy", &report.accuracy),
+        ("classes", &report.labels.join(", ")),
+    ];
+    for (name, text) in texts.into_iter().filter(|(_, text)| !text.is_empty()) {
+        fact(name, text.clone());
+    }
     if let Some(order) = report.order {
         fact("weights", format!("{order} order, {}", boards_of(order)?));
     }

@@ -4,6 +4,7 @@ pub mod bench;
 pub mod bench_train;
 pub mod boards;
 pub mod build;
+mod command_line;
 mod commands;
 pub mod completions;
 pub mod data_flags;
@@ -29,6 +30,7 @@ pub mod report;
 pub mod run;
 mod terminal;
 pub mod train;
+mod tuned_folder;
 mod verbosity;
 pub mod watch;
 

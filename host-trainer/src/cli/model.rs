@@ -12,7 +12,6 @@ use crate::suit::{self, Takes};
 use crate::train::checkpoint::{self, Checkpoint};
 use anyhow::Context;
 use denselet::layout::Order;
-use denselet::model::Stage;
 use std::path::{Path, PathBuf};
 
 /// Images that go through a float network at a time.
@@ -113,11 +112,7 @@ impl Model {
         let Arithmetic::Integers(blob) = &self.network else {
             return Ok(1.0);
         };
-        let scale = blob.model()?.stages().find_map(|(stage, _)| match stage {
-            Stage::Head(head) => Some(head.scale.to_f32()),
-            _ => None,
-        });
-        Ok(scale.context("a blob without a head")?.into())
+        Ok(blob.model()?.header().scale.to_f32().into())
     }
 
     /// `float` or `int8`.

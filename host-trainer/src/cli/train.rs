@@ -1,109 +1,26 @@
 //! `denselet train`: trains a network on a data set.
 
+mod args;
 mod plan;
 
-use super::data_flags::{DataFlags, warn};
+use super::command_line::command_line;
+use super::data_flags::warn;
 use super::finetune;
-use super::flags::Flags;
 use super::output::{Kind, Output, print_json, say, tell};
 use super::verbosity::note;
-pub use super::watch::Watch;
+use super::watch::Watch;
 use crate::data::Dataset;
 use crate::inspect::grouped;
 use crate::train::checkpoint;
-use crate::train::{self, Epoch, Method, Place, Recipe, RunFolder, Schedule};
+use crate::train::{self, Epoch, Place, Recipe, RunFolder};
 use anyhow::Context;
+pub use args::Args;
 use core::time::Duration;
 use indicatif::HumanDuration;
-pub(super) use plan::command_line;
 use plan::{Plan, plan};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-
-/// Options of `denselet train`.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  denselet train --net digits --data digits
-  denselet train --net d1 --data fashion-mnist --out runs/fashion
-  denselet train --net mine.toml --data images/ --resize --epochs 50 --lr 0.05
-  denselet train --net d1 --data fashion-mnist --recipe mine.toml --lr 0.05    (the flag wins)
-  denselet train --net d2 --data cifar10 --out runs/cifar --resume    (continues a stopped run)
-  denselet train --net d2 --data cifar10 --out runs/cifar --resume --epochs 60    (trains for longer than planned)
-  mpirun -n 4 denselet train --net d2 --data cifar10    (four processes; needs a build with the feature `mpi`)
-
-A run's folder holds checkpoint.safetensors (the last epoch), best.safetensors (the highest held-out accuracy; of equal \
-ones the lowest held-out loss), recipe.toml, log.csv, TensorBoard's events and report.html. With --finetune, the integers go \
-into a folder of the same name with -int8 after it.")]
-pub struct Args {
-    /// A preset's name or a TOML file
-    #[arg(long, value_name = "NAME|FILE")]
-    net: String,
-    /// `digits`, `fashion-mnist`, `cifar10`, `har`, `keywords`, a folder that holds one of them, NumPy arrays (.npz, or a folder of
-    /// .npy), a table (.csv), or a folder of images by class
-    #[arg(long, value_name = "NAME|DIR|FILE")]
-    data: String,
-    /// A TOML file with fields of a recipe; what it leaves out depends on the data, and flags win over it
-    #[arg(long, value_name = "FILE")]
-    recipe: Option<PathBuf>,
-    /// Epochs: how often every image is seen [default: depends on the data]
-    #[arg(long, value_name = "N")]
-    epochs: Option<usize>,
-    /// Images per step, of all ranks together [default: depends on the data]
-    #[arg(long, value_name = "N")]
-    batch: Option<usize>,
-    /// Highest learning rate [default: 0.1]
-    #[arg(long, value_name = "RATE")]
-    lr: Option<f32>,
-    /// How the weights follow their gradients [default: sgd]
-    #[arg(long, value_enum, value_name = "NAME")]
-    optimiser: Option<Method>,
-    /// How the learning rate changes [default: cosine]
-    #[arg(long, value_enum, value_name = "NAME")]
-    schedule: Option<Schedule>,
-    /// Epochs in which the learning rate rises to its highest [default: 0]
-    #[arg(long, value_name = "N")]
-    warm_up: Option<f32>,
-    /// Longest gradient, as one vector of all tensors; 0: any length [default: 0]
-    #[arg(long, value_name = "NORM")]
-    clip: Option<f32>,
-    /// Epochs without a better held-out accuracy, or an equal one with a lower held-out loss, that end the run early; 0: never
-    /// [default: 0]
-    #[arg(long, value_name = "N")]
-    patience: Option<usize>,
-    /// Weight decay of convolutions and head [default: depends on the data]
-    #[arg(long, value_name = "RATE")]
-    decay: Option<f32>,
-    /// Decides every random number of the run [default: 1]
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
-    /// Pixels a training image may move [default: depends on the data]
-    #[arg(long, value_name = "N")]
-    shift: Option<usize>,
-    /// Whether training images may be mirrored [default: depends on the data]
-    #[arg(long, value_name = "BOOL")]
-    flip: Option<bool>,
-    /// Share of the labels spread over all classes [default: 0]
-    #[arg(long, value_name = "SHARE")]
-    smoothing: Option<f32>,
-    /// Share of the training images that is measured after every epoch instead of trained on; 0: all are trained on
-    /// [default: 0.1]
-    #[arg(long, value_name = "SHARE", alias = "hold-out")]
-    held_out: Option<f32>,
-    #[command(flatten)]
-    flags: Flags,
-    #[command(flatten)]
-    data_flags: DataFlags,
-    /// The run's folder [default: runs/NET-DATA]
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
-    /// Resume the run in the folder, or start it if there is none; its recipe is kept, and --epochs may be more
-    #[arg(long)]
-    resume: bool,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
-}
 
 /// What came out.
 #[derive(Debug, Serialize)]

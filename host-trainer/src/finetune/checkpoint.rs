@@ -4,7 +4,7 @@
 //! what the optimiser remembers under `mean.` and `square.`. Everything else is one JSON text in the file's metadata.
 
 use super::{Parameters, RULE, Recipe, Stored, trained};
-use crate::about::About;
+use crate::about::{About, Origin};
 use crate::blob::Blob;
 use crate::data::Encoding;
 use crate::export::{self, ExportError};
@@ -104,17 +104,25 @@ impl Finetuned {
     ///
     /// When they do not fit the format.
     pub fn blob(&self, order: Order) -> Result<Blob, ExportError> {
-        let bytes = export::write(&self.parameters.quantise()?, order, &self.about())?;
+        let bytes = export::write(&self.parameters.quantise()?, order, Some(&self.about()))?;
         Ok(Blob::new(&bytes)?)
     }
 
     /// What the network's inputs and answers mean.
     pub fn about(&self) -> About {
-        About {
-            name: self.parameters.folded.spec.name.clone(),
-            classes: self.meta.classes.clone(),
-            encoding: self.meta.encoding.clone(),
-        }
+        let Meta {
+            data,
+            classes,
+            encoding,
+            ..
+        } = &self.meta;
+        let origin = Origin {
+            data: Some(data),
+            epochs: self.meta.epoch,
+            seed: self.meta.recipe.seed,
+            is_finetuned: true,
+        };
+        About::of(&self.parameters.folded.spec, classes, encoding.as_ref(), origin)
     }
 
     /// Writes it into a run's folder, whole or not at all.

@@ -1,7 +1,7 @@
 //! From sums of gradients by bytes to gradients of the parameters, and the units they are trained in; belongs to
 //! `finetune`. The formulas, with their sources, are in `FINETUNING.md`.
 
-use super::pass::StageSums;
+use super::memory::StageSums;
 use super::product::padded;
 use super::quantiser::ConvSums;
 use super::{Parameters, Stored};

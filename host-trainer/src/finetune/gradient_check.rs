@@ -1,4 +1,5 @@
 //! What fine-tuning computes, held against `core` and against finite differences. Tests only.
+#![cfg(test)]
 
 use super::Parameters;
 use super::integers::{Conv, Finish, Gate, Size, Stage, integers};
@@ -113,8 +114,7 @@ fn the_forward_pass_is_the_device_bit_for_bit() {
         let stages = integers(&parameters.folded.stages, &quantised).unwrap();
         let is_wide = |stage: &Stage| matches!(stage, Stage::Layer { conv, .. } if conv.is_wide);
         assert_eq!(stages.iter().any(is_wide), name == "wide", "{name}");
-        let blob =
-            Blob::new(&write(&quantised, Order::Plain, &crate::about::About::default()).unwrap()).unwrap();
+        let blob = Blob::new(&write(&quantised, Order::Plain, None).unwrap()).unwrap();
         let mut memory = vec![0xA5; denselet::arena_len(blob.bytes()) + 16];
         let mut device = denselet::Network::in_bytes(blob.bytes(), &mut memory).unwrap();
         let mut job = Job::new(spec, &stages);

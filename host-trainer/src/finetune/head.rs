@@ -3,7 +3,7 @@
 use super::gate::{clamp_add, unclamp};
 use super::integers::{Conv, Finish, Gate};
 use super::lattice::Lattice;
-use super::pass::{Features, Scratch, StageSums, Trace};
+use super::memory::{Features, Scratch, StageSums, Trace};
 use super::product::padded;
 use denselet::arithmetic;
 

@@ -15,6 +15,7 @@ mod head;
 mod integers;
 mod lattice;
 mod layer;
+mod memory;
 mod parameters;
 mod pass;
 mod place;
@@ -123,11 +124,7 @@ pub fn confusion(
     split: &Split,
     done: &(dyn Fn(usize) + Sync),
 ) -> Result<Confusion, FinetuneError> {
-    let bytes = export::write(
-        &parameters.quantise()?,
-        Order::Plain,
-        &crate::about::About::default(),
-    )?;
+    let bytes = export::write(&parameters.quantise()?, Order::Plain, None)?;
     let blob = Blob::new(&bytes).map_err(ExportError::from)?;
     let logits = evaluate::logits(&blob, &split.images, done).expect("pictures of the network's shape");
     Ok(Confusion::new(

@@ -2,7 +2,7 @@
 
 use super::integers::Conv;
 use super::lattice::Lattice;
-use super::pass::{Features, Scratch, StageSums, Trace};
+use super::memory::{Features, Scratch, StageSums, Trace};
 use super::product::{Rows, multiply, outer, padded};
 use super::quantiser::{requantise, settle};
 use crate::spec::{Map, Spec};

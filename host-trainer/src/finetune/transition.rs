@@ -3,7 +3,7 @@
 use super::gate::{clamp, clamp_add, unclamp};
 use super::integers::{Conv, Gate};
 use super::lattice::Lattice;
-use super::pass::{Features, Scratch, StageSums, Trace};
+use super::memory::{Features, Scratch, StageSums, Trace};
 use super::product::{Rows, multiply, outer, padded};
 use super::quantiser::{requantise, settle};
 use crate::spec::Map;

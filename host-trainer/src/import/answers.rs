@@ -1,6 +1,6 @@
 //! What a framework's answers say of the logits: probabilities are turned back as far as their numbers reach. A step of `check`.
 
-use super::structure::Ending;
+use super::found::Ending;
 
 /// What answers are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

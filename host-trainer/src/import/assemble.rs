@@ -2,8 +2,8 @@
 //! stage of `import`; what comes out is what training makes.
 
 use super::error::Problem;
+use super::found::{Before, Found, FoundLayer, FoundTransition, Gate};
 use super::graph::{Affine, Graph, Op, Window};
-use super::structure::{Before, Found, FoundLayer, FoundTransition, Gate};
 use crate::net::{self, BatchNorm, Conv, Linear, Network, Normalisation};
 use crate::spec::{self, Input, Spec};
 use denselet::shape::StemPool;

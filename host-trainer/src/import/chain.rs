@@ -1,9 +1,10 @@
-//! Follows a graph from node to node where there is one way only: the stem, what stands between two joins, the end. The
-//! small steps of `structure`; belongs to `import`.
+//! Follows a graph from node to node without branches: the stem, the nodes between two joins, the end.
 
 use super::error::Problem;
+use super::found::{Before, Ending, Gate, Place, Stage};
 use super::graph::{Affine, Graph, Node, Op, Pads, Window};
-use super::structure::{Before, Ending, Gate, Joins, Place, Stage};
+use super::joins::Joins;
+use super::window::described;
 use crate::spec::Map;
 use core::cell::RefCell;
 use denselet::limits::{STEM_KERNEL, STEM_STRIDE};
@@ -286,7 +287,6 @@ impl<'g> Chain<'g> {
         })
     }
 
-    /// A layer's last convolution: 3x3, stride 1, the map's size kept.
     fn check_layer(&self, number: usize) -> Result<(), Problem> {
         let node = &self.graph.nodes[number];
         let map = self.graph.nodes[node.inputs[0]].map;
@@ -397,30 +397,4 @@ impl<'g> Chain<'g> {
         }
         Ok(())
     }
-}
-
-fn described(window: &Window) -> String {
-    let Window {
-        kernel: [rows, columns],
-        stride: [down, across],
-        pads,
-        round_up,
-    } = window;
-    let mut text = format!("{rows}x{columns}");
-    if (*down, *across) != (1, 1) {
-        text += &format!(", stride {down}x{across}");
-    }
-    if *pads != Pads::default() {
-        let Pads {
-            top,
-            left,
-            bottom,
-            right,
-        } = pads;
-        text += &format!(", padding {top} {left} {bottom} {right} (top, left, bottom, right)");
-    }
-    if *round_up {
-        text += ", sizes rounded up";
-    }
-    text
 }

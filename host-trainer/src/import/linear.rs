@@ -3,8 +3,8 @@
 
 use super::chain::Chain;
 use super::error::Problem;
+use super::found::{Before, Place, Stage};
 use super::graph::{Affine, Op, Window};
-use super::structure::{Before, Place, Stage};
 
 impl Chain<'_> {
     /// The linear transition that begins with `reader`; `None` if another thing does.

@@ -3,8 +3,8 @@
 
 use super::chain::Chain;
 use super::error::Problem;
+use super::found::Place;
 use super::graph::Op;
-use super::structure::Place;
 use crate::spec::Map;
 
 /// How a block is read.

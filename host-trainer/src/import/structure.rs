@@ -5,90 +5,10 @@
 
 use super::chain::Chain;
 use super::error::Problem;
-use super::graph::{Affine, Graph, Op};
-use denselet::shape::StemPool;
+use super::found::{Found, FoundBlock, FoundLayer, FoundTransition, Place, Stage};
+use super::graph::Graph;
+use super::joins::Joins;
 use std::collections::HashMap;
-
-/// Pieces all joins of a graph may have together.
-const MOST_PIECES: usize = 1 << 22;
-
-/// What stands in front of a ReLU: the node that scales and shifts, if any.
-pub(super) type Gate = Option<usize>;
-
-/// The parts of a network, by node.
-#[derive(Debug)]
-pub(super) struct Found {
-    /// What happens to a picture in front of the stem's convolution; `None`: nothing.
-    pub(super) input: Option<Affine>,
-    /// The first convolution.
-    pub(super) stem: usize,
-    /// In front of the ReLU behind it, where there is one.
-    pub(super) stem_gate: Option<Gate>,
-    /// The max pool behind that.
-    pub(super) pool: StemPool,
-    /// Dense blocks in order.
-    pub(super) blocks: Vec<FoundBlock>,
-    /// Channels of the file's order, in ours, that the head reads.
-    pub(super) head_order: Vec<usize>,
-    /// In front of the ReLU before the average, where there is one.
-    pub(super) head_gate: Option<Gate>,
-    /// The linear layer.
-    pub(super) head: usize,
-    /// What the file's network makes of the logits.
-    pub(super) ending: Ending,
-    /// Whether it has one score for two classes.
-    pub(super) one_score: bool,
-}
-
-/// One block.
-#[derive(Debug, Default)]
-pub(super) struct FoundBlock {
-    pub(super) layers: Vec<FoundLayer>,
-    pub(super) transition: Option<FoundTransition>,
-}
-
-/// What ends a block.
-#[derive(Debug)]
-pub(super) struct FoundTransition {
-    /// Our channel `c` is the file's channel `order[c]`.
-    pub(super) order: Vec<usize>,
-    pub(super) before: Before,
-    pub(super) conv: usize,
-}
-
-/// What stands between a block and its transition's convolution.
-#[derive(Debug)]
-pub(super) enum Before {
-    /// A ReLU.
-    Relu(Gate),
-    /// Nothing but what scales and shifts, in the file's order of channels.
-    Linear(Option<Affine>),
-}
-
-/// A dense layer.
-#[derive(Debug)]
-pub(super) struct FoundLayer {
-    /// Our channel `c` is the file's channel `order[c]`.
-    pub(super) order: Vec<usize>,
-    pub(super) gate: Gate,
-    /// The 1x1, and what stands in front of the ReLU behind it.
-    pub(super) bottleneck: Option<(usize, Gate)>,
-    pub(super) conv: usize,
-}
-
-/// What a network ends in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Ending {
-    /// Logits.
-    Logits,
-    /// Shares that sum to one.
-    Softmax,
-    /// Their logarithms.
-    LogSoftmax,
-    /// The probability of the second of two classes, from one score.
-    Sigmoid,
-}
 
 /// Finds the parts of a network.
 pub(super) fn find(graph: &Graph) -> Result<Found, Problem> {
@@ -158,90 +78,7 @@ pub(super) fn find(graph: &Graph) -> Result<Found, Problem> {
     }
 }
 
-/// Where a walk stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// After the stem: no dense layer was found yet.
-    Stem,
-    /// In a dense block, or after one.
-    Block,
-}
-
-/// What reads a block.
-#[derive(Debug)]
-pub(super) enum Stage {
-    Layer {
-        gate: Gate,
-        bottleneck: Option<(usize, Gate)>,
-        conv: usize,
-    },
-    Transition {
-        before: Before,
-        conv: usize,
-        /// The node whose map starts the next block.
-        end: usize,
-    },
-    Head {
-        gate: Option<Gate>,
-        linear: usize,
-    },
-}
-
-/// Every join, taken apart into the nodes that made its channels.
-pub(super) struct Joins<'g> {
-    graph: &'g Graph,
-    readers: &'g [Vec<usize>],
-    /// Per node: who made its channels, in the file's order; nothing for nodes that are no join.
-    pieces: Vec<Vec<usize>>,
-    /// The joins of a set of makers, by the sorted set.
-    by_set: HashMap<Vec<usize>, Vec<usize>>,
-}
-
-impl<'g> Joins<'g> {
-    fn new(graph: &'g Graph, readers: &'g [Vec<usize>]) -> Result<Self, Problem> {
-        let mut pieces: Vec<Vec<usize>> = vec![Vec::new(); graph.nodes.len()];
-        let mut by_set: HashMap<Vec<usize>, Vec<usize>> = HashMap::new();
-        let mut left = MOST_PIECES;
-        for (number, node) in graph.nodes.iter().enumerate() {
-            if node.op != Op::Concat || (readers[number].is_empty() && number != graph.output) {
-                continue;
-            }
-            let mut all = Vec::new();
-            for &input in &node.inputs {
-                if pieces[input].is_empty() {
-                    all.push(input);
-                } else {
-                    all.extend_from_slice(&pieces[input]);
-                }
-            }
-            left = left.checked_sub(all.len()).ok_or_else(|| {
-                Problem::field("joins", format!("at most {MOST_PIECES} pieces in all"), "more")
-            })?;
-            let mut set = all.clone();
-            set.sort_unstable();
-            if let Some(pair) = set.windows(2).find(|pair| pair[0] == pair[1]) {
-                return Err(Problem::node(
-                    &node.name,
-                    &node.what,
-                    format!("it joins `{}` twice", graph.nodes[pair[0]].name),
-                    "join every feature map once",
-                ));
-            }
-            by_set.entry(set).or_default().push(number);
-            pieces[number] = all;
-        }
-        Ok(Self {
-            graph,
-            readers,
-            pieces,
-            by_set,
-        })
-    }
-
-    pub(super) fn is_join(&self, number: usize) -> bool {
-        !self.pieces[number].is_empty()
-    }
-
+impl Joins<'_> {
     /// The one node that reads what `sources` made together, and the order in which it sees the channels.
     fn reader(&self, chain: &Chain<'_>, sources: &[usize]) -> Result<(usize, Vec<usize>), Problem> {
         let mut found = Vec::new();

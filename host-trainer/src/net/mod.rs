@@ -11,6 +11,7 @@ mod loss;
 mod memory;
 mod norm;
 mod pass;
+mod plain;
 pub(crate) mod product;
 pub(crate) mod ranks;
 #[cfg(test)]

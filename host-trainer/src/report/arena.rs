@@ -111,7 +111,9 @@ fn draw(
 ) -> anyhow::Result<()> {
     let bar = |bytes: &Range<usize>, colour: RGBColor| fill(area, scale, bytes, columns, colour);
     match step {
-        Step::Stem(StemStep { to, line, pool, ring }) => {
+        Step::Stem(StemStep {
+            to, line, pool, ring, ..
+        }) => {
             block(area, scale, to, columns, 0..*written)?;
             bar(line, LINE)?;
             bar(pool, RING)?;

@@ -1,6 +1,7 @@
 //! The page itself: one HTML text, its style and images inside it; belongs to `report`.
 
-use super::{Facts, arena, curves, picture};
+use super::facts::Facts;
+use super::{arena, curves, picture};
 use crate::evaluate::Confusion;
 use crate::inspect::grouped;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -38,7 +39,27 @@ img.example { height: 56px; min-width: 40px; max-width: 160px; image-rendering: 
 pre { background: var(--box); padding: .8rem; overflow-x: auto; white-space: pre-wrap; }
 ";
 
-pub(super) fn page(facts: &Facts<'_>) -> anyhow::Result<String> {
+impl Facts<'_> {
+    /// The page.
+    ///
+    /// # Errors
+    /// Where the drawing library fails; it draws into memory.
+    pub fn page(&self) -> anyhow::Result<String> {
+        page(self)
+    }
+
+    /// Test images of class `label` that the device took for `said`, by number.
+    pub(super) fn mistaken(&self, label: usize, said: usize) -> impl Iterator<Item = usize> + '_ {
+        let labels = self.data.test.labels.iter().map(|&label| usize::from(label));
+        labels
+            .zip(&self.predicted)
+            .enumerate()
+            .filter(move |(_, pair)| *pair == (label, &said))
+            .map(|(at, _)| at)
+    }
+}
+
+fn page(facts: &Facts<'_>) -> anyhow::Result<String> {
     let (meta, spec) = (&facts.run.meta, &facts.run.network.spec);
     let title = format!("{} on {}", spec.name, facts.data.name);
     let recipe = toml::to_string_pretty(&meta.recipe)?;

@@ -263,6 +263,7 @@ mod tests {
                 name: "a".into(),
                 classes: classes.iter().map(ToString::to_string).collect(),
                 encoding,
+                ..About::default()
             },
             encoding_is_known: true,
         }

@@ -7,7 +7,7 @@ pub use super::checkpoint_error::CheckpointError;
 pub use super::meta::{Meta, NO_DATA};
 use super::tensor_file::{self, Out, fill};
 use super::{Optimiser, Recipe, TrainError};
-use crate::about::About;
+use crate::about::{About, Origin};
 use crate::net::{Conv, Network, Normalisation, Tensor};
 use crate::spec::Spec;
 use safetensors::{SafeTensorError, SafeTensors};
@@ -118,11 +118,16 @@ impl Meta {
 impl Checkpoint {
     /// What the network's inputs and answers mean.
     pub fn about(&self) -> About {
-        About {
-            name: self.network.spec.name.clone(),
-            classes: self.meta.classes.clone(),
-            encoding: self.meta.encoding.clone(),
-        }
+        let Meta {
+            classes, encoding, ..
+        } = &self.meta;
+        let origin = Origin {
+            data: self.meta.data_name(),
+            epochs: self.meta.epoch,
+            seed: self.meta.recipe.seed,
+            is_finetuned: false,
+        };
+        About::of(&self.network.spec, classes, encoding.as_ref(), origin)
     }
 
     /// Writes the checkpoint of a run into its folder, whole or not at all.

@@ -1,7 +1,7 @@
 //! What a recipe says of the fine-tuning behind a run; belongs to `train`, beside `recipe`. `finetune` does it.
 
 use super::TrainError;
-use super::ranges::{MOST_EPOCHS, TEMPERATURES};
+use super::bounds::{MOST_EPOCHS, TEMPERATURES};
 use serde::{Deserialize, Serialize};
 
 /// How the device's integers are trained on from the run's network.

@@ -1,13 +1,10 @@
 //! The range of every number of a recipe.
 
+use super::bounds::{MOST_EPOCHS, TEMPERATURES};
 use super::{Distil, Finetuning, Recipe, TrainError};
 
-/// Most epochs, and the largest patience.
-pub(super) const MOST_EPOCHS: usize = 1_000_000;
 /// The highest learning rate, and the longest gradient to clip to.
 const MOST_RATE: f32 = 1e6;
-/// What logits may be divided by.
-pub(super) const TEMPERATURES: core::ops::RangeInclusive<f32> = 0.01..=1000.0;
 
 impl Recipe {
     /// Checks every number against a training split of `count` pictures.

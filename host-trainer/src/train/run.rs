@@ -4,7 +4,7 @@ use super::batch;
 use super::checkpoint::{Checkpoint, Meta};
 use super::step::{ADVICE, Steps};
 use super::{
-    Epoch, Optimiser, Position, Progress, Recipe, TrainError, fits, resume, share, target, trained_lengths,
+    Epoch, Optimiser, Position, Progress, Recipe, TrainError, fits, resume, share, teacher, trained_lengths,
 };
 use crate::data::{Dataset, Ground, Split};
 use crate::net::{Network, Pass, Ranks, Score};
@@ -212,7 +212,7 @@ pub(super) fn check(
 ) -> Result<(), TrainError> {
     fits(&spec.name, spec, data)?;
     recipe.check(data.train.len())?;
-    target::check(recipe, data)?;
+    teacher::check(recipe, data)?;
     recipe.check_ranks(ranks.count())
 }
 

@@ -1,6 +1,6 @@
 //! Tensors and one JSON text to and from a safetensors file; belongs to `train`, under `checkpoint` and that of `finetune`.
 
-use super::checkpoint::CheckpointError;
+use super::checkpoint_error::CheckpointError;
 use super::finite;
 use crate::input_file;
 use crate::spec::Spec;

@@ -1,9 +1,10 @@
 //! What a run of `denselet train` needs: the network, the data, the recipe and the folder, agreed upon by all ranks.
 
-use super::Args;
+use super::args::Args;
 use crate::cli::data_flags::print_notes;
 use crate::cli::model::takes_of_checkpoint;
-use crate::cli::{finetune, note};
+use crate::cli::note;
+use crate::cli::tuned_folder::tuned_folder;
 use crate::data::{Dataset, Reading};
 use crate::finetune::checkpoint as finetuned;
 use crate::input_file;
@@ -116,7 +117,7 @@ fn ready(args: &Args, folder: &Path, data: &mut Dataset, ranks: usize) -> anyhow
         data.notes.push(fitted);
     }
     recipe.check_ranks(ranks)?;
-    let tuned = finetune::default_folder(folder);
+    let tuned = tuned_folder(folder);
     anyhow::ensure!(
         args.resume || recipe.finetune.is_none() || !finetuned::is_here(&tuned),
         "{} holds a fine-tuned network already: choose another --out",
@@ -126,28 +127,6 @@ fn ready(args: &Args, folder: &Path, data: &mut Dataset, ranks: usize) -> anyhow
         RunFolder::check(&tuned)?;
     }
     Ok(recipe)
-}
-
-/// This command as it could be given again: the program by its name, words that a shell would take apart in quotes.
-pub(in crate::cli) fn command_line(ranks: usize) -> String {
-    // Without --resume: a run that was stopped and went on is the run that was never stopped.
-    let given = std::env::args().skip(1).filter(|word| word != "--resume");
-    let words = given.map(|word| {
-        let is_plain = !word.is_empty()
-            && word
-                .chars()
-                .all(|c| c.is_alphanumeric() || "-_./:=,+@%".contains(c));
-        if is_plain {
-            word
-        } else {
-            format!("'{}'", word.replace('\'', "'\\''"))
-        }
-    });
-    let program = match ranks {
-        1 => "denselet".to_owned(),
-        _ => format!("mpirun -n {ranks} denselet"),
-    };
-    [program].into_iter().chain(words).collect::<Vec<_>>().join(" ")
 }
 
 /// The recipe of the run to go on with, or of the data; then what the file says, then what the flags say. If none of them says

@@ -1,5 +1,6 @@
 //! Reads Keras models: `.keras` archives of Keras 3 and models in one HDF5 file of Keras 2 and 3; belongs to `import`.
 
+mod calls;
 mod config;
 mod functions;
 mod h5;
@@ -8,9 +9,9 @@ mod settings;
 mod weighted;
 mod weights;
 
-use super::Format;
 use super::error::Problem;
 use super::graph::Graph;
+use super::options::{Format, KINDS};
 use crate::spec::Input;
 use h5::H5;
 use std::io::{Cursor, Read};
@@ -41,7 +42,7 @@ pub(super) fn format_of_archive(bytes: &[u8]) -> Result<Format, Problem> {
     } else {
         "a zip archive without config.json and model.weights.h5"
     };
-    Err(Problem::kind(super::KINDS, found))
+    Err(Problem::kind(KINDS, found))
 }
 
 /// Reads a `.keras` archive.

@@ -5,6 +5,7 @@
 
 mod axes;
 mod constant;
+mod layers;
 mod node;
 mod ops;
 mod order;

@@ -1,0 +1,113 @@
+//! What a pass keeps of an image and of a stage: activations, their way back, sums of gradients.
+
+use super::integers::{Conv, Stage};
+use super::product::padded;
+use super::quantiser::{Bytes, ConvSums};
+use crate::spec::Map;
+use denselet::layout::BORDERS;
+
+/// A block's map of one picture.
+#[derive(Clone, Debug)]
+pub(super) struct Features {
+    pub(super) map: Map,
+    /// Bytes as the device has them; behind a max pool those of the first channels have no exact values.
+    pub(super) bytes: Bytes,
+    /// The loss's gradients by the bytes.
+    pub(super) g: Vec<f32>,
+}
+
+impl Features {
+    pub(super) fn new(map: Map) -> Self {
+        let values = vec![0.0; map.pixels() * map.channels];
+        Self {
+            map,
+            bytes: Bytes {
+                u: values.clone(),
+                exact: values.clone(),
+            },
+            g: values,
+        }
+    }
+}
+
+/// What the forward pass of a stage leaves for the backward pass.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Trace {
+    /// What its first convolution reads.
+    pub(super) read: Vec<f32>,
+    /// What lies between a first and a second step: a bottleneck, or the stem's map in front of its max pool.
+    pub(super) inner: Bytes,
+}
+
+/// Buffers that no stage expects anything of.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Scratch {
+    sums: Vec<f32>,
+    /// Gradients in a frame.
+    pub(super) frame: Vec<f32>,
+    /// Gradients of what a convolution read.
+    pub(super) d: Vec<f32>,
+    /// Gradients behind rounding and saturation, in rows of padded outputs.
+    pub(super) settled: Vec<f32>,
+}
+
+impl Scratch {
+    /// Zeros for gradients of `outputs` channels in so many pixels.
+    pub(super) fn settled(settled: &mut Vec<f32>, pixels: usize, outputs: usize) {
+        settled.clear();
+        settled.resize(pixels * padded(outputs), 0.0);
+    }
+
+    /// Room for a convolution's sums at so many positions, and the floats each takes.
+    pub(super) fn sums(&mut self, positions: usize, conv: &Conv) -> (usize, &mut [f32]) {
+        let width = conv.forward.width();
+        self.sums.resize(positions * width, 0.0);
+        (width, &mut self.sums)
+    }
+}
+
+/// Sums over pictures of one stage.
+#[derive(Clone, Debug)]
+pub(super) struct StageSums {
+    /// Gradients of clamped bytes, where the gate was open: `[i]`.
+    pub(super) open: Vec<f32>,
+    /// Of a bottleneck; without one, empty.
+    pub(super) first: ConvSums,
+    /// Of the stage's convolution.
+    pub(super) conv: ConvSums,
+}
+
+impl StageSums {
+    pub(super) fn new(stage: &Stage) -> Self {
+        let none = Conv::none();
+        let (gates, first, conv, biases) = match stage {
+            Stage::Stem { conv, .. } => (0, &none, conv, 1),
+            Stage::Layer {
+                gate,
+                bottleneck,
+                conv,
+            } => {
+                let biases = if bottleneck.is_some() { 1 } else { BORDERS };
+                (
+                    gate.sign.len(),
+                    bottleneck.as_deref().unwrap_or(&none),
+                    conv,
+                    biases,
+                )
+            }
+            Stage::Transition { gate, conv } | Stage::Head { gate, conv, .. } => {
+                (gate.sign.len(), &none, conv, 1)
+            }
+        };
+        Self {
+            open: vec![0.0; gates],
+            first: ConvSums::new(first, 1),
+            conv: ConvSums::new(conv, biases),
+        }
+    }
+
+    pub(super) fn parts(&mut self) -> impl Iterator<Item = &mut Vec<f32>> {
+        let convs = self.first.parts().into_iter().chain(self.conv.parts());
+        [&mut self.open].into_iter().chain(convs)
+    }
+}

@@ -1,0 +1,82 @@
+//! What a training reports while it runs, and which of its epochs is the best.
+
+use serde::{Deserialize, Serialize};
+
+/// What one epoch brought.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Epoch {
+    /// From 1.
+    pub number: usize,
+    /// Mean training loss.
+    pub loss: f64,
+    /// Share of training pictures classified correctly while training, 0 to 1.
+    pub accuracy: f64,
+    /// Share of held-out training pictures classified correctly afterwards; absent where none are held out.
+    pub held_out_accuracy: Option<f64>,
+    /// Mean loss of the held-out training images afterwards, without smoothing, mixing or a teacher; absent if none are held
+    /// out, and in files written before it was kept.
+    #[serde(default)]
+    pub held_out_loss: Option<f64>,
+    /// Learning rate of the last step.
+    #[serde(default)]
+    pub rate: f32,
+    /// Training speed; differs from run to run, so checkpoints leave it out, and 0 means that nobody knows any more.
+    #[serde(skip)]
+    pub images_per_second: f64,
+    /// What the epoch took, with measuring; as for the speed.
+    #[serde(skip)]
+    pub seconds: f64,
+}
+
+/// Where a run stands, for whoever watches it.
+#[derive(Clone, Copy, Debug)]
+pub struct Position {
+    /// From 1.
+    pub epoch: usize,
+    /// Epochs of the whole run.
+    pub epochs: usize,
+    /// Steps of this epoch that are done.
+    pub step: usize,
+    /// Steps of an epoch.
+    pub steps: usize,
+    /// Pictures of one step.
+    pub batch: usize,
+    /// Mean training loss of this epoch so far.
+    pub loss: f64,
+    /// Share of this epoch's pictures classified correctly so far.
+    pub accuracy: f64,
+    /// Training speed of this epoch so far.
+    pub images_per_second: f64,
+}
+
+/// Somebody who watches a run. Both methods do nothing by default.
+pub trait Progress {
+    /// After every step.
+    fn step(&mut self, _at: &Position) {}
+    /// After every epoch, its checkpoint written.
+    fn epoch(&mut self, _done: &Epoch) {}
+}
+
+/// Nobody watches.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Progress for Silent {}
+
+/// Number of the epoch with the highest held-out accuracy; of equal ones the one with the lowest held-out loss, of those the
+/// first. None if nothing is held out.
+pub fn best(history: &[Epoch]) -> Option<usize> {
+    let mut best: Option<(usize, f64, f64)> = None;
+    for epoch in history {
+        let Some(accuracy) = epoch.held_out_accuracy else {
+            continue;
+        };
+        let loss = epoch.held_out_loss.unwrap_or(f64::INFINITY);
+        let is_better = best
+            .is_none_or(|(_, highest, lowest)| accuracy > highest || (accuracy == highest && loss < lowest));
+        if is_better {
+            best = Some((epoch.number, accuracy, loss));
+        }
+    }
+    best.map(|(number, ..)| number)
+}

@@ -11,7 +11,7 @@ use serde::Serialize;
 pub struct Code {
     /// Row kernels and their inner loops.
     pub kernels: usize,
-    /// The network and its stages.
+    /// The network, its stages and its arena.
     pub network: usize,
     /// Reading and checking of a blob.
     pub format: usize,
@@ -77,7 +77,7 @@ impl Code {
             &mut self.format
         } else if is_of(&["plan::", "shape::", "layout::"]) {
             &mut self.plan
-        } else if is_of(&["network::", "arena::", "logits::"]) {
+        } else if is_of(&["network::", "stage::", "arena::", "logits::"]) {
             &mut self.network
         } else if name.starts_with("compiler_builtins")
             || name.starts_with("__aeabi_")

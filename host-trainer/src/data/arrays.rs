@@ -131,7 +131,6 @@ impl Source {
         }
         if array.len() != count {
             let expected = format!("{count} labels, one for each image, or {count} one-hot rows");
-            let expected = expected;
             return Err(DataError::field(
                 path,
                 name,

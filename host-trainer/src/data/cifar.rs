@@ -61,7 +61,6 @@ pub(super) fn load(folder: &Path) -> Result<Dataset, DataError> {
 fn append(split: &mut Split, path: &Path, bytes: &[u8]) -> Result<(), DataError> {
     if bytes.is_empty() || !bytes.len().is_multiple_of(RECORD) {
         let expected = format!("records of {RECORD} bytes");
-        let expected = expected;
         return Err(DataError::field(
             path,
             "length",

@@ -55,7 +55,6 @@ impl Encoding {
             let range = (high - low) * 255.0;
             if !range.is_finite() || range == 0.0 {
                 let expected = "a range above 0 that fits 32-bit floats";
-                let expected = expected;
                 return Err(DataError::field(
                     path,
                     "values",

@@ -57,7 +57,6 @@ impl Tree {
                         alone.display()
                     );
                 }
-                let expected = expected;
                 return Err(DataError::field(
                     folder,
                     "folders",
@@ -93,7 +92,6 @@ impl Tree {
             let [path] = &paths[..] else {
                 let paths: Vec<PathBuf> = paths.iter().map(|path| path.to_path_buf()).collect();
                 let expected = "one folder for each split: remove the others";
-                let expected = expected;
                 return Err(DataError::field(
                     folder,
                     "folders",
@@ -174,7 +172,6 @@ fn collect(
 ) -> Result<(), DataError> {
     if deepest == 0 {
         let expected = format!("at most {DEEPEST} levels of folders in a class");
-        let expected = expected;
         return Err(DataError::field(
             folder,
             "folders",

@@ -162,7 +162,6 @@ pub(super) fn load(folder: &Path, reading: &Reading) -> Result<Dataset, DataErro
             (None, None) if role != Role::Train => return Ok(None),
             (Some(alone), None) | (None, Some(alone)) => {
                 let expected = "images and labels of each split (such as train-images-idx3-ubyte and train-labels-idx1-ubyte)";
-                let expected = expected;
                 return Err(DataError::field(
                     folder,
                     "files",

@@ -3,7 +3,7 @@
 use super::source::{LENGTH_LIMIT, starts_at_word};
 use crate::layout::{GROUP, Order, TAPS};
 
-/// A quantised convolution without its weights, which arrive when it is [`Prepared`].
+/// A quantised convolution without its weights, which arrive when it is [`Prepared`](super::Prepared).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conv<'b> {
     /// One per output, or `[border][o]` in a layer without bottleneck.

@@ -141,7 +141,7 @@ pub struct Taps<'a> {
     pub bytes: &'a [u8],
     /// Bytes from one pixel's to the next.
     pub step: usize,
-    /// Pixels, 1 to [`Tile::PIXELS`].
+    /// Pixels, 1 to `Tile::PIXELS`.
     pub count: usize,
     /// Bytes of each.
     pub len: usize,

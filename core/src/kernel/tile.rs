@@ -98,7 +98,7 @@ impl<'w, T: Tile> Prepared<'w, T> {
         self.content
     }
 
-    /// Rows of taps: 1 or [`TAPS`].
+    /// Rows of taps: 1 or `TAPS`.
     pub fn rows(&self) -> usize {
         self.rows
     }
@@ -156,7 +156,7 @@ pub struct Line<'l> {
 
 /// Up to [`Tile::PIXELS`] pixels' inputs to a convolution, in the line buffer, as rows of packed columns.
 ///
-/// With one tap, pixel `p` is column `p` of the only row; with [`TAPS`], columns `p`, `p + 1` and `p + 2` of each row.
+/// With one tap, pixel `p` is column `p` of the only row; with `TAPS`, columns `p`, `p + 1` and `p + 2` of each row.
 #[derive(Clone, Copy, Debug)]
 pub struct Lines<'a> {
     /// The line buffer, row after row.
@@ -192,7 +192,7 @@ impl Lines<'_> {
 
 /// One architecture's inner loops.
 ///
-/// A packing method writes a row of the line buffer: [`PIXELS`](Self::PIXELS) columns or, in a window, [`TAPS`] - 1 more;
+/// A packing method writes a row of the line buffer: [`PIXELS`](Self::PIXELS) columns or, in a window, `TAPS` - 1 more;
 /// columns without a pixel hold anything. Call them through [`checked`](super::arch::checked).
 #[allow(unsafe_code, reason = "an architecture relies on what `checked` has checked")]
 pub trait Tile: Copy {
@@ -220,9 +220,9 @@ pub trait Tile: Copy {
     /// `line = window`: one row of the line buffer for each row.
     ///
     /// # Safety
-    /// * There are one or [`TAPS`] rows, with at least [`TAPS`] pixels.
+    /// * There are one or `TAPS` rows, with at least `TAPS` pixels.
     /// * Every byte of each exists, and starts at a word.
-    /// * `line` has a place for [`PIXELS`](Self::PIXELS) + [`TAPS`] - 1 columns of each row.
+    /// * `line` has a place for [`PIXELS`](Self::PIXELS) + `TAPS` - 1 columns of each row.
     unsafe fn widen_window(self, window: &Sources<'_>, line: &mut [u32]);
 
     /// `line = clamp(pixels)`.
@@ -245,7 +245,7 @@ pub trait Tile: Copy {
     /// `out = clamp(source)`, as bytes.
     ///
     /// # Safety
-    /// * `source` and `out` have one length, a multiple of [`GROUP`] and not 0, and start at words.
+    /// * `source` and `out` have one length, a multiple of `GROUP` and not 0, and start at words.
     /// * `clamp` has at least as many channels.
     unsafe fn clamp_bytes(self, source: &[u8], clamp: Clamp<'_>, out: &mut [u8]) {
         for ((out, &u), (&m, &t)) in out
@@ -260,7 +260,7 @@ pub trait Tile: Copy {
     /// `sums += clamp(source)`.
     ///
     /// # Safety
-    /// * `source` and `sums` have one length, a multiple of [`GROUP`] and not 0; bytes start at words.
+    /// * `source` and `sums` have one length, a multiple of `GROUP` and not 0; bytes start at words.
     /// * `clamp` has at least as many channels.
     unsafe fn clamp_sum(self, source: &[u8], clamp: Clamp<'_>, sums: &mut [i32]) {
         for ((sum, &u), (&m, &t)) in sums

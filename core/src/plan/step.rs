@@ -25,7 +25,7 @@ pub struct LayerStep {
     pub map: Map,
     /// Channels it reads; its slot starts after them.
     pub channels: usize,
-    /// Line buffer, with scratch at its end: see [`layout::scratch`].
+    /// Line buffer, with scratch at its end: see [`scratch`](crate::layout::scratch).
     pub line: Range<usize>,
     /// The clamped or bottleneck rows.
     pub ring: Range<usize>,

@@ -1,4 +1,4 @@
-//! Networks made elsewhere: Keras, ONNX and PyTorch files into a [`Network`]. Stands where `train` stands; what comes out
+//! Networks made elsewhere: Keras, ONNX and PyTorch files into a [`Network`](crate::net::Network). Stands where `train` stands; what comes out
 //! goes on to `fold` or `train` like one of our own.
 //!
 //! The way of a file: a reader makes a neutral [`Graph`] of it; `simplify` gives every function one form; `structure` finds

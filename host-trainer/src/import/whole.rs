@@ -22,7 +22,7 @@ const LARGEST_FILE: u64 = 2 << 30;
 pub struct Imported {
     /// The network.
     pub network: Network,
-    /// What the file describes, for [`check`].
+    /// What the file describes, for [`check`](super::check).
     pub graph: Graph,
     /// From a picture as the file's network takes it, channels last, to the network's normalised input.
     pub takes: Affine,

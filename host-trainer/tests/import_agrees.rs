@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
-use denselet_train::import::{Ending, Format, Imported, Options, import};
+use denselet_train::interchange::import::{Ending, Format, Imported, Options, import};
 use denselet_train::spec::Input;
 use std::path::PathBuf;
 

@@ -5,9 +5,11 @@
 
 use denselet_train::calibrate::calibrate;
 use denselet_train::fold::fold;
-use denselet_train::import::{Assumed, Ending, Imported, Options, Precision, Structure, Vectors, import};
+use denselet_train::interchange::import::{
+    Assumed, Ending, Imported, Options, Precision, Structure, Vectors, import,
+};
+use denselet_train::interchange::onnx_export;
 use denselet_train::net::Network;
-use denselet_train::onnx_export;
 use denselet_train::quantise::quantise;
 use denselet_train::spec::Input;
 use std::path::PathBuf;

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use denselet_train::import::{Options, import, import_bytes};
+use denselet_train::interchange::import::{Options, import, import_bytes};
 use prost::Message;
 use std::io;
 

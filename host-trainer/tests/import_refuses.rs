@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
-use denselet_train::import::{Options, import, import_bytes};
+use denselet_train::interchange::import::{Options, import, import_bytes};
 use denselet_train::spec::Input;
 use proptest::prelude::*;
 use std::io;

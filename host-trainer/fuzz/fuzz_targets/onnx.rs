@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use denselet_train::import::Format;
+use denselet_train::interchange::import::Format;
 use denselet_train_fuzz::import;
 use libfuzzer_sys::fuzz_target;
 

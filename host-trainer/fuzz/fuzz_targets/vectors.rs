@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use denselet_train::import::{Imported, Options, import};
+use denselet_train::interchange::import::{Imported, Options, import};
 use libfuzzer_sys::fuzz_target;
 use std::path::Path;
 use std::sync::LazyLock;

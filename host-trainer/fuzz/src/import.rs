@@ -1,6 +1,6 @@
 //! What every reader's target does.
 
-use denselet_train::import::{Format, Options, import_as};
+use denselet_train::interchange::import::{Format, Options, import_as};
 use denselet_train::spec::Input;
 use std::io;
 

@@ -11,7 +11,7 @@ use crate::data::{Dataset, Reading};
 use crate::evaluate::{self, Confusion};
 use crate::export::export;
 use crate::inspect::grouped;
-use crate::picture::{self, Gallery};
+use crate::plots::gallery::{self, Gallery};
 use crate::spec::Spec;
 use crate::train::{self, Place, Recipe};
 use crate::whole_file;
@@ -224,7 +224,7 @@ fn draw(path: &Path, report: &Report, data: &Dataset, logits: &[i32]) -> anyhow:
             grouped(report.flash_bytes as u64)
         ),
     ];
-    let svg = picture::gallery(&Gallery {
+    let svg = gallery::gallery(&Gallery {
         title: "A DenseNet reads digits on a microcontroller",
         lines: &lines,
         split: &data.test,

@@ -2,7 +2,7 @@
 
 use super::output::{Kind, Output, print_json, say};
 use crate::inspect::grouped;
-use crate::onnx_export;
+use crate::interchange::onnx_export;
 use crate::train::checkpoint;
 use serde::Serialize;
 use std::path::PathBuf;

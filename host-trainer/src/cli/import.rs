@@ -8,7 +8,9 @@ use super::import_state::StateArgs;
 use super::output::print_json;
 use crate::data::{Dataset, SAMPLE_SEED};
 use crate::evaluate::Confusion;
-use crate::import::{ImportError, Imported, Options, Preprocess, Problem, Vectors, import, summary};
+use crate::interchange::import::{
+    ImportError, Imported, Options, Preprocess, Problem, Vectors, import, summary,
+};
 use crate::spec::Input;
 use crate::train::checkpoint::{self, Checkpoint, Meta};
 use crate::train::{Recipe, RunFolder};

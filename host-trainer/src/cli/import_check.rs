@@ -2,8 +2,8 @@
 
 use super::import_report::Check;
 use crate::data::Dataset;
-use crate::import::check::Comparison;
-use crate::import::{Assumed, Imported, Options, Precision, Structure, Vectors, import};
+use crate::interchange::import::check::Comparison;
+use crate::interchange::import::{Assumed, Imported, Options, Precision, Structure, Vectors, import};
 use anyhow::Context;
 use std::path::Path;
 

@@ -3,7 +3,7 @@
 use super::data_flags::DataFlags;
 use crate::about::About;
 use crate::data::{Dataset, Reading};
-use crate::import::{Imported, Preprocess};
+use crate::interchange::import::{Imported, Preprocess};
 use crate::suit::{self, Takes, ranges};
 use anyhow::{Context, ensure};
 

@@ -3,9 +3,9 @@
 use super::output::say;
 use super::terminal::table;
 use crate::data::Sample;
-use crate::import::check::Comparison;
-use crate::import::{Assumption, Ending, Part, Preprocess};
 use crate::inspect::grouped;
+use crate::interchange::import::check::Comparison;
+use crate::interchange::import::{Assumption, Ending, Part, Preprocess};
 use crate::spec::Input;
 use serde::Serialize;
 use std::path::{Path, PathBuf};

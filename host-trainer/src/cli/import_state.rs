@@ -1,6 +1,6 @@
 //! Options of `denselet import` for properties that a state dict does not contain.
 
-use crate::import::Assumed;
+use crate::interchange::import::Assumed;
 
 /// Properties of a network that a state dict does not contain.
 #[derive(Debug, clap::Args)]

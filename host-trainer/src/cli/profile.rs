@@ -4,8 +4,9 @@ use super::output::{Kind, Output, print_json, say};
 use super::terminal::{spinner, table, warn_of_order};
 use crate::blob::Blob;
 use crate::board::{self, Program, Request, Table, Workspace};
+use crate::inspect;
 use crate::inspect::grouped;
-use crate::{chart, inspect};
+use crate::plots::bars;
 use anyhow::Context;
 use core::time::Duration;
 use serde::Serialize;
@@ -161,7 +162,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         .map(|row| (row.name.clone(), row.instructions as f64))
         .collect();
     let title = format!("One inference on {}: {} instructions", board.name, grouped(whole));
-    out.write(chart::bars(&title, &bars)?.as_bytes())?;
+    out.write(bars::bars(&title, &bars)?.as_bytes())?;
     if args.json {
         return print_json(&report);
     }

@@ -1,4 +1,4 @@
-//! A fine-tuned network as one safetensors file, written whole or not at all; belongs to `finetune`.
+//! A fine-tuned network as one safetensors file, written whole or not at all.
 //!
 //! The float values that the integers are rounded from carry their names; beside them lie their units under `unit.`, and
 //! what the optimiser remembers under `mean.` and `square.`. Everything else is one JSON text in the file's metadata.

@@ -1,4 +1,4 @@
-//! Clamps, forward and backward; belongs to `finetune`.
+//! Clamps, forward and backward.
 
 use super::integers::Gate;
 use super::lattice::Lattice;

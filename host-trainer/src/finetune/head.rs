@@ -1,4 +1,4 @@
-//! The head, forward and backward; belongs to `finetune`.
+//! The head, forward and backward.
 
 use super::gate::{clamp_add, unclamp};
 use super::integers::{Conv, Finish, Gate};

@@ -1,4 +1,4 @@
-//! A quantised network's integers as floats, in the order the products of a step want; belongs to `finetune`.
+//! A quantised network's integers as floats, in the order the products of a step want.
 //!
 //! Every sum of products stays below 2^24, where floats are exact: so the products give the device's accumulators.
 

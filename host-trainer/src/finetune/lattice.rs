@@ -1,4 +1,4 @@
-//! Where the pixels of a map lie in a slice; belongs to `finetune`.
+//! Where the pixels of a map lie in a slice.
 
 use crate::spec::Map;
 

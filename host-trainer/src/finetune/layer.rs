@@ -1,4 +1,4 @@
-//! A dense layer, forward and backward; belongs to `finetune`.
+//! A dense layer, forward and backward.
 
 use super::gate::{clamp, unclamp};
 use super::integers::{Conv, Gate};

@@ -1,4 +1,4 @@
-//! What fine-tuning trains: the folded network and the ranges its bytes span, in float; belongs to `finetune`.
+//! What fine-tuning trains: the folded network and the ranges its bytes span, in float.
 //!
 //! `quantise` makes the integer network of them exactly as an export does. A gate's slope is 1 or -1 here: its size stands in
 //! the weights behind it, where `quantise` would put it anyway, so that each thing the integers know is trained once.

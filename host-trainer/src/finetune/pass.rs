@@ -1,4 +1,4 @@
-//! Pictures through the quantised network and back; belongs to `finetune`.
+//! Pictures through the quantised network and back.
 //!
 //! There are no batch statistics, so one picture goes all the way before the next begins, and what it leaves behind stays in
 //! the cache. Jobs of a fixed share of the batch run side by side, and their sums are added in the order of the jobs: the

@@ -1,4 +1,4 @@
-//! The two matrix products of a step, on rows where they lie: those of `net`; belongs to `finetune`.
+//! The two matrix products of a step, on rows where they lie: those of `net`.
 //!
 //! A 3x3 convolution is three products over overlapping rows of a framed map, never an im2col matrix.
 

@@ -1,4 +1,4 @@
-//! From sums to stored bytes, and the gradients back: where rounding passes and saturation stops; belongs to `finetune`.
+//! From sums to stored bytes, and the gradients back: where rounding passes and saturation stops.
 
 use super::integers::{Conv, Finish, WIDE};
 use super::lattice::Lattice;

@@ -1,4 +1,4 @@
-//! How a network is fine-tuned, as data; belongs to `finetune`.
+//! How a network is fine-tuned, as data.
 
 use crate::data::Augment;
 use crate::train::{self, Finetuning, TrainError, resume};

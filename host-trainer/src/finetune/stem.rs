@@ -1,4 +1,4 @@
-//! The stem, forward and backward: a convolution of raw bytes, and a max pool where there is one; belongs to `finetune`.
+//! The stem, forward and backward: a convolution of raw bytes, and a max pool where there is one.
 
 use super::integers::Conv;
 use super::lattice::Lattice;

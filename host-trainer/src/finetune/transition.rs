@@ -1,4 +1,4 @@
-//! A transition, forward and backward: the clamped pixels are added first, then convolved; belongs to `finetune`.
+//! A transition, forward and backward: the clamped pixels are added first, then convolved.
 
 use super::gate::{clamp, clamp_add, unclamp};
 use super::integers::{Conv, Gate};

@@ -1,4 +1,4 @@
-//! The bottleneck: batch norm, ReLU, 1x1 convolution over a block buffer, forward and backward; belongs to `net`.
+//! The bottleneck: batch norm, ReLU, 1x1 convolution over a block buffer, forward and backward.
 
 use super::Conv;
 use super::dropout::Dropout;

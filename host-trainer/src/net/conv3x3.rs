@@ -1,4 +1,4 @@
-//! The convolution that appends to a block: batch norm, ReLU, 3x3 (1x3 in one row), forward and backward; belongs to `net`.
+//! The convolution that appends to a block: batch norm, ReLU, 3x3 (1x3 in one row), forward and backward.
 //!
 //! It reads the bottleneck's outputs, or the block buffer itself in networks without bottlenecks.
 

@@ -1,4 +1,4 @@
-//! Dropout whose mask is a function of its place, so that the backward pass needs no memory of it; belongs to `net`.
+//! Dropout whose mask is a function of its place, so that the backward pass needs no memory of it.
 
 /// Dropout behind one convolution in one step.
 #[derive(Clone, Copy, Debug)]

@@ -1,4 +1,4 @@
-//! The end: batch norm, ReLU, global average, linear layer, forward and backward; belongs to `net`.
+//! The end: batch norm, ReLU, global average, linear layer, forward and backward.
 
 use super::Linear;
 use super::memory::Scratch;

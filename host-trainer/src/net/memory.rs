@@ -1,4 +1,4 @@
-//! Buffers of the training pass and what each of its jobs works in; belongs to `net`.
+//! Buffers of the training pass and what each of its jobs works in.
 
 use super::ranks::Sharing;
 use super::simd::PAD;

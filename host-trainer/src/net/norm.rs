@@ -1,4 +1,4 @@
-//! Batch norm in training: statistics once per produced channel, one scale and shift per consumer; belongs to `net`.
+//! Batch norm in training: statistics once per produced channel, one scale and shift per consumer.
 //!
 //! With x the channel, r its consumers and N the batch's pixels, every consumer's backward pass is
 //! dx = s_r (d - mean(d) - xhat mean(d xhat)). The first term is added to the gradient buffer at once; the other two are the same

@@ -1,4 +1,4 @@
-//! Vectors of this machine's widest kind that fits, and loops over channels in groups of them; belongs to `net`.
+//! Vectors of this machine's widest kind that fits, and loops over channels in groups of them.
 
 use pulp::{Arch, Simd, WithSimd};
 

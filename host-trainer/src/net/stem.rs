@@ -1,4 +1,4 @@
-//! The first convolution, over normalised bytes, and the ImageNet form's batch norm, ReLU and max pool; belongs to `net`.
+//! The first convolution, over normalised bytes, and the ImageNet form's batch norm, ReLU and max pool.
 
 use super::conv1x1::{Finish, add_columns};
 use super::memory::Scratch;

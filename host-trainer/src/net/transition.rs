@@ -1,4 +1,4 @@
-//! Between blocks: batch norm, ReLU, 2x2 average, 1x1 convolution, forward and backward; belongs to `net`.
+//! Between blocks: batch norm, ReLU, 2x2 average, 1x1 convolution, forward and backward.
 //!
 //! The paper convolves and then averages. Both are linear, so averaging first gives the same function for a quarter
 //! of the work. (Only dropout, which stands between the two, then drops averages instead of what they are made of.)

@@ -1,4 +1,4 @@
-//! A convolution in integers: filters as `i8`, multipliers and biases that fit; belongs to `quantise`.
+//! A convolution in integers: filters as `i8`, multipliers and biases that fit.
 
 use super::{QuantisedGate, Scale};
 use crate::fold::FoldedConv;

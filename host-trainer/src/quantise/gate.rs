@@ -1,4 +1,4 @@
-//! A gate as a clamp: batch norm and ReLU in one saturating subtraction; belongs to `quantise`.
+//! A gate as a clamp: batch norm and ReLU in one saturating subtraction.
 
 use super::Scale;
 use crate::fold::Gate;

@@ -1,4 +1,4 @@
-//! How a channel's bytes are to be read; belongs to `quantise`.
+//! How a channel's bytes are to be read.
 
 use crate::calibrate::Range;
 

@@ -1,9 +1,10 @@
-//! The page itself: one HTML text, its style and images inside it; belongs to `report`.
+//! The page itself: one HTML text, its style and images inside it.
 
 use super::facts::Facts;
-use super::{arena, curves, picture};
+use super::input_image;
 use crate::evaluate::Confusion;
 use crate::inspect::grouped;
+use crate::plots::{arena, curves};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 /// Mistakes that are shown with images, the most frequent first, and images of each.
@@ -268,7 +269,7 @@ fn mistakes(facts: &Facts<'_>) -> anyhow::Result<Markup> {
         let addresses = facts
             .mistaken(label, said)
             .take(EXAMPLES)
-            .map(|at| picture::address(facts.data, at));
+            .map(|at| input_image::address(facts.data, at));
         shown.push((count, label, said, addresses.collect::<anyhow::Result<Vec<_>>>()?));
     }
     let name = |class: usize| names.get(class).map_or("?", String::as_str);

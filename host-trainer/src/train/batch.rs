@@ -1,4 +1,4 @@
-//! Batches, prepared one ahead by a thread of their own while the network learns from the last; belongs to `train`.
+//! Batches, prepared one ahead by a thread of their own while the network learns from the last.
 //!
 //! The thread draws every random number of an epoch in the order in which one thread would, so the batches are the same.
 

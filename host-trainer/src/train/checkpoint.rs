@@ -1,4 +1,4 @@
-//! A trained or half-trained network as one safetensors file, written whole or not at all; belongs to `train`.
+//! A trained or half-trained network as one safetensors file, written whole or not at all.
 //!
 //! Tensors carry their names in the network; what the optimiser remembers lies beside them, under `velocity.` or under
 //! `mean.` and `square.`; where the network is an average, the weights that steps change lie under `raw.`. Everything else is one JSON text in the file's metadata, under `denselet`.

@@ -1,4 +1,4 @@
-//! The optimisers: stochastic gradient descent with Nesterov momentum, and AdamW; belongs to `train`.
+//! The optimisers: stochastic gradient descent with Nesterov momentum, and AdamW.
 //!
 //! They work on slices of parameters and know no network, so that they serve whatever is trained.
 

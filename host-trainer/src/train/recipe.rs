@@ -1,4 +1,4 @@
-//! How a network is trained, as data; belongs to `train`.
+//! How a network is trained, as data.
 
 use super::{ClassWeights, Distil, Epoch, Finetuning, Rule, best};
 use crate::data::{Augment, Dataset};

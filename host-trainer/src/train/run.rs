@@ -1,4 +1,4 @@
-//! One run, epoch after epoch: which pictures are trained on, in which order, and the steps; belongs to `train`.
+//! One run, epoch after epoch: which pictures are trained on, in which order, and the steps.
 
 use super::batch;
 use super::checkpoint::{Checkpoint, Meta};

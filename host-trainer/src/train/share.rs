@@ -1,4 +1,4 @@
-//! What the ranks of a run tell each other: gradients, scores, statistics, files, failures; belongs to `train`.
+//! What the ranks of a run tell each other: gradients, scores, statistics, files, failures.
 //!
 //! All of it is nothing, to the last bit, where one process trains alone.
 

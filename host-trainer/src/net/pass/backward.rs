@@ -1,4 +1,4 @@
-//! The way back: from the gradients of logits to those of every tensor; belongs to `net::pass`.
+//! The way back: from the gradients of logits to those of every tensor.
 
 use super::Pass;
 use crate::net::dropout::Dropout;

@@ -1,4 +1,4 @@
-//! The way there: from bytes to logits; belongs to `net::pass`.
+//! The way there: from bytes to logits.
 
 use super::{Pass, Statistics, active};
 use crate::net::dropout::Dropout;

@@ -1,4 +1,4 @@
-//! One batch through the network and back, in place on one buffer per block; belongs to `net`.
+//! One batch through the network and back, in place on one buffer per block.
 //!
 //! A step is a sequence of phases. In each, jobs of a few pictures run side by side; between phases the jobs' sums are
 //! added in the order of the jobs, so the result does not depend on the number of threads.

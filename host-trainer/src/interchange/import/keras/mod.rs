@@ -1,4 +1,4 @@
-//! Reads Keras models: `.keras` archives of Keras 3 and models in one HDF5 file of Keras 2 and 3; belongs to `import`.
+//! Reads Keras models: `.keras` archives of Keras 3 and models in one HDF5 file of Keras 2 and 3.
 
 mod calls;
 mod config;

@@ -1,4 +1,4 @@
-//! What can be wrong with a network made elsewhere; belongs to `import`.
+//! What can be wrong with a network made elsewhere.
 
 use std::path::PathBuf;
 

@@ -1,8 +1,8 @@
 //! A trained network as an ONNX file or as a PyTorch state dict, for viewers and other runtimes. Beside the main path: reads a
 //! network, changes nothing.
 
-use crate::import::PRODUCER;
-use crate::import::proto::{
+use crate::interchange::import::PRODUCER;
+use crate::interchange::import::proto::{
     Attribute, Dimension, Graph, Model, Node, Opset, Shape, Tensor, TensorType, Type, ValueInfo,
     attribute_type, data_type,
 };
@@ -388,7 +388,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::import::{Imported, Options, import_bytes};
+    use crate::interchange::import::{Imported, Options, import_bytes};
     use crate::net::{Normalisation, Role};
     use crate::spec::Spec;
 

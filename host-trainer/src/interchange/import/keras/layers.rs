@@ -1,4 +1,4 @@
-//! Keras layers as nodes of our graph; belongs to `import`.
+//! Keras layers as nodes of our graph.
 
 use super::super::error::Problem;
 use super::super::graph::{Axes, Graph, Op, Pads, Window, same};
@@ -59,9 +59,9 @@ fn picture(layer: &Layer, input: Option<Input>) -> Result<Map, Problem> {
         .find_map(|key| layer.settings.get(key)?.as_array());
     let own = |axis: usize| -> Option<usize> { usize::try_from(shape?.get(axis)?.as_u64()?).ok() };
     match shape.map(Vec::len) {
-        None | Some(4) => super::super::picture::map([own(1), own(2), own(3)], input),
+        None | Some(4) => super::super::image_shape::map([own(1), own(2), own(3)], input),
         // A network of one dimension takes images of one row.
-        Some(3) => super::super::picture::map([Some(1), own(1), own(2)], input),
+        Some(3) => super::super::image_shape::map([Some(1), own(1), own(2)], input),
         Some(axes) => Err(Problem::field(
             format!("layer `{}`", layer.name),
             "4 axes: batch, rows, columns and channels; or 3: batch, columns and channels",

@@ -1,8 +1,8 @@
 //! The gallery of a result: test images with the class that the network predicts for each, as SVG. Beside the main path: reads,
 //! draws.
 
+use super::palette::{FRAME, GREEN, INK, PAPER, RED, SOFT_INK, apart, finish};
 use crate::data::Split;
-use crate::palette::{FRAME, GREEN, INK, PAPER, RED, SOFT_INK, apart, finish};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 

@@ -1,4 +1,4 @@
-//! Tensors as files hold them, and their way into our order of axes; belongs to `import`.
+//! Tensors as files hold them, and their way into our order of axes.
 
 use super::error::Problem;
 use super::precision::Precision;

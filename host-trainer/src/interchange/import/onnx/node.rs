@@ -1,4 +1,4 @@
-//! One node of an ONNX graph, with its attributes by name; belongs to `import`.
+//! One node of an ONNX graph, with its attributes by name.
 
 use super::super::error::Problem;
 use super::super::graph::{Pads, Window, same};

@@ -1,8 +1,8 @@
-//! Loss and accuracy, epoch by epoch, as SVG; belongs to `report`.
+//! Loss and accuracy, epoch by epoch, as SVG.
 //!
 //! A value that is not finite has no place on an axis: it is left out. A chart without any value is not drawn.
 
-use crate::palette::{BLUE, GRID, INK, ORANGE, PAPER, finish};
+use super::palette::{BLUE, GRID, INK, ORANGE, PAPER, finish};
 use crate::train::Epoch;
 use plotters::prelude::*;
 
@@ -14,7 +14,7 @@ const LARGEST: f64 = 1e9;
 const DOTTED: usize = 40;
 
 /// Mean training loss and, if images are held out, the loss on those.
-pub(super) fn loss(history: &[Epoch]) -> anyhow::Result<Option<String>> {
+pub(crate) fn loss(history: &[Epoch]) -> anyhow::Result<Option<String>> {
     let line = |of: fn(&Epoch) -> Option<f64>| line(history, of);
     let lines = [
         ("training", BLUE, line(|epoch| Some(epoch.loss))),
@@ -24,7 +24,7 @@ pub(super) fn loss(history: &[Epoch]) -> anyhow::Result<Option<String>> {
 }
 
 /// Accuracy while training and, if images are held out, on those; in per cent.
-pub(super) fn accuracy(history: &[Epoch]) -> anyhow::Result<Option<String>> {
+pub(crate) fn accuracy(history: &[Epoch]) -> anyhow::Result<Option<String>> {
     let line = |of: fn(&Epoch) -> Option<f64>| line(history, of);
     let lines = [
         ("training", BLUE, line(|epoch| Some(100.0 * epoch.accuracy))),

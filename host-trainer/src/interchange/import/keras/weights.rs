@@ -1,4 +1,4 @@
-//! Where a Keras file keeps a layer's weights; belongs to `import`.
+//! Where a Keras file keeps a layer's weights.
 //!
 //! Keras 3 numbers layers by class, in the order of the model (`layers/conv2d_1/vars/0`); HDF5 models have a group per layer
 //! and a list of names (`model_weights/conv2d_7/conv2d_7/kernel:0`).

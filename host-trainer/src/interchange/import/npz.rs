@@ -1,4 +1,4 @@
-//! Reads reference vectors: NumPy arrays `x` and `y` in one `.npz` file; belongs to `import`.
+//! Reads reference vectors: NumPy arrays `x` and `y` in one `.npz` file.
 
 use super::error::{ImportError, Problem};
 use super::tensor::{Number, Tensor, count};

@@ -1,4 +1,4 @@
-//! Reads a PyTorch state dict saved as safetensors, with torchvision's names; belongs to `import`.
+//! Reads a PyTorch state dict saved as safetensors, with torchvision's names.
 //!
 //! A state dict holds no graph: the network of those names is written down here, its widths come from the weights. What is
 //! built is a graph like any other reader's, so that it is matched and checked in the same way.

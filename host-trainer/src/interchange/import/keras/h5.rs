@@ -1,4 +1,4 @@
-//! Numbers and texts of an HDF5 file, with their sizes bounded; belongs to `import`.
+//! Numbers and texts of an HDF5 file, with their sizes bounded.
 
 use super::super::error::Problem;
 use super::super::tensor::{Number, Tensor};

@@ -1,4 +1,4 @@
-//! What was found in a file, part by part, for people; belongs to `import`.
+//! What was found in a file, part by part, for people.
 
 use crate::net::{Network, Role};
 use crate::spec::{Block, Geometry, Macs, Map};

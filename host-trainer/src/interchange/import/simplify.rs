@@ -1,5 +1,5 @@
 //! Rewrites a graph so that one function has one form: padding goes into what it pads, scales and shifts into each other or
-//! into the weights behind them. After reading, before matching; belongs to `import`.
+//! into the weights behind them. After reading, before matching.
 //!
 //! Nothing here depends on where in a network a node stands; that is `structure`'s knowledge.
 

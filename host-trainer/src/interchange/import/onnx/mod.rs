@@ -1,4 +1,4 @@
-//! Reads ONNX networks, operator set 9 and later; belongs to `import`.
+//! Reads ONNX networks, operator set 9 and later.
 //!
 //! Values are maps with their axes' meaning, or constants. What shapes and constants compute among themselves is computed
 //! here, so that the graph holds nothing but the network.
@@ -243,5 +243,5 @@ fn picture<'m>(
             ));
         }
     };
-    Ok((&info.name, super::picture::map(own, input)?, sides.len()))
+    Ok((&info.name, super::image_shape::map(own, input)?, sides.len()))
 }

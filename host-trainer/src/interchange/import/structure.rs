@@ -1,5 +1,5 @@
 //! Finds the DenseNet in a simplified graph by its structure: stem, dense blocks, layers, transitions, head. Names play no
-//! part. After `simplify`, before `assemble`; belongs to `import`.
+//! part. After `simplify`, before `assemble`.
 //!
 //! What is found is node numbers and, for everything that reads a block, the order in which the file joins its channels.
 

@@ -1,11 +1,11 @@
-//! The arena map as SVG: which bytes hold what while each stage runs; belongs to `report`.
+//! The arena map as SVG: which bytes hold what while each stage runs.
 //!
 //! From left to right the stages, from the bottom to the top the arena. A block buffer is as wide as its channels are
 //! many: what is there already, the slot that this stage writes, what later layers will write.
 
+use super::palette::{GREEN, GREY, GRID, INK, ORANGE, PALE, PALE_BLUE, PAPER, PURPLE, finish};
 use crate::export::Geometry;
 use crate::inspect::{self, grouped};
-use crate::palette::{GREEN, GREY, GRID, INK, ORANGE, PALE, PALE_BLUE, PAPER, PURPLE, finish};
 use anyhow::Context;
 use core::ops::Range;
 use denselet::plan::{HeadStep, LayerStep, Map, Output, StemStep, Step, TransitionStep};
@@ -33,7 +33,7 @@ const SUMS: RGBColor = GREY;
 type Area<'s> = DrawingArea<SVGBackend<'s>, Shift>;
 
 /// Draws the map of a network whose stages `sizes` names.
-pub(super) fn map(geometry: &Geometry, sizes: &inspect::Report) -> anyhow::Result<String> {
+pub(crate) fn map(geometry: &Geometry, sizes: &inspect::Report) -> anyhow::Result<String> {
     let plan = geometry
         .plan()
         .context("a network of this size has no plan here")?;

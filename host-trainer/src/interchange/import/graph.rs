@@ -1,4 +1,4 @@
-//! The neutral graph that every reader makes and everything behind it reads; belongs to `import`.
+//! The neutral graph that every reader makes and everything behind it reads.
 //!
 //! A graph knows feature maps of one picture and nothing of file formats, names of layers or axis orders: channels lie
 //! last, weights are `[o][ky][kx][i]`. Nodes stand behind their inputs.

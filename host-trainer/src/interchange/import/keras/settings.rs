@@ -1,4 +1,4 @@
-//! Settings of a Keras layer, in the forms that Keras writes them; belongs to `import`.
+//! Settings of a Keras layer, in the forms that Keras writes them.
 
 use super::super::error::Problem;
 use super::super::precision::Precision;

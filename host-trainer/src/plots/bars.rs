@@ -1,6 +1,6 @@
 //! Bar charts as SVG. Beside the main path: reads numbers, draws.
 
-use crate::palette::{BLUE, INK, PAPER, SOFT_INK, finish};
+use super::palette::{BLUE, INK, PAPER, SOFT_INK, finish};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 

@@ -1,4 +1,4 @@
-//! One input as a small PNG that stands in the page itself; belongs to `report`.
+//! One input as a small PNG that stands in the page itself.
 
 use crate::data::Dataset;
 use base64::Engine;

@@ -1,4 +1,4 @@
-//! Keras layers that have weights, or scale their input; belongs to `import`.
+//! Keras layers that have weights, or scale their input.
 
 use super::super::error::Problem;
 use super::super::graph::{Affine, Op};

@@ -1,4 +1,4 @@
-//! ONNX operations that are part of a network of the family, as nodes of our graph; belongs to `import`.
+//! ONNX operations that are part of a network of the family, as nodes of our graph.
 
 use super::super::error::Problem;
 use super::super::graph::{Affine, Op};

@@ -1,4 +1,4 @@
-//! How bytes become what a network made elsewhere takes, where its file does not say; belongs to `import`.
+//! How bytes become what a network made elsewhere takes, where its file does not say.
 
 use super::graph::Affine;
 use crate::data::Encoding;

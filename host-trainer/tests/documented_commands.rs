@@ -5,8 +5,10 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use denselet_train::cli::Cli;
 
-const DOCUMENTS: [(&str, &str); 6] = [
+const DOCUMENTS: [(&str, &str); 8] = [
     ("README.md", include_str!("../../README.md")),
+    ("core/MEASURED.md", include_str!("../../core/MEASURED.md")),
+    ("MEASURED.md", include_str!("../MEASURED.md")),
     ("TRAINING.md", include_str!("../TRAINING.md")),
     ("FINETUNING.md", include_str!("../FINETUNING.md")),
     ("IMPORT.md", include_str!("../IMPORT.md")),

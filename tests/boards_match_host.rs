@@ -1,16 +1,16 @@
-//! Every board gives the golden logits, bit for bit, of whole pictures and of pictures pushed row by row; its inner loops
-//! give the reference's bytes; and it counts instructions to the instruction, and cycles where they are modelled.
+//! Every board computes the golden logits, bit for bit, for whole images and for images that are pushed row by row. Its inner
+//! loops compute the bytes of the reference. It counts instructions exactly, and cycles if its core is modelled.
 
 use denselet_tests::boards::{LIMIT, on_every_board, outcome, workspace};
-use denselet_tests::golden::{ALL, Golden, PICTURES};
+use denselet_tests::golden::{ALL, Golden, IMAGES};
 use denselet_train::board::{Board, Emulation, Error, Program, Request, Table, emulate, run};
 
-/// The golden logits of those models that the board has room for, which must be at least one.
+/// Compares the logits of every golden that fits the board with the stored ones. At least one must fit.
 fn logits_agree(table: &Table, board: &Board, program: Program, goldens: &[Golden]) -> Result<(), String> {
     let mut models = 0;
     for golden in goldens {
         let blob = golden.blob();
-        let Some(outcome) = outcome(table, board, program, &blob, &golden.pictures(&blob))? else {
+        let Some(outcome) = outcome(table, board, program, &blob, &golden.images(&blob))? else {
             continue;
         };
         if outcome.logits != golden.logits() {
@@ -20,9 +20,9 @@ fn logits_agree(table: &Table, board: &Board, program: Program, goldens: &[Golde
                 golden.name
             ));
         }
-        if outcome.images_equal != PICTURES || !outcome.matches_host {
+        if outcome.images_equal != IMAGES || !outcome.matches_host {
             return Err(format!(
-                "{}: {} of {PICTURES} equal to the host",
+                "{}: {} of {IMAGES} equal to the host",
                 golden.name, outcome.images_equal
             ));
         }
@@ -36,16 +36,16 @@ fn logits_agree(table: &Table, board: &Board, program: Program, goldens: &[Golde
 }
 
 #[test]
-fn whole_pictures_have_the_golden_logits() {
+fn whole_images_have_the_golden_logits() {
     on_every_board(|table, board| logits_agree(table, board, Program::Logits, &ALL));
 }
 
 #[test]
-fn pictures_pushed_row_by_row_have_the_golden_logits() {
+fn images_pushed_row_by_row_have_the_golden_logits() {
     on_every_board(|table, board| logits_agree(table, board, Program::Rows, &ALL[..1]));
 }
 
-/// Builds a program that checks something by itself, and runs it.
+/// Builds a program that checks its own result, and runs it.
 fn passes(table: &Table, board: &Board, program: Program) -> Result<(), String> {
     let blob = ALL[0].blob();
     let built = workspace().build(table, board, program, blob.bytes());
@@ -78,7 +78,7 @@ fn inner_loops_agree_with_the_reference() {
 #[test]
 fn cycles_are_modelled_for_a_cortex_m4_and_refused_for_others() {
     let blob = ALL[0].blob();
-    let pictures = ALL[0].pictures(&blob);
+    let images = ALL[0].images(&blob);
     on_every_board(|table, board| {
         let workspace = workspace();
         let request = Request {
@@ -87,7 +87,7 @@ fn cycles_are_modelled_for_a_cortex_m4_and_refused_for_others() {
             board,
             program: Program::Logits,
             model: &blob,
-            images: &pictures,
+            images: &images,
             labels: &[],
             cycles: true,
             limit: LIMIT,

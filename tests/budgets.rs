@@ -1,8 +1,8 @@
-//! What an 8x8 network takes on every board, its weights in the order that suits the core, against the numbers that
-//! are kept in `golden/budgets.txt`.
+//! Measures flash, RAM, stack and instructions of an 8x8 network on every board, with weights in the order of the core,
+//! and compares them with the budgets in `golden/budgets.txt`.
 //!
-//! A number may be 1 % above its budget, since compilers differ; more is a failure. Numbers 1 % below ask for new
-//! budgets: `DENSELET_REGENERATE=1 cargo test -p denselet-tests --test budgets` writes them, and the diff is readable.
+//! A number may be 1 % above its budget, because compilers differ; more is a failure. If a number is more than 1 % below,
+//! lower the budget: `DENSELET_REGENERATE=1 cargo test -p denselet-tests --test budgets` writes new ones.
 
 use core::fmt::Write as _;
 use denselet_tests::boards::{on_every_board, outcome};
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Mutex;
 
-/// Columns behind a board's name, in order.
+/// Columns after the name of a board, in order.
 const COLUMNS: [&str; 6] = [
     "flash_code_bytes",
     "ram_bytes",
@@ -90,7 +90,7 @@ fn no_board_passes_its_budget() {
             .find(|golden| golden.order == board.order())
             .ok_or("has no golden")?;
         let blob = golden.blob();
-        let outcome = outcome(table, board, Program::Logits, &blob, &golden.pictures(&blob))?;
+        let outcome = outcome(table, board, Program::Logits, &blob, &golden.images(&blob))?;
         let numbers = numbers(&outcome.ok_or("the first golden does not fit")?)?;
         if let Ok(mut found) = found.lock() {
             found.insert(board.name.clone(), numbers);

@@ -1,4 +1,4 @@
-//! One pixel, from the picture to the logits: at every stop, what changes is inside its receptive field.
+//! Follows one pixel from the image to the logits. After every stage, all changes are inside its receptive field.
 
 #![allow(clippy::unwrap_used)]
 
@@ -6,7 +6,7 @@ use denselet::network::Network;
 use denselet::tap::Tap;
 use denselet_tests::tiny;
 
-/// Keeps a copy of the map behind every stage.
+/// Copies the map after every stage.
 #[derive(Default)]
 struct Copies(Vec<(Vec<u8>, usize)>);
 
@@ -31,14 +31,14 @@ fn run(blob: &[u8], image: &[u8]) -> (Vec<(Vec<u8>, usize)>, Vec<i32>) {
 #[test]
 fn a_pixel_changes_its_receptive_field_and_nothing_else() {
     let blob = tiny::blob(&tiny::network());
-    let image = tiny::pictures(1);
+    let image = tiny::images(1);
     let (y, x) = (2, 5);
     let mut other = image.clone();
     other[y * 8 + x] ^= 0xff;
     let (before, logits_before) = run(blob.bytes(), &image);
     let (after, logits_after) = run(blob.bytes(), &other);
 
-    // Stage by stage: the side of the map, and how far the change may have come. A 3x3 carries it one pixel on; a
+    // For every stage: the side of the map, and the largest distance of a change. A 3x3 convolution adds one pixel; a
     // transition halves the map.
     let stops = [(8, 1), (8, 2), (8, 3), (4, 2), (4, 3), (4, 4)];
     for (stop, (side, reach)) in stops.into_iter().enumerate() {
@@ -53,8 +53,8 @@ fn a_pixel_changes_its_receptive_field_and_nothing_else() {
                 assert!(distance <= reach, "stage {stop}: ({row}, {column}) changed");
             }
         }
-        assert!(changed > 0, "stage {stop} does not see the pixel");
+        assert!(changed > 0, "stage {stop}: no value changed");
     }
-    assert_eq!(before.len(), stops.len() + 1, "the head is the last stop");
+    assert_eq!(before.len(), stops.len() + 1, "the head is the last stage");
     assert_ne!(logits_before, logits_after);
 }

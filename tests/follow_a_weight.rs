@@ -1,5 +1,5 @@
-//! One weight, from the float network to the logits: the bytes of the blob that hold it are the only ones to change, and the
-//! logits change as the arithmetic says.
+//! Follows one weight from the quantised network to the logits. Only its byte in the blob changes, and the logits change
+//! as the arithmetic defines.
 
 #![allow(clippy::unwrap_used)]
 
@@ -14,7 +14,7 @@ use denselet_train::export::write;
 use denselet_train::fold::fold;
 use denselet_train::quantise::{Quantised, QuantisedStage, quantise};
 
-/// Block 1, layer 2, its 3x3: output 2, tap (0, 1), input 5.
+/// The weight: block 1, layer 2, its 3x3 convolution, output 2, tap (0, 1), input 5.
 const STAGE: usize = 2;
 const O: usize = 2;
 const KY: usize = 0;
@@ -23,16 +23,16 @@ const I: usize = 5;
 
 fn quantised() -> Quantised {
     let network = tiny::network();
-    quantise(&fold(&network), &calibrate(&network, &tiny::pictures(16))).unwrap()
+    quantise(&fold(&network), &calibrate(&network, &tiny::images(16))).unwrap()
 }
 
-/// The first byte of a stage's section in the blob: the sum of everything before it, as the format's text describes.
+/// Returns the offset of a section of a stage in the blob: the sum of all lengths before it, as FORMAT.md describes.
 fn start_of(blob: &Blob, stage: usize, section: Section) -> usize {
     let stages: Vec<StageBytes<'_>> = denselet::format::Blob::read(blob.bytes())
         .unwrap()
         .stages()
         .collect();
-    // A run of zeros stands for masks that are not stored.
+    // One run of zeros serves all stages whose masks are not stored.
     let has_masks = |stage: &StageBytes<'_>| stage.section(Section::Mask).contains(&0xff);
     let without = stages.iter().filter(|stage| !has_masks(stage));
     let zeros = without
@@ -53,7 +53,7 @@ fn start_of(blob: &Blob, stage: usize, section: Section) -> usize {
 }
 
 #[test]
-fn a_weight_is_one_byte_of_the_blob_where_the_layout_says() {
+fn a_weight_is_one_byte_of_the_blob_at_the_offset_of_the_layout() {
     for order in [Order::Plain, Order::Pairs, Order::Quads] {
         let before = quantised();
         let mut after = before.clone();
@@ -76,7 +76,7 @@ fn a_weight_is_one_byte_of_the_blob_where_the_layout_says() {
         let expected = start_of(&before, STAGE, Section::Weights) + offset;
         assert_eq!(changed, [expected], "{order:?}");
 
-        // The reader finds it at the same place.
+        // The reader returns it at the same offset.
         let model = Model::read(after.bytes()).unwrap();
         let stage = model.stages().nth(STAGE).map(|(stage, _)| stage);
         let Some(Stage::Layer(layer)) = stage else {
@@ -89,7 +89,7 @@ fn a_weight_is_one_byte_of_the_blob_where_the_layout_says() {
 }
 
 #[test]
-fn a_head_weight_moves_its_logit_by_what_the_arithmetic_says() {
+fn a_head_weight_moves_its_logit_as_the_arithmetic_defines() {
     let before = quantised();
     let mut after = before.clone();
     let head = after.stages.len() - 1;
@@ -102,14 +102,14 @@ fn a_head_weight_moves_its_logit_by_what_the_arithmetic_says() {
     conv.weight[class * conv.inputs + channel] = old + step;
     let multiplier = f64::from(conv.multiplier[class]) / 4_294_967_296.0;
 
-    let image = tiny::pictures(1);
+    let image = tiny::images(1);
     let run = |quantised: &Quantised| {
         let blob = Blob::new(&write(quantised, Order::Plain, None).unwrap()).unwrap();
         evaluate::logits(&blob, &image, &|_| {}).unwrap()
     };
     let (logits, moved) = (run(&before), run(&after));
     assert_eq!((logits[0], logits[2]), (moved[0], moved[2]), "only one class");
-    // The change is the channel's sum times the multiplier: not negative, and at most every pixel at its largest.
+    // The change is the sum of the channel times the multiplier: from 0 to the sum with every pixel at 255.
     let change = f64::from((moved[1] - logits[1]) * i32::from(step));
     assert!(
         (-1.0..=16.0 * 255.0 * multiplier + 1.0).contains(&change),

@@ -1,15 +1,15 @@
-//! `core` on this machine gives the golden logits, bit for bit.
+//! On this machine `core` computes the golden logits, bit for bit.
 
 #[path = "../core/tests/support/slow.rs"]
 #[allow(clippy::unwrap_used, unreachable_pub)]
 mod slow;
 
-use denselet_tests::golden::{ALL, Golden, PICTURES, regenerates};
+use denselet_tests::golden::{ALL, Golden, IMAGES, regenerates};
 use denselet_train::blob::Blob;
 use denselet_train::evaluate::logits;
 use std::collections::BTreeSet;
 
-/// Makes a golden's files anew.
+/// Writes the files of a golden again.
 fn regenerate(golden: &Golden) {
     let write = |extension: &str, bytes: &[u8]| {
         let path = golden.path(extension);
@@ -18,12 +18,11 @@ fn regenerate(golden: &Golden) {
     let bytes = golden.export();
     write("dlt", &bytes);
     let blob = Blob::new(&bytes).unwrap_or_else(|error| panic!("{}: {error}", golden.name));
-    let pictures = golden.pictures(&blob);
+    let images = golden.images(&blob);
     let mut text =
-        "# Logits of seeded pictures by core/tests/support/slow.rs; see tests/support/golden.rs.\n"
-            .to_owned();
-    for picture in pictures.chunks(pictures.len() / PICTURES) {
-        let logits = slow::run(blob.bytes(), picture);
+        "# Logits of seeded images by core/tests/support/slow.rs; see tests/support/golden.rs.\n".to_owned();
+    for image in images.chunks(images.len() / IMAGES) {
+        let logits = slow::run(blob.bytes(), image);
         text += &logits.iter().map(i32::to_string).collect::<Vec<_>>().join(" ");
         text += "\n";
     }
@@ -37,13 +36,13 @@ fn the_host_gives_the_golden_logits() {
             regenerate(golden);
         }
         let blob = golden.blob();
-        let found = logits(&blob, &golden.pictures(&blob), &|_| ()).unwrap_or_else(|error| panic!("{error}"));
+        let found = logits(&blob, &golden.images(&blob), &|_| ()).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(found, golden.logits().concat(), "{}", golden.name);
         let different: BTreeSet<_> = golden.logits().into_iter().collect();
         assert_eq!(
             different.len(),
-            PICTURES,
-            "{}: what does not move proves nothing",
+            IMAGES,
+            "{}: expected other logits for every image, found equal ones",
             golden.name
         );
     }

@@ -1,5 +1,6 @@
-//! No file imports a file that imports it, directly or through others. A file is a node, a `mod.rs` included; a `mod.rs` that
-//! only declares and re-exports its children imports nothing. A name that is re-exported counts as its file's.
+//! No file imports a file that imports it, directly or through other files. Each file counts, also a `mod.rs`. A `mod.rs` that
+//! only declares and re-exports its children imports nothing. An import of a re-exported name is an import of the file that
+//! defines it.
 
 #![allow(clippy::unwrap_used)]
 
@@ -7,16 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// A module's path from the crate's root; the root's is empty.
+/// The path of a module from the root of its crate; that of the root is empty.
 type Module = Vec<String>;
 
-/// A crate's modules, and what each of them re-exports: a name, and the path that it stands for.
+/// The modules of a crate, and the names that each re-exports with their paths.
 struct Crate {
     texts: BTreeMap<Module, String>,
     exported: BTreeMap<Module, BTreeMap<String, Module>>,
 }
 
-/// A text without comments, and without all that follows its first test module.
+/// Returns a text without comments, up to its first test module.
 fn code(text: &str) -> String {
     let lines = text.lines().take_while(|line| line.trim() != "#[cfg(test)]");
     let code = lines.map(|line| line.split("//").next().unwrap_or_default());
@@ -27,7 +28,7 @@ fn words(path: &str) -> Module {
     path.split("::").map(|word| word.trim().to_owned()).collect()
 }
 
-/// The paths of a `use`, its braces taken apart.
+/// Expands the braces of a `use` into its paths.
 fn paths(tree: &str) -> Vec<String> {
     let tree = tree.trim();
     let Some((before, inner)) = tree.split_once('{') else {
@@ -53,7 +54,7 @@ fn paths(tree: &str) -> Vec<String> {
         .collect()
 }
 
-/// Every `use`: whether it re-exports, and its paths.
+/// Returns every `use`: whether it re-exports, and its paths.
 fn uses(code: &str) -> Vec<(bool, Vec<String>)> {
     let mut found = Vec::new();
     for statement in code.split(';') {
@@ -117,7 +118,7 @@ impl Crate {
         own
     }
 
-    /// A path as seen from `module`, from the crate's root; none for a path into another crate.
+    /// Resolves a path in `module` to a path from the root of the crate; `None` if it leads into another crate.
     fn absolute(&self, module: &Module, path: &[String]) -> Option<Module> {
         let (mut base, mut rest) = (module.clone(), path);
         match rest.first()?.as_str() {
@@ -138,7 +139,7 @@ impl Crate {
         Some(base)
     }
 
-    /// The file that defines what an absolute path names.
+    /// Returns the file that defines the item of an absolute path.
     fn definer(&self, from: &Module, path: &Module) -> Option<Module> {
         let len = (0..=path.len())
             .rev()
@@ -154,7 +155,7 @@ impl Crate {
         }
     }
 
-    /// The files that a file imports.
+    /// Returns the files that a file imports.
     fn imports(&self, module: &Module) -> BTreeSet<Module> {
         let text = &self.texts[module];
         let mut found = BTreeSet::new();
@@ -164,7 +165,7 @@ impl Crate {
                 let Some(target) = self.absolute(module, &words(path)) else {
                     continue;
                 };
-                // A parent that re-exports a child does not use it.
+                // A parent that re-exports a child does not import it.
                 if !(is_public && target.starts_with(module)) {
                     found.extend(self.definer(module, &target));
                 }
@@ -186,7 +187,7 @@ impl Crate {
         found
     }
 
-    /// Groups of files that all import each other, through others perhaps.
+    /// Returns a line for every file that is in a circle.
     fn circles(&self) -> Vec<String> {
         let imports: BTreeMap<_, _> = self
             .texts

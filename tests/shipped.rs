@@ -1,13 +1,13 @@
-//! The blobs beside the trained networks are what those networks export.
+//! The shipped blobs are equal to the exports of the trained networks in their folders.
 
 use denselet::layout::Order;
 use denselet_train::blob::Blob;
 use denselet_train::{finetune, train};
 use std::path::{Path, PathBuf};
 
-const AGAIN: &str = "make it again: host-trainer/models/export";
+const AGAIN: &str = "write it again with host-trainer/models/export";
 
-/// The folders of the trained networks.
+/// Returns the folders of the trained networks.
 fn models() -> Vec<PathBuf> {
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../host-trainer/models"));
     let entries = std::fs::read_dir(root).expect("trained networks");
@@ -15,7 +15,7 @@ fn models() -> Vec<PathBuf> {
     folders.filter(|path| path.is_dir()).collect()
 }
 
-/// The shipped blob of a folder.
+/// Reads the shipped blob of a folder.
 fn blob(folder: &Path) -> Blob {
     let name = folder.file_name().expect("a name");
     let path = folder.join(name).with_extension("dlt");
@@ -34,14 +34,18 @@ fn fine_tuned_integers_export_to_the_shipped_bytes() {
             .blob(Order::Pairs)
             .unwrap_or_else(|error| panic!("{error}"));
         let is_same = exported.bytes() == blob(&folder).bytes();
-        assert!(is_same, "{}: the blob is another one; {AGAIN}", folder.display());
+        assert!(
+            is_same,
+            "{}: the blob differs from the export of its checkpoint; {AGAIN}",
+            folder.display()
+        );
         count += 1;
     }
     assert!(count >= 4, "{count} fine-tuned networks");
 }
 
 #[test]
-fn a_shipped_blob_knows_what_its_network_knows() {
+fn a_shipped_blob_has_the_names_and_encoding_of_its_network() {
     for folder in models() {
         let checkpoint = train::checkpoint::load(&folder.join(train::checkpoint::FILE_NAME));
         let checkpoint = checkpoint.unwrap_or_else(|error| panic!("{error}"));

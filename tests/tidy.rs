@@ -1,10 +1,10 @@
-//! Reads the sources and holds them to what the layout promises: who may import whom, where unsafe code and target
-//! code may be, how long a file may grow.
+//! Checks the sources: imports follow the ranks of the modules, unsafe code and target code stay in their places, files stay
+//! short.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Where each module of `core` stands: it may import from lower ranks, and from its own folder.
+/// The rank of each module of `core`. A module may import from lower ranks and from its own folder.
 const RANKS: [(&str, u32); 15] = [
     ("error", 0),
     ("limits", 0),
@@ -23,16 +23,16 @@ const RANKS: [(&str, u32); 15] = [
     ("lib", 8),
 ];
 
-/// Imports from a higher rank that are allowed: an error's text names the version and the alignment of the format.
+/// Imports from a higher rank that are allowed: the text of an error contains the version and the alignment of the format.
 const KNOWS: [(&str, &str); 1] = [("error", "format")];
 
-/// Imports from a lower rank that are not: the planner calculates with shapes alone, and a kernel works on slices.
+/// Imports from a lower rank that are refused: the planner calculates with shapes alone, and a kernel works on slices.
 const NEVER: [(&str, &str); 3] = [("plan", "kernel"), ("plan", "format"), ("kernel", "format")];
 
-/// Lines that a file may have before its test module; files of tests have no bound.
+/// Highest number of lines before the test module of a file; files of tests have no limit.
 const LONGEST: usize = 400;
 
-/// Where code may ask for an instruction set: two files of the runtime, the boards, one file of the trainer.
+/// Files that may depend on the instruction set: two of the runtime, the boards, one of the trainer.
 const TARGET_CODE: [&str; 4] = [
     "core/src/kernel/arch/mod.rs",
     "core/src/kernel/arch/opaque.rs",
@@ -42,12 +42,12 @@ const TARGET_CODE: [&str; 4] = [
 
 /// One source file of the workspace.
 struct Source {
-    /// Path from the workspace, with `/`.
+    /// Path from the root of the workspace, with `/`.
     path: String,
     text: String,
 }
 
-/// Every Rust file and script of the workspace.
+/// Reads every text file of the workspace.
 fn sources() -> Vec<Source> {
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .canonicalize()
@@ -73,7 +73,7 @@ fn sources() -> Vec<Source> {
                 }
                 continue;
             }
-            // What is no text has no style.
+            // Files that are not text are skipped.
             let Ok(text) = fs::read_to_string(&path) else {
                 continue;
             };
@@ -85,7 +85,11 @@ fn sources() -> Vec<Source> {
             sources.push(Source { path, text });
         }
     }
-    assert!(sources.len() > 20, "the sources are not where they should be");
+    assert!(
+        sources.len() > 20,
+        "expected more than 20 source files, found {}",
+        sources.len()
+    );
     sources
 }
 
@@ -95,7 +99,7 @@ fn rust() -> impl Iterator<Item = Source> {
         .filter(|source| source.path.ends_with(".rs"))
 }
 
-/// Lines that are code: no comments, and nothing from the first test module on.
+/// Returns the lines of code: no comments, and nothing from the first test module on.
 fn code(source: &Source) -> impl Iterator<Item = (usize, &str)> {
     let lines = source.text.lines().enumerate();
     lines
@@ -124,7 +128,7 @@ fn core_imports_from_lower_ranks_only() {
         let module = path.split(['/', '.']).next().unwrap_or_default();
         let Some(own) = rank(module) else {
             complaints.push(format!(
-                "core/src/{path}: `{module}` has no rank; give it one in tests/tidy.rs"
+                "core/src/{path}: expected a rank for `{module}`, found none: add it to tests/tidy.rs"
             ));
             continue;
         };
@@ -193,7 +197,7 @@ fn target_code_has_its_places() {
 }
 
 #[test]
-fn files_are_short_and_say_what_they_are() {
+fn files_are_short_and_begin_with_a_description() {
     let mut complaints = Vec::new();
     for source in rust() {
         let lines = source
@@ -203,12 +207,15 @@ fn files_are_short_and_say_what_they_are() {
             .count();
         let is_test = source.path.contains("tests/") || source.text.contains("\n#![cfg(test)]\n");
         if lines > LONGEST && !is_test {
-            complaints.push(format!("{}: {lines} lines, {LONGEST} at most", source.path));
+            complaints.push(format!(
+                "{}: expected at most {LONGEST} lines, found {lines}",
+                source.path
+            ));
         }
         let starts = source.text.starts_with("//!") || source.text.starts_with("#![doc");
         if !starts {
             complaints.push(format!(
-                "{}: the first line does not say what the file is",
+                "{}: expected a description in the first line (`//!`), found none",
                 source.path
             ));
         }
@@ -217,7 +224,7 @@ fn files_are_short_and_say_what_they_are() {
 }
 
 #[test]
-fn what_is_left_to_do_says_what() {
+fn a_note_of_open_work_has_a_text() {
     let word = ["TO", "DO"].concat();
     let mut complaints = Vec::new();
     for source in sources() {
@@ -234,7 +241,7 @@ fn what_is_left_to_do_says_what() {
 }
 
 #[test]
-fn no_path_is_of_one_machine() {
+fn no_path_is_absolute() {
     let machines =
         [["/ho", "me/"], ["/ro", "ot/"], ["/wo", "rk/"], ["/Us", "ers/"]].map(|halves| halves.concat());
     let mut complaints = Vec::new();

@@ -1,14 +1,14 @@
 //! This machine, whatever its words and its byte order, gives the golden logits of `tests/golden`, bit for bit.
 #![allow(clippy::unwrap_used)]
 
-#[path = "../../tests/support/pictures.rs"]
+#[path = "../../tests/support/images.rs"]
 #[allow(unreachable_pub, reason = "shared with the workspace's tests")]
-mod pictures;
+mod images;
 #[allow(unreachable_pub, reason = "shared by several tests")]
 mod support;
 
 use denselet::Model;
-use pictures::{PICTURES, pictures};
+use images::{IMAGES, images};
 use std::path::Path;
 use support::{Aligned, run};
 
@@ -26,7 +26,7 @@ fn golden_logits() {
         let len = input.pixels() * input.channels;
         let text = std::fs::read_to_string(path.with_extension("txt")).unwrap();
         let lines = text.lines().filter(|line| !line.starts_with('#'));
-        for (line, image) in lines.zip(pictures(PICTURES, len).chunks(len)) {
+        for (line, image) in lines.zip(images(IMAGES, len).chunks(len)) {
             let expected: Vec<i32> = line
                 .split_whitespace()
                 .map(|word| word.parse().unwrap())
@@ -36,5 +36,5 @@ fn golden_logits() {
             count += 1;
         }
     }
-    assert!(count >= 7 * PICTURES, "{count} images");
+    assert!(count >= 7 * IMAGES, "{count} images");
 }

@@ -1,5 +1,5 @@
-//! A full disk: the command says so and names the file, what was there stays readable, and with room again the same command ends
-//! with the same bytes.
+//! A full disk: the command reports it and names the file, existing files stay readable, and with room again the same command
+//! ends with the same bytes.
 
 use crate::runs::{self, Place, What};
 use crate::table::Row;
@@ -7,11 +7,11 @@ use crate::{Job, Options};
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// Kibibytes of the disks.
+/// Sizes of the disks in kibibytes.
 const SIZES: [u32; 6] = [4, 16, 32, 64, 96, 128];
 const SHORT: [u32; 2] = [4, 64];
 
-/// Runs the command on a disk of `$SIZE` in a mount namespace of its own, keeps what lies there then, and runs it again with room.
+/// Runs the command on a disk of `$SIZE` in its own mount namespace, copies the files, and runs the command again with room.
 const SCRIPT: &str = r#"
 mount -t tmpfs -o "size=$SIZE" tmpfs "$OUT" || exit 90
 "$@"; status=$?
@@ -22,7 +22,7 @@ cp -a "$OUT/." "$ENDED" || exit 94
 exit $status
 "#;
 
-/// One job for each command that writes.
+/// Returns one job for each command that writes.
 pub(crate) fn jobs(options: &Options) -> Vec<Job> {
     let sizes: &'static [u32] = if options.short { &SHORT } else { &SIZES };
     let jobs = What::ALL.map(|what| {
@@ -44,7 +44,7 @@ pub(crate) fn jobs(options: &Options) -> Vec<Job> {
     jobs.into()
 }
 
-/// Runs something in a mount namespace: as root, or as the root of a user namespace.
+/// Returns a command that runs a script in a mount namespace, as root of a user namespace.
 fn namespace() -> Command {
     let mut command = Command::new("unshare");
     command.args(["--user", "--map-root-user", "--mount", "sh", "-c"]);
@@ -80,7 +80,9 @@ fn starve(what: What, sizes: &[u32], starved: &mut u64) -> Result<(), String> {
             Some(1) => {
                 *starved += 1;
                 if !text.contains("No space left") || !text.contains(&*place.out().to_string_lossy()) {
-                    return Err(format!("{size} KiB: does not say which file has no room: {text}"));
+                    return Err(format!(
+                        "{size} KiB: expected the name of the file without room, found: {text}"
+                    ));
                 }
             }
             code => return Err(format!("{size} KiB: ended with {code:?}: {text}")),

@@ -1,14 +1,14 @@
-//! Every single bit of every blob in the tree, flipped: no such blob may be read.
+//! Flips every single bit of every blob in the tree: the reader must refuse each damaged blob.
 
 use crate::table::Row;
 use crate::{Job, Options, root};
 use denselet::Network;
 use std::path::{Path, PathBuf};
 
-/// Bytes of the largest blob that the short form looks at.
+/// Size in bytes of the largest blob in the short form.
 const SHORT: u64 = 16 << 10;
 
-/// One job for each blob.
+/// Returns one job for each blob.
 pub(crate) fn jobs(options: &Options) -> Vec<Job> {
     let mut blobs = Vec::new();
     for folder in ["host-trainer/models", "tests/golden", "core/tests/golden"] {
@@ -43,13 +43,13 @@ fn flip(path: &Path) -> Row {
     };
     let mut arena = vec![0_u128; denselet::arena_len(blob.bytes()).div_ceil(16)];
     let arena: &mut [u8] = bytemuck::cast_slice_mut(&mut arena);
-    // A vector of words is aligned as a blob must be.
+    // A vector of words has the alignment of a blob.
     let mut words = vec![0_u128; blob.bytes().len().div_ceil(16)];
     let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
     let bytes = &mut bytes[..blob.bytes().len()];
     bytes.copy_from_slice(blob.bytes());
     if let Err(error) = Network::in_bytes(bytes, arena) {
-        return Row::finding(format!("{} itself: {error}", path.display()));
+        return Row::finding(format!("{}, unchanged: {error}", path.display()));
     }
     let mut accepted = Vec::new();
     for at in 0..bytes.len() {

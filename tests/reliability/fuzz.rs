@@ -1,14 +1,14 @@
-//! Builds and runs every fuzz target: coverage-guided, under the address sanitiser, with limits of time and memory.
+//! Builds and runs every fuzz target: guided by coverage, under the address sanitiser, with limits of time and memory.
 
 use crate::table::Row;
 use crate::{Job, Options, kept, root, target};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The compiler's triple that fuzzers are built for; named, so that build scripts are not instrumented.
+/// The target triple of the fuzzers. It is given explicitly, so that build scripts are not instrumented.
 const TRIPLE: &str = "x86_64-unknown-linux-gnu";
 
-/// What the compiler needs to know. `RUSTC_BOOTSTRAP` lets the stable one accept it.
+/// Flags of the compiler. With `RUSTC_BOOTSTRAP` the stable compiler accepts them.
 const FLAGS: &str = "--cfg fuzzing -Zsanitizer=address -Cpasses=sancov-module \
     -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
     -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares \
@@ -20,21 +20,21 @@ const SHORT: f64 = 4.0;
 /// Seconds after which one input is a finding.
 const TIMEOUT: u32 = 20;
 
-/// Mebibytes: of one allocation, and of everything. More is a finding.
+/// Highest size of one allocation and of all memory, in mebibytes. More is a finding.
 const ALLOCATION: u32 = 1024;
 const MEMORY: u32 = 2048;
 
-/// Bytes of an input of `core`'s targets: what is short is quick, and small networks have every part.
+/// Longest input of the targets of `core`, in bytes: short inputs run fast, and small networks have every part.
 const MAX_LEN: &str = "-max_len=1024";
 
-/// A fuzz target: its package's folder, its name, the share of the time that it gets, and what it starts from beside its corpus:
-/// a folder, and the ending of files in it.
+/// A fuzz target: the folder of its package, its name, its share of the time, and its seeds beside the corpus: a folder, and the
+/// ending of the files in it.
 struct Target {
     package: &'static str,
     name: &'static str,
     share: f64,
     seeds: Option<(&'static str, &'static str)>,
-    /// Bytes of the largest of these: large inputs are slow.
+    /// Size in bytes of the largest seed, because large inputs run slowly.
     largest: u64,
 }
 
@@ -79,7 +79,7 @@ const TARGETS: [Target; 16] = [
     reader("recipe", Some(("host-trainer/recipes", "toml"))),
 ];
 
-/// One job for each target that is wanted, built.
+/// Builds the wanted targets and returns one job for each.
 pub(crate) fn jobs(
     options: &Options,
     cores: usize,
@@ -119,7 +119,7 @@ pub(crate) fn jobs(
     Ok(jobs.collect())
 }
 
-/// Builds the fuzzers of one package, which is not part of the workspace, with the workspace's versions of everything.
+/// Builds the fuzzers of one package outside the workspace, with the versions in the lockfile of the workspace.
 fn build(package: &str) -> Result<(), Row> {
     eprintln!("-- builds {package}");
     let [from, to] = [root(), root().join(package)].map(|folder| folder.join("Cargo.lock"));
@@ -137,12 +137,12 @@ fn build(package: &str) -> Result<(), Row> {
     if status.is_ok_and(|status| status.success()) {
         return Ok(());
     }
-    let mut row = Row::finding(format!("{package} does not build: see above"));
+    let mut row = Row::finding(format!("{package} does not build: see the output above"));
     row.name = "fuzzing".into();
     Err(row)
 }
 
-/// Runs one target; its corpus grows below the build's folder, and an input that breaks something is kept.
+/// Runs one target. Its corpus grows in the folder of the builds; inputs with findings are kept.
 fn run(fuzzer: &Target, seconds: f64, seed: u64) -> Row {
     let package = root().join(fuzzer.package);
     let program = target().join("fuzz").join(TRIPLE).join("debug").join(fuzzer.name);
@@ -152,7 +152,7 @@ fn run(fuzzer: &Target, seconds: f64, seed: u64) -> Row {
         .into_iter()
         .try_for_each(std::fs::create_dir_all)
     {
-        return Row::finding(format!("cannot make folders for it: {error}"));
+        return Row::finding(format!("cannot create folders: {error}"));
     }
     let before = files(&artifacts);
     let mut command = Command::new(program);
@@ -187,7 +187,7 @@ fn run(fuzzer: &Target, seconds: f64, seed: u64) -> Row {
     if output.status.success() {
         return match executions {
             Some(executions) if executions > 0 => Row::of(executions, &[]),
-            _ => Row::finding("ran nothing"),
+            _ => Row::finding("expected executions, found none"),
         };
     }
     let log = artifacts.join("log.txt");
@@ -204,7 +204,7 @@ fn run(fuzzer: &Target, seconds: f64, seed: u64) -> Row {
     row
 }
 
-/// Files of one kind that are not too large.
+/// Returns the files with an ending that are not larger than `largest`.
 fn seeds(folder: &str, ending: &str, largest: u64) -> Vec<String> {
     let small = files(&root().join(folder)).into_iter().filter(|path| {
         path.extension().is_some_and(|end| end == ending)

@@ -1,4 +1,4 @@
-//! `kill -9` at random moments: what lies there is readable at once, and the same command ends with the same bytes.
+//! `kill -9` at random moments: the files are readable at once, and the same command then ends with the same bytes.
 
 use crate::runs::{self, Files, Place, What};
 use crate::table::Row;
@@ -8,16 +8,16 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::time::Instant;
 
-/// Kills in all, if nothing else is asked for.
+/// Default number of kills of all commands together.
 const KILLS: usize = 50;
 const SHORT: usize = 12;
 
-/// One job for each command that writes.
+/// Returns one job for each command that writes.
 pub(crate) fn jobs(options: &Options) -> Vec<Job> {
     let kills = options.kills.unwrap_or(if options.short { SHORT } else { KILLS });
     let seed = options.seed;
     let jobs = What::ALL.into_iter().enumerate().map(|(nth, what)| {
-        // What does not divide goes to the first.
+        // The first commands get the remainder.
         let share = (kills + What::ALL.len() - 1 - nth) / What::ALL.len();
         Job::new(format!("kill -9 {}", what.name()), move || {
             let mut bits = ChaCha8Rng::seed_from_u64(seed + nth as u64);
@@ -39,7 +39,7 @@ fn kill(what: What, kills: usize, bits: &mut ChaCha8Rng, done: &mut u64) -> Resu
     let since = Instant::now();
     let expected = place.expected()?;
     let whole = since.elapsed();
-    // A run that goes on is killed several times before its end.
+    // A run that can be resumed is killed several times before its end.
     let latest = match what {
         What::Train | What::Finetune => whole / 3,
         What::Export | What::Import => whole,
@@ -48,7 +48,7 @@ fn kill(what: What, kills: usize, bits: &mut ChaCha8Rng, done: &mut u64) -> Resu
         let mut child = place.command().spawn().map_err(|error| error.to_string())?;
         let share = f64::from(bits.next_u32()) / f64::from(u32::MAX);
         let until = Instant::now() + latest.mul_f64(share);
-        // Half of them die while a file is written, if one is written before their moment.
+        // Half of the kills happen as soon as a file is being written, or at their moment if none is.
         let waits_for_a_file = bits.next_u32().is_multiple_of(2);
         let is_early = || !waits_for_a_file || runs::unfinished(&place.out()).is_empty();
         while Instant::now() < until && is_early() {
@@ -68,9 +68,9 @@ fn kill(what: What, kills: usize, bits: &mut ChaCha8Rng, done: &mut u64) -> Resu
     end(&place, &expected)
 }
 
-/// Lets the command end and compares; begins anew after that.
+/// Runs the command to its end, compares its files, and empties the place.
 fn end(place: &Place, expected: &Files) -> Result<(), String> {
-    // `import` takes no folder with a network in it, and one that is there must be whole.
+    // `import` refuses a folder with a network in it; such a network must be whole.
     if place.what() != What::Import || runs::files(&place.out())?.is_empty() {
         runs::succeed(&mut place.command())?;
     }

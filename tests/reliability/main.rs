@@ -1,4 +1,4 @@
-//! `tests/soak`: every check that takes long or needs to break something, and one table of what came out.
+//! `tests/soak`: runs the long and the destructive checks and prints one table of their results.
 
 mod disk;
 mod flips;
@@ -20,7 +20,7 @@ use table::Row;
 #[derive(Debug, Parser)]
 #[command(
     name = "tests/soak",
-    after_help = "What is found is kept in target/soak and named in the table; the exit code is then 1.\n\
+    after_help = "Inputs with findings are kept in target/soak and named in the table; the exit code is then 1.\n\
                   To run an input again: target/fuzz/x86_64-unknown-linux-gnu/debug/TARGET FILE"
 )]
 pub(crate) struct Options {
@@ -44,7 +44,7 @@ pub(crate) struct Options {
     json: bool,
 }
 
-/// A check: its name in the table and what it does.
+/// A check: its name in the table and its function.
 pub(crate) struct Job {
     pub(crate) name: String,
     pub(crate) run: Box<dyn FnOnce() -> Row + Send>,
@@ -59,18 +59,18 @@ impl Job {
     }
 }
 
-/// The workspace.
+/// Returns the root of the workspace.
 pub(crate) fn root() -> PathBuf {
     let tests = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     tests.parent().unwrap_or(tests).to_owned()
 }
 
-/// Where builds go.
+/// Returns the folder of the builds.
 pub(crate) fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
-/// Where what is found is kept.
+/// Returns the folder of inputs with findings.
 pub(crate) fn kept() -> PathBuf {
     target().join("soak")
 }
@@ -105,7 +105,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs jobs on every core; rows in the order of the jobs.
+/// Runs the jobs on every core. Returns rows in the order of the jobs.
 fn all(jobs: Vec<Job>, cores: usize) -> Vec<Row> {
     let rows = Mutex::new(Vec::new());
     let jobs = Mutex::new(jobs.into_iter().enumerate());

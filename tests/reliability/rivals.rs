@@ -1,4 +1,4 @@
-//! Two runs in one folder: the second is refused, and the first ends as if it had been alone.
+//! Two runs in one folder: the second is refused, and the first ends as if it were alone.
 
 use crate::Job;
 use crate::runs::{self, Place, What};
@@ -6,10 +6,10 @@ use crate::table::Row;
 use core::time::Duration;
 use std::process::Stdio;
 
-/// Attempts of a second run while the first goes on.
+/// Attempts to start a second run during the first.
 const ATTEMPTS: u64 = 5;
 
-/// One job for each command that keeps a folder for long.
+/// Returns one job for each command that locks its folder.
 pub(crate) fn jobs() -> Vec<Job> {
     let jobs = [What::Train, What::Finetune].map(|what| {
         Job::new(format!("two at once, {}", what.name()), move || {
@@ -30,7 +30,7 @@ fn rival(what: What, refused: &mut u64) -> Result<(), String> {
     let place = Place::new(what)?;
     let expected = place.expected()?;
     let mut first = place.command().spawn().map_err(|error| error.to_string())?;
-    // Its first files are there, so it has begun.
+    // The first files show that the first run has begun.
     while runs::files(&place.out())?.is_empty() {
         if first.try_wait().map_err(|error| error.to_string())?.is_some() {
             return Err("the first run ended before it wrote anything".into());
@@ -47,7 +47,9 @@ fn rival(what: What, refused: &mut u64) -> Result<(), String> {
         if second.status.success() {
             let _ = first.kill();
             let _ = first.wait();
-            return Err("a second run went on in the folder of the first".into());
+            return Err(
+                "expected the second run to be refused, but it succeeded in the folder of the first".into(),
+            );
         }
         *refused += 1;
     }

@@ -1,4 +1,4 @@
-//! Small runs of the command that may be broken: what they write, and what they must have written in the end.
+//! Small runs of the commands, and the files that they must have written at the end.
 
 use crate::{root, target};
 use std::collections::BTreeMap;
@@ -30,18 +30,18 @@ impl What {
     }
 }
 
-/// A folder with what the commands need, and `out`, which they write.
+/// A folder with the inputs of a command, and `out`, the folder that it writes.
 #[derive(Debug)]
 pub(crate) struct Place {
     folder: tempfile::TempDir,
     what: What,
 }
 
-/// The final files of a command by name. Logs are not among them: they tell times.
+/// The final files of a command by name, without logs, which contain times.
 pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 
 impl Place {
-    /// A place for one command. `finetune` and `export` find a trained network there.
+    /// Creates a place for one command, with a trained network for `finetune` and `export`.
     pub(crate) fn new(what: What) -> Result<Self, String> {
         std::fs::create_dir_all(target()).map_err(|error| error.to_string())?;
         let folder = tempfile::Builder::new()
@@ -62,22 +62,22 @@ impl Place {
         Ok(place)
     }
 
-    /// The command.
+    /// Returns the command.
     pub(crate) const fn what(&self) -> What {
         self.what
     }
 
-    /// A path in it.
+    /// Returns a path in the place.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// Where the command writes.
+    /// Returns the folder that the command writes.
     pub(crate) fn out(&self) -> PathBuf {
         self.path("out")
     }
 
-    /// The command that begins, or goes on with, what is in `out`.
+    /// Returns the command that starts the run in `out`, or resumes it.
     pub(crate) fn command(&self) -> Command {
         let mut command = denselet();
         command.arg(self.what.name());
@@ -103,7 +103,7 @@ impl Place {
         command
     }
 
-    /// What the command writes if it is left alone; `out` is empty afterwards.
+    /// Runs the command without interruption and returns its files. `out` is empty afterwards.
     pub(crate) fn expected(&self) -> Result<Files, String> {
         self.empty()?;
         succeed(&mut self.command())?;
@@ -115,7 +115,7 @@ impl Place {
         Ok(files)
     }
 
-    /// Removes what the command wrote, and keeps the folder.
+    /// Removes the files of the command and keeps the folder.
     pub(crate) fn empty(&self) -> Result<(), String> {
         let out = self.out();
         if out.exists() {
@@ -125,7 +125,7 @@ impl Place {
     }
 }
 
-/// The command as built, without anything to print to.
+/// Returns the built program, with its output discarded.
 pub(crate) fn denselet() -> Command {
     let mut command = Command::new(target().join("debug/denselet"));
     command
@@ -135,7 +135,7 @@ pub(crate) fn denselet() -> Command {
     command
 }
 
-/// Runs a command that must not fail.
+/// Runs a command; an error if it fails.
 pub(crate) fn succeed(command: &mut Command) -> Result<(), String> {
     let output = command
         .stderr(Stdio::piped())
@@ -149,7 +149,7 @@ pub(crate) fn succeed(command: &mut Command) -> Result<(), String> {
     Err(format!("{command:?} failed: {last}"))
 }
 
-/// The networks and blobs in a folder.
+/// Reads the networks and blobs in a folder.
 pub(crate) fn files(folder: &Path) -> Result<Files, String> {
     let mut files = Files::new();
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -165,22 +165,28 @@ pub(crate) fn files(folder: &Path) -> Result<Files, String> {
     Ok(files)
 }
 
-/// Says how final files differ from those of a run that was left alone.
+/// Compares final files with those of an uninterrupted run.
 pub(crate) fn compare(found: &Files, expected: &Files) -> Result<(), String> {
     let names = |files: &Files| files.keys().cloned().collect::<Vec<_>>().join(", ");
     if names(found) != names(expected) {
-        return Err(format!("wrote {} instead of {}", names(found), names(expected)));
+        return Err(format!(
+            "expected the files {}, found {}",
+            names(expected),
+            names(found)
+        ));
     }
     match found
         .iter()
         .find(|(name, bytes)| expected.get(*name) != Some(bytes))
     {
-        Some((name, _)) => Err(format!("{name} differs from that of a run that was left alone")),
+        Some((name, _)) => Err(format!(
+            "{name}: expected the bytes of an uninterrupted run, found others"
+        )),
         None => Ok(()),
     }
 }
 
-/// Reads every network and blob that lies in a folder, whenever that is.
+/// Checks that every network and blob in a folder is readable.
 pub(crate) fn readable(folder: &Path) -> Result<(), String> {
     for name in files(folder)?.keys() {
         let path = folder.join(name);
@@ -202,7 +208,7 @@ pub(crate) fn readable(folder: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Files that are not finished; a run's mark is not among them.
+/// Returns the names of partly written files.
 pub(crate) fn unfinished(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());

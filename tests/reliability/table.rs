@@ -3,21 +3,21 @@
 use crate::Options;
 use serde::Serialize;
 
-/// What came out of a check.
+/// The result of a check.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Row {
     pub(crate) name: String,
-    /// Inputs, bit flips, kills or tests that were run.
+    /// Number of inputs, bit flips, kills or tests.
     pub(crate) executions: u64,
     pub(crate) findings: u64,
     pub(crate) seconds: f64,
-    /// What was found and where it is kept, or why the check was skipped.
+    /// The findings and where their inputs are kept, or the reason why the check was skipped.
     pub(crate) note: String,
     pub(crate) skipped: bool,
 }
 
 impl Row {
-    /// Executions, and a line for each finding.
+    /// Returns a row with its executions, and a line for each finding.
     pub(crate) fn of(executions: u64, findings: &[String]) -> Self {
         Self {
             executions,
@@ -27,7 +27,7 @@ impl Row {
         }
     }
 
-    /// A check that this machine cannot do.
+    /// Returns the row of a check that this machine cannot run.
     pub(crate) fn skipped(reason: impl Into<String>) -> Self {
         Self {
             note: format!("SKIPPED: {}", reason.into()),
@@ -36,7 +36,7 @@ impl Row {
         }
     }
 
-    /// One finding.
+    /// Returns a row with one finding.
     pub(crate) fn finding(note: impl Into<String>) -> Self {
         Self::of(1, &[note.into()])
     }
@@ -49,8 +49,8 @@ impl Row {
     }
 }
 
-/// Prints rows for people.
-#[allow(clippy::print_stdout, reason = "what the command is for")]
+/// Prints the rows as a table.
+#[allow(clippy::print_stdout, reason = "the output of the command")]
 pub(crate) fn print(rows: &[Row]) {
     let width = rows.iter().map(|row| row.name.len()).max().unwrap_or(0).max(4);
     println!(
@@ -74,8 +74,8 @@ pub(crate) fn print(rows: &[Row]) {
     println!("{findings} findings, {skipped} checks skipped");
 }
 
-/// Prints rows for programs.
-#[allow(clippy::print_stdout, reason = "what the command is for")]
+/// Prints the rows as one JSON object.
+#[allow(clippy::print_stdout, reason = "the output of the command")]
 pub(crate) fn print_json(rows: &[Row], options: &Options, cores: usize) {
     let minutes = if options.short {
         None
@@ -92,7 +92,7 @@ pub(crate) fn print_json(rows: &[Row], options: &Options, cores: usize) {
     println!("{object:#}");
 }
 
-/// 12345678 as 12,345,678.
+/// Formats 12345678 as 12,345,678.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! The runtime's tests under the address sanitiser, under Miri and on a 32-bit host.
+//! Runs the tests of the runtime under the address sanitiser, under Miri and as a 32-bit program.
 
 use crate::table::Row;
 use crate::{Job, Options, kept, root, target};
@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 const HOST: &str = "x86_64-unknown-linux-gnu";
 const NARROW: &str = "i686-unknown-linux-gnu";
 
-/// One job for each; the short form has the 32-bit host's only.
+/// Returns one job for each; the short form has only the 32-bit host.
 pub(crate) fn jobs(options: &Options) -> Vec<Job> {
     let mut jobs = vec![Job::new("32-bit host, tests of core", narrow)];
     if !options.short {
@@ -17,7 +17,7 @@ pub(crate) fn jobs(options: &Options) -> Vec<Job> {
     jobs
 }
 
-/// The runtime as a 32-bit program, golden logits included.
+/// Tests the runtime as a 32-bit program, golden logits included.
 fn narrow() -> Row {
     if let Err(reason) = rustup(&["target", "add", NARROW]).and_then(|()| narrow_linker()) {
         return Row::skipped(reason);
@@ -25,12 +25,12 @@ fn narrow() -> Row {
     let mut cargo = Command::new("cargo");
     cargo
         .args(["test", "--target", NARROW, "-p", "denselet", "--lib", "--tests"])
-        // Apart from this machine's build, so that neither waits for the other.
+        // A folder of its own, so that neither build waits for the other.
         .env("CARGO_TARGET_DIR", target().join("narrow"));
     test(cargo, "narrow")
 }
 
-/// The runtime with its AVX2 and VNNI kernels, every access checked.
+/// Tests the runtime with its AVX2 and VNNI kernels; every memory access is checked.
 fn sanitised() -> Row {
     let mut cargo = Command::new("cargo");
     cargo
@@ -51,7 +51,7 @@ fn sanitised() -> Row {
     test(cargo, "sanitised")
 }
 
-/// Everything but vector instructions, which Miri does not know: the format, the plan, the portable kernels.
+/// Tests all code without vector instructions, which Miri does not support: the format, the plan, the portable kernels.
 fn miri() -> Row {
     let install = [
         "toolchain",
@@ -89,7 +89,7 @@ fn miri() -> Row {
     test(cargo, "miri")
 }
 
-/// Installs with rustup; says so.
+/// Runs rustup and prints its arguments.
 fn rustup(arguments: &[&str]) -> Result<(), String> {
     eprintln!("-- rustup {}", arguments.join(" "));
     let output = Command::new("rustup")
@@ -105,7 +105,7 @@ fn rustup(arguments: &[&str]) -> Result<(), String> {
     Err(format!("rustup {}: {last}", arguments.join(" ")))
 }
 
-/// Links 32-bit programs, or gets what does.
+/// Checks that 32-bit programs link, and installs a linker for them if not.
 fn narrow_linker() -> Result<(), String> {
     let links = || {
         let script = "echo 'int main(void) { return 0; }' | cc -m32 -x c - -o /dev/null";
@@ -129,7 +129,7 @@ fn narrow_linker() -> Result<(), String> {
     Err("cc -m32 does not link: install gcc-multilib".into())
 }
 
-/// Runs tests and counts those that passed; the log of those that did not is kept.
+/// Runs tests and counts those that pass. If a test fails, the log is kept.
 fn test(mut cargo: Command, name: &str) -> Row {
     let output = cargo.current_dir(root()).stdin(Stdio::null()).output();
     let output = match output {

@@ -1,32 +1,32 @@
-//! Boards in tests: which can be run here, and what a run came to.
+//! Boards in tests: runs a test on every board that can be emulated here.
 
 use core::time::Duration;
 use denselet_train::blob::Blob;
 use denselet_train::board::{Board, Error, Outcome, Program, Request, Table, Workspace, run};
 use std::process::Command;
 
-/// Whether boards that cannot be run here are a failure: set by `tests/run`, which has installed everything.
+/// If this variable is set, a board that cannot be emulated here is a failure. `tests/run` sets it after its set-up.
 const REQUIRED: &str = "DENSELET_BOARDS_REQUIRED";
 
-/// How long one emulator may take.
+/// Longest time of one emulator.
 pub const LIMIT: Duration = Duration::from_secs(300);
 
-/// The workspace that these tests are of.
+/// Returns the workspace of these tests.
 pub fn workspace() -> Workspace {
     Workspace::find(None).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The table of boards.
+/// Loads the table of boards.
 pub fn table() -> Table {
     Table::load().unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Calls `test` with every board that can be run here, on two threads, and collects what they complain about. A board
-/// that cannot be run is skipped with a line that says so and why, or is a failure where boards are required.
+/// Calls `test` with every board, on two threads, and collects the errors. If a board cannot be emulated here, it is skipped
+/// with a line that gives the reason; if boards are required, this is an error too.
 ///
 /// # Panics
 ///
-/// With every complaint, each with its board's name.
+/// Panics with all errors, each after the name of its board.
 pub fn on_every_board(test: impl Fn(&Table, &Board) -> Result<(), String> + Sync) {
     let table = table();
     let required = std::env::var_os(REQUIRED).is_some();
@@ -60,7 +60,7 @@ pub fn on_every_board(test: impl Fn(&Table, &Board) -> Result<(), String> + Sync
     assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
 }
 
-/// What keeps a board from being run here, if anything.
+/// Returns why a board cannot be emulated here, if it cannot.
 fn missing(board: &Board) -> Option<String> {
     let setup = concat!(env!("CARGO_MANIFEST_DIR"), "/../firmware/setup");
     match Command::new(setup)
@@ -74,11 +74,11 @@ fn missing(board: &Board) -> Option<String> {
     }
 }
 
-/// Runs pictures through `program` on a board, without modelled cycles; `None` where the model does not fit it.
+/// Runs images through `program` on a board, without modelled cycles. Returns `None` if the model does not fit the board.
 ///
 /// # Errors
 ///
-/// Whatever else keeps it from running.
+/// Returns an error if the run fails for another reason.
 pub fn outcome(
     table: &Table,
     board: &Board,

@@ -1,10 +1,11 @@
-//! Blobs with pictures and the logits that they have, kept as files so that nothing can change them unnoticed.
+//! Goldens: blobs and the logits of seeded images, stored as files so that every change shows.
 //!
-//! `tests/golden/NAME.dlt` and `NAME.txt`. Blobs come from the exporter, logits from the slow second arithmetic of
-//! `core`'s tests, never from `core`. `DENSELET_REGENERATE=1 cargo test -p denselet-tests --test golden` makes them anew.
+//! The files are `tests/golden/NAME.dlt` and `NAME.txt`. The exporter writes the blobs. The slow second implementation in the
+//! tests of `core` computes the logits, never `core` itself. `DENSELET_REGENERATE=1 cargo test -p denselet-tests --test golden`
+//! writes them again.
 
-pub use crate::pictures::PICTURES;
-use crate::pictures::pictures;
+pub use crate::images::IMAGES;
+use crate::images::images;
 use denselet::layout::Order;
 use denselet_train::blob::Blob;
 use denselet_train::export::export;
@@ -12,12 +13,12 @@ use denselet_train::net::{Network, Normalisation};
 use denselet_train::spec::Spec;
 use std::path::PathBuf;
 
-/// A network that goldens are kept of: small, and odd in its own way.
+/// A small network that has an unusual property.
 #[derive(Clone, Copy, Debug)]
 pub struct Golden {
     /// Name of its files.
     pub name: &'static str,
-    /// The network, as people write it.
+    /// The network as TOML.
     pub spec: &'static str,
     /// Order of its weights.
     pub order: Order,
@@ -27,14 +28,14 @@ pub struct Golden {
 const TINY: &str = "classes = 10\nblocks = [3, 3]\ngrowth = 4\nbottleneck = true\ntheta = 0.5\n[input]\nheight = 8\n\
                     width = 8\nchannels = 1\n[stem]\nfilters = 8\n";
 
-/// Every golden. The first is what the firmware embeds where nothing else is asked for.
+/// Every golden. The firmware embeds the first one by default.
 pub const ALL: [Golden; 7] = [
     Golden {
         name: "tiny",
         spec: TINY,
         order: Order::Pairs,
     },
-    // The same in the orders that suit other cores.
+    // The same network in the orders of other cores.
     Golden {
         name: "tiny-plain",
         spec: TINY,
@@ -45,7 +46,7 @@ pub const ALL: [Golden; 7] = [
         spec: TINY,
         order: Order::Quads,
     },
-    // Three layers without bottleneck, a stride, channels that are no multiple of anything.
+    // Three layers without bottleneck, a stride, odd numbers of channels.
     Golden {
         name: "strided",
         spec: "classes = 5\nblocks = [3, 2]\ngrowth = 5\ntheta = 1.0\n[input]\nheight = 17\nwidth = 13\nchannels = 3\n\
@@ -60,7 +61,7 @@ pub const ALL: [Golden; 7] = [
                filters = 3\npadding = false\n",
         order: Order::Plain,
     },
-    // The large pictures' stem: 7x7 and a max pool.
+    // The stem for large images: 7x7 and a max pool.
     Golden {
         name: "pooled",
         spec: "classes = 10\nblocks = [2, 2]\ngrowth = 6\nbottleneck = true\ntheta = 0.5\n[input]\nheight = 30\n\
@@ -77,18 +78,18 @@ pub const ALL: [Golden; 7] = [
 ];
 
 impl Golden {
-    /// Path of one of its files.
+    /// Returns the path of one of its files.
     pub fn path(&self, extension: &str) -> PathBuf {
         let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/golden"));
         folder.join(self.name).with_extension(extension)
     }
 
-    /// The blob that is kept.
+    /// Reads the stored blob.
     pub fn blob(&self) -> Blob {
         Blob::read(&self.path("dlt")).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// The blob made anew: seeded weights, every batch norm shifted its own way.
+    /// Exports the blob again: seeded weights, and a different shift in every channel of a batch norm.
     pub fn export(&self) -> Vec<u8> {
         let spec = Spec::parse(self.spec, self.name).unwrap_or_else(|error| panic!("{}: {error}", self.name));
         let channels = spec.input.channels;
@@ -96,25 +97,25 @@ impl Golden {
             mean: vec![120.0; channels],
             std: vec![70.0; channels],
         };
-        let pictures = pictures(16, spec.input.height * spec.input.width * channels);
+        let images = images(16, spec.input.height * spec.input.width * channels);
         let mut network = Network::new(&spec, normalisation, 1);
         let layers = network.blocks.iter_mut().flat_map(|block| &mut block.layers);
         for beta in layers.flat_map(|layer| layer.norm1.beta.iter_mut().enumerate()) {
             *beta.1 = 0.2 - 0.1 * (beta.0 % 3) as f32;
         }
-        export(&network, &pictures, self.order, None).unwrap_or_else(|error| panic!("{}: {error}", self.name))
+        export(&network, &images, self.order, None).unwrap_or_else(|error| panic!("{}: {error}", self.name))
     }
 
-    /// The pictures of a blob's input that the logits belong to.
-    pub fn pictures(&self, blob: &Blob) -> Vec<u8> {
+    /// Returns the images of the stored logits, in the shape of the input of a blob.
+    pub fn images(&self, blob: &Blob) -> Vec<u8> {
         let model = blob
             .model()
             .unwrap_or_else(|error| panic!("{}: {error}", self.name));
         let input = model.header().input;
-        pictures(PICTURES, input.pixels() * input.channels)
+        images(IMAGES, input.pixels() * input.channels)
     }
 
-    /// The logits that are kept, picture by picture.
+    /// Reads the stored logits, image by image.
     pub fn logits(&self) -> Vec<Vec<i32>> {
         let path = self.path("txt");
         let text =
@@ -130,7 +131,7 @@ impl Golden {
     }
 }
 
-/// Whether the files are to be made anew rather than looked at.
+/// Returns whether the files are written again instead of compared.
 pub fn regenerates() -> bool {
     std::env::var_os("DENSELET_REGENERATE").is_some_and(|value| value == "1")
 }

@@ -1,10 +1,10 @@
-//! The images that golden logits belong to.
+//! The images of the golden logits.
 
-/// Images of a golden.
-pub const PICTURES: usize = 4;
+/// Number of images per golden.
+pub const IMAGES: usize = 4;
 
-/// Seeded images: soft blobs of light with noise over them.
-pub fn pictures(count: usize, len: usize) -> Vec<u8> {
+/// Returns `count` seeded images of `len` bytes: waves with noise.
+pub fn images(count: usize, len: usize) -> Vec<u8> {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let pixels = (0..count * len).map(|n| {
         state = state

@@ -1,6 +1,6 @@
-//! What the cross-crate tests share.
+//! Shared code of the cross-crate tests.
 
 pub mod boards;
 pub mod golden;
-pub mod pictures;
+pub mod images;
 pub mod tiny;

@@ -1,4 +1,4 @@
-//! The smallest interesting network, untrained, as float and as blob.
+//! A tiny untrained network with every kind of stage, as float and as blob.
 
 use denselet::layout::Order;
 use denselet_train::blob::Blob;
@@ -6,7 +6,7 @@ use denselet_train::export::export;
 use denselet_train::net::{Network, Normalisation};
 use denselet_train::spec::Spec;
 
-/// An 8x8 network with two blocks of two bottleneck layers; every batch norm does something.
+/// Returns an 8x8 network with two blocks of two bottleneck layers. No batch norm is the identity.
 pub fn network() -> Network {
     let text = "name = \"tiny\"\nclasses = 3\nblocks = [2, 2]\ngrowth = 4\n\
                 [input]\nheight = 8\nwidth = 8\nchannels = 1\n[stem]\nfilters = 8\n";
@@ -32,15 +32,15 @@ pub fn network() -> Network {
     network
 }
 
-/// `count` seeded pictures of the tiny network's size.
-pub fn pictures(count: usize) -> Vec<u8> {
+/// Returns `count` seeded images of 8x8 bytes.
+pub fn images(count: usize) -> Vec<u8> {
     (0..count * 64)
         .map(|n| ((n * n / 7 + n * 31) % 251) as u8)
         .collect()
 }
 
-/// The network's blob, calibrated on [`pictures`], weights in plain order.
+/// Exports the network, calibrated on [`images`], with weights in plain order.
 pub fn blob(network: &Network) -> Blob {
-    let bytes = export(network, &pictures(16), Order::Plain, None).unwrap_or_else(|error| panic!("{error}"));
+    let bytes = export(network, &images(16), Order::Plain, None).unwrap_or_else(|error| panic!("{error}"));
     Blob::new(&bytes).unwrap_or_else(|error| panic!("{error}"))
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Times training steps of PyTorch and of denselet in turns, on the same network, batch and threads.
+"""Times training steps of PyTorch and of denselet in alternating runs, on the same network, batch and threads.
 
     python3 -m venv torch-env && torch-env/bin/pip install torch numpy
     cargo build --release -p denselet-train

@@ -1,5 +1,5 @@
-//! How many images a second this machine runs through a network, in the device's bits: `cargo bench -p denselet-train --bench
-//! host -- d2 2000`. RAYON_NUM_THREADS sets the threads. `xnnpack_d2.py` runs it in turns with another runtime.
+//! Measures the images per second of a network on this machine, in int8, bit-exact with the device: `cargo bench -p
+//! denselet-train --bench host -- d2 2000`. RAYON_NUM_THREADS sets the threads. `xnnpack_d2.py` alternates it with another runtime.
 #![allow(missing_docs, reason = "a program")]
 
 use core::error::Error;

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Network D2 on the host, int8: TensorFlow Lite's XNNPACK and denselet in turns.
+"""Times network D2 on the host in int8, in alternating runs of TensorFlow Lite's XNNPACK and denselet.
 
     python3 -m venv tflite-env && tflite-env/bin/pip install tensorflow-cpu ai-edge-litert
     cargo bench -p denselet-train --bench host --no-run
     tflite-env/bin/python host-trainer/benches/xnnpack_d2.py --turns 3
 
-Two threads in all, in whichever way is fastest for each side: XNNPACK with one and two threads, one image and 16 at a time, and two
-processes of one thread. Both forms of the network are measured: as the converter makes it, and tuned (every batch norm that
-cannot fold is a 1x1 depthwise convolution with the ReLU fused into it). A round is `--images` images, and the best of several
-counts. Prints the medians over the turns, and ours over the best of theirs.
+Each side has two threads, in its fastest configuration: XNNPACK runs with one and two threads, one image and 16 at a time, and as two
+processes of one thread. Both forms of the network are measured: as the converter writes it, and tuned (every batch norm that
+cannot fold is a 1x1 depthwise convolution with a fused ReLU). A round is `--images` images; the fastest of several rounds
+counts. Prints the medians over the turns, and the ratio of denselet to the fastest configuration of XNNPACK.
 """
 import argparse
 import multiprocessing

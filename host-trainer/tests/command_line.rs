@@ -1,5 +1,5 @@
-//! The command as a user runs it: what it prints, where it fails and how it says so, and the whole way from training to
-//! a blob on a few epochs of the digits.
+//! The command line as a user runs it: its output, its errors, and the whole way from training to a blob on a few epochs of
+//! the digits.
 #![allow(clippy::unwrap_used, clippy::tests_outside_test_module, missing_docs)]
 
 use serde_json::Value;
@@ -13,7 +13,7 @@ fn denselet(args: &[&str]) -> Output {
         .unwrap()
 }
 
-/// The one JSON object that a command prints.
+/// Returns the JSON object that a command prints.
 fn json(args: &[&str]) -> Value {
     let output = denselet(args);
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -21,7 +21,7 @@ fn json(args: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{args:?}: {error}"))
 }
 
-/// What a command that must fail says.
+/// Returns the error of a command that must fail.
 fn complaint(args: &[&str]) -> String {
     let output = denselet(args);
     assert!(!output.status.success(), "{args:?} should fail");
@@ -141,7 +141,7 @@ fn digits_go_from_training_to_a_blob() {
     let report = train(&whole, "4", &[]);
     assert_eq!(report["epochs"], 4);
 
-    // The same run again is the same, to the last bit of its checkpoint; only the command says another folder.
+    // The same run again gives the same checkpoint, to the last bit; only the recorded command names another folder.
     train(&run, "4", &[]);
     let weights = |folder: &Path| {
         let mut run = denselet_train::train::checkpoint::load(folder).unwrap();

@@ -1,5 +1,5 @@
-//! What a network and a data set have to do with each other, as a user meets it: folders, arrays and tables through `train`,
-//! `export` and `eval`, with classes that are fewer, in another order or unknown, and with values of another kind.
+//! A network and a data set as a user combines them: folders, arrays and tables in `train`, `export` and `eval`, with fewer
+//! classes, classes in another order, unknown classes, and values of another kind.
 #![allow(clippy::unwrap_used, clippy::tests_outside_test_module, missing_docs)]
 
 use core::fmt::Write as _;
@@ -32,7 +32,7 @@ fn complaint(folder: &Path, line: &str) -> String {
     String::from_utf8(output.stderr).unwrap()
 }
 
-/// Image `n` of a class: stripes of its own direction on noise, wherever it is moved. Class 0 is dark and plain.
+/// Returns image `n` of a class: stripes in the direction of the class, at any place, with noise. Class 0 is dark and plain.
 fn image(class: u32, n: u32) -> GrayImage {
     GrayImage::from_fn(SIDE, SIDE, |x, y| {
         let noise = (n * 31 + x * 17 + y * 11 + n * x * y) % 23;
@@ -47,10 +47,10 @@ fn image(class: u32, n: u32) -> GrayImage {
 }
 
 const CLASSES: [&str; 4] = ["background", "columns", "rows", "squares"];
-/// Images of each class; the first class has more images than calibrate.
+/// Images of each class. The first class has more images than a calibration takes.
 const COUNTS: [u32; 4] = [330, 60, 60, 60];
 
-/// A folder sorted by class, with these classes only.
+/// Writes a folder that is sorted by class, with these classes only.
 fn write_folder(folder: &Path, classes: &[(&str, u32, u32)]) {
     for (name, class, count) in classes {
         std::fs::create_dir_all(folder.join(name)).unwrap();
@@ -69,7 +69,7 @@ fn all() -> Vec<(&'static str, u32, u32)> {
         .collect()
 }
 
-/// A table sorted by class.
+/// Writes a table that is sorted by class.
 fn write_table(path: &Path, label: fn(u32) -> String) {
     let mut text = "label".to_owned();
     (0..SIDE * SIDE).for_each(|n| write!(text, ",p{n}").unwrap());
@@ -87,7 +87,7 @@ fn write_table(path: &Path, label: fn(u32) -> String) {
     std::fs::write(path, text).unwrap();
 }
 
-/// Arrays sorted by class: `value` makes a number of each byte.
+/// Writes arrays that are sorted by class; `value` turns each byte into a number.
 fn write_arrays(folder: &Path, counts: [u32; 4], value: fn(u8) -> f32) {
     std::fs::create_dir_all(folder).unwrap();
     let (mut x, mut y) = (Vec::new(), Vec::new());
@@ -103,7 +103,7 @@ fn write_arrays(folder: &Path, counts: [u32; 4], value: fn(u8) -> f32) {
     ndarray_npy::write_npy(folder.join("y.npy"), &ndarray::Array1::from(y)).unwrap();
 }
 
-/// Trains, exports and evaluates with default flags; int8 must be within a point of float.
+/// Trains, exports and evaluates with default flags. The accuracy of int8 must be within a point of float.
 fn int8_is_as_good_as_float(folder: &Path, data: &str) {
     std::fs::write(folder.join("net.toml"), NET).unwrap();
     let train = format!("train --net net.toml --data {data} --epochs 8 --out run");
@@ -129,7 +129,7 @@ fn a_class_sorted_folder_keeps_its_accuracy_in_int8() {
     write_folder(&folder.join("images"), &all());
     int8_is_as_good_as_float(folder, "images");
 
-    // Too few images to calibrate on are named.
+    // A warning gives the number if too few images calibrate.
     let output = denselet(folder, "export run --calibration 1 --out poor.dlt");
     let errors = String::from_utf8(output.stderr).unwrap();
     assert!(
@@ -137,7 +137,7 @@ fn a_class_sorted_folder_keeps_its_accuracy_in_int8() {
         "{errors}"
     );
 
-    // Fewer classes, and classes in another order, are the network's by their names.
+    // Fewer classes, and classes in another order, match those of the network by name.
     write_folder(&folder.join("fewer"), &[("rows", 2, 12), ("squares", 3, 12)]);
     let report = json(folder, "eval run.dlt --data fewer");
     assert_eq!(report["classes"].as_array().unwrap().len(), 4);
@@ -160,7 +160,7 @@ fn a_class_sorted_folder_keeps_its_accuracy_in_int8() {
     let error = complaint(folder, "eval run --data spelt");
     assert!(error.contains("rename"), "{error}");
 
-    // A sample is drawn from everywhere, and named.
+    // A sample comes from the whole split, and its indices are reported.
     let report = json(folder, "eval run.dlt --data images --count 12");
     assert_eq!(
         (&report["images"], &report["sample"]["seed"]),
@@ -187,7 +187,7 @@ fn a_class_sorted_table_keeps_its_accuracy_in_int8() {
     let folder = folder.path();
     write_table(&folder.join("set.csv"), |class| CLASSES[class as usize].into());
     int8_is_as_good_as_float(folder, "set.csv");
-    // Labels that are numbers are the network's class numbers, and that is said.
+    // Labels that are numbers are class numbers of the network, with a note.
     write_table(&folder.join("numbers.csv"), |class| class.to_string());
     let report = json(folder, "eval run --data numbers.csv");
     assert!(report["accuracy"].as_f64().unwrap() > 0.9, "{report}");
@@ -232,7 +232,7 @@ fn measurements_go_through_the_networks_encoding() {
         "train --net net.toml --data monday --epochs 8 --held-out 0 --out run",
     );
     json(folder, "export run --out run.dlt");
-    // Another day without the loudest class: nothing is stretched anew.
+    // Data of another day, without the class of the largest values, keeps the encoding.
     write_arrays(&folder.join("tuesday"), [30, 0, 0, 30], |byte| {
         f32::from(byte) / 100.0 - 1.0
     });
@@ -240,7 +240,7 @@ fn measurements_go_through_the_networks_encoding() {
         let report = json(folder, &format!("eval {model} --data tuesday"));
         assert!(report["accuracy"].as_f64().unwrap() > 0.9, "{model}: {report}");
     }
-    // A number that Monday did not have becomes the byte at the end of the range, and an image of another size is refused.
+    // A number outside the range of Monday becomes the byte at the end of the range; an image of another size is refused.
     write_folder(&folder.join("large"), &[("0", 0, 12), ("1", 1, 12)]);
     for class in ["0", "1"] {
         for n in 0..12 {
@@ -349,7 +349,7 @@ fn the_usual_batch_fits_a_small_data_set() {
         notes.contains("the batch is 4 instead of 64, as only 16 images"),
         "{notes}"
     );
-    // What is asked for is not changed.
+    // A batch that the user sets is not changed.
     let error = complaint(folder, &format!("{train} --out b --batch 64"));
     assert!(error.contains("64 (16 images are trained on)"), "{error}");
     std::fs::write(folder.join("recipe.toml"), "batch = 32\n").unwrap();

@@ -1,4 +1,4 @@
-//! Every `denselet` command that the documentation and `--help` show is one that the command line accepts.
+//! The command line accepts every `denselet` command that the documentation and `--help` show.
 #![allow(clippy::unwrap_used, clippy::tests_outside_test_module, missing_docs)]
 
 use clap::error::ErrorKind;
@@ -16,10 +16,10 @@ const DOCUMENTS: [(&str, &str); 8] = [
     ("FORMAT.md", include_str!("../../core/src/format/FORMAT.md")),
 ];
 
-/// The words of a line that runs the program, without the shell's part of it.
+/// Returns the words of a line that runs the program, without the parts for the shell.
 fn words(line: &str) -> Option<Vec<&str>> {
     let line = line.trim().trim_start_matches("$ ");
-    // A remark stands after `#` or, in help, after spaces and an opening parenthesis.
+    // A comment begins with `#` or, in help, with spaces and an opening parenthesis.
     let line = ["  #", " # ", "  (", " | ", " > ", " && "]
         .iter()
         .fold(line, |line, end| line.split(end).next().unwrap_or(line));
@@ -34,7 +34,7 @@ fn words(line: &str) -> Option<Vec<&str>> {
     is_run.then(|| all[at..].to_vec())
 }
 
-/// Why the command line refuses the words, but for placeholders.
+/// Returns the error of the command line for these words, if it refuses them. Placeholders are ignored.
 fn refusal(words: &[&str], is_whole: bool) -> Option<String> {
     let is_whole = is_whole && !words.contains(&"...");
     let words = words.iter().filter(|word| **word != "...");

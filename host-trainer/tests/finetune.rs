@@ -1,5 +1,5 @@
-//! Fine-tuning as its users see it: it repairs what calibration did, repeats itself to the bit, goes on where it was
-//! stopped, and says what does not fit.
+//! Fine-tuning as a user runs it: it recovers the accuracy that calibration lost, repeats bit for bit, resumes after a stop,
+//! and refuses data that does not fit.
 #![allow(clippy::unwrap_used, clippy::tests_outside_test_module, missing_docs)]
 
 use denselet::layout::Order;
@@ -20,7 +20,7 @@ fn spec() -> Spec {
     Spec::parse(text, "small").unwrap()
 }
 
-/// A float network that has learned its digits.
+/// Returns a float network that was trained on the digits.
 fn trained(data: &Dataset) -> Network {
     let recipe = train::Recipe {
         epochs: 12,
@@ -73,7 +73,7 @@ fn a_badly_calibrated_network_recovers() {
     assert!(losses[5] < losses[0] / 2.0, "{losses:?}");
 }
 
-/// Few pictures and one epoch of training: enough to differ.
+/// Returns a network after one epoch on a few images: enough to differ.
 fn quick() -> (Network, Dataset, Recipe) {
     let mut data = digits();
     data.train = data.train.sample(200);
@@ -136,7 +136,7 @@ fn a_killed_run_goes_on_and_its_folder_is_what_was_trained() {
     });
     assert!(killed.is_err());
     assert_eq!(checkpoint::load(folder.path()).unwrap().meta.epoch, 1);
-    // What it was writing when it was killed.
+    // A partly written file, as a kill leaves it.
     let half = folder.path().join(".denselet-half.12345678.tmp");
     std::fs::write(&half, b"half").unwrap();
     let resumed = finetune_in(folder.path(), true, &network, &data, &recipe, &mut Silent).unwrap();

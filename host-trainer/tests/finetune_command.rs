@@ -1,4 +1,4 @@
-//! `denselet finetune` as a user runs it, and what the other commands make of its folder.
+//! `denselet finetune` as a user runs it, and the other commands on its folder.
 #![allow(clippy::unwrap_used, clippy::tests_outside_test_module, missing_docs)]
 
 use serde_json::Value;
@@ -13,7 +13,7 @@ fn denselet(folder: &Path, args: &[&str]) -> Output {
         .unwrap()
 }
 
-/// The one JSON object that a command prints.
+/// Returns the JSON object that a command prints.
 fn json(folder: &Path, args: &[&str]) -> Value {
     let output = denselet(folder, args);
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -21,7 +21,7 @@ fn json(folder: &Path, args: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{args:?}: {error}"))
 }
 
-/// What a command that must fail says.
+/// Returns the error of a command that must fail.
 fn complaint(folder: &Path, args: &[&str]) -> String {
     let output = denselet(folder, args);
     assert!(!output.status.success(), "{args:?} should fail");
@@ -39,7 +39,7 @@ fn a_fine_tuned_folder_is_taken_like_any_other() {
     let tuned = run(&["finetune", "float", "--epochs", "2", "--lr", "0.05"]);
     assert!(tuned["int8_accuracy"].as_f64() >= tuned["float_accuracy"].as_f64().map(|share| share - 0.02));
 
-    // The folder and its blob are the same integers; the float network lies beside them.
+    // The folder and its blob hold the same integers; the float network is in the folder too.
     let of_folder = run(&["eval", "float-int8", "--data", "digits"]);
     assert_eq!(of_folder["arithmetic"], "int8");
     assert_eq!(of_folder["accuracy"], tuned["int8_accuracy"]);
@@ -57,7 +57,7 @@ fn a_fine_tuned_folder_is_taken_like_any_other() {
         export["arena_bytes"]
     );
 
-    // Going on changes nothing where all is done, and is refused where it would be another run.
+    // Resuming changes nothing if all epochs are done, and is refused if it would be another run.
     let file = "float-int8/finetuned.safetensors";
     let before = bytes(file);
     run(&["finetune", "float", "--resume"]);
@@ -75,7 +75,7 @@ fn a_fine_tuned_folder_is_taken_like_any_other() {
 }
 
 #[test]
-fn a_recipe_has_it_behind_the_training() {
+fn a_recipe_fine_tunes_after_the_training() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let recipe = "epochs = 2\n[finetune]\nepochs = 1\nrate = 0.02\n[augment]\njitter = 1.0\nmixup = 0.2\n";
@@ -101,7 +101,7 @@ fn a_recipe_has_it_behind_the_training() {
     assert_eq!(tuned["epochs"], 1);
     let bytes = || std::fs::read(folder.join("run-int8/finetuned.safetensors")).unwrap();
     let whole = bytes();
-    // Stopped between the two, the run goes on behind them.
+    // If it is stopped between training and fine-tuning, the run resumes with the fine-tuning.
     std::fs::remove_dir_all(folder.join("run-int8")).unwrap();
     train(&["--resume"]);
     assert_eq!(bytes(), whole);
@@ -132,22 +132,20 @@ fn what_cannot_be_fine_tuned_is_named() {
     json(folder, &train);
     assert!(says(&["finetune", "float", "--data", "nosuch"]).contains("nosuch"));
     assert!(says(&["finetune", "float", "--batch", "0"]).contains("`batch`"));
-    let pictures = folder.join("pictures");
+    let images = folder.join("images");
     for class in ["cats", "dogs"] {
-        std::fs::create_dir_all(pictures.join(class)).unwrap();
+        std::fs::create_dir_all(images.join(class)).unwrap();
         for n in 0..6 {
-            let picture = image::GrayImage::new(9, 9);
-            picture
-                .save(pictures.join(class).join(format!("{n}.png")))
-                .unwrap();
+            let blank = image::GrayImage::new(9, 9);
+            blank.save(images.join(class).join(format!("{n}.png"))).unwrap();
         }
     }
-    let shape = says(&["finetune", "float", "--data", "pictures"]);
+    let shape = says(&["finetune", "float", "--data", "images"]);
     assert!(
         shape.contains("expected 8x8x1") && shape.contains("--resize"),
         "{shape}"
     );
-    let classes = says(&["finetune", "float", "--data", "pictures", "--resize"]);
+    let classes = says(&["finetune", "float", "--data", "images", "--resize"]);
     assert!(
         classes.contains("cats, dogs") && classes.contains("all 10"),
         "{classes}"

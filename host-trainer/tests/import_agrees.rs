@@ -1,5 +1,5 @@
-//! Networks made with Keras, PyTorch and ONNX come in and answer as their frameworks did. The fixtures, and the script that
-//! made them with the frameworks, lie in `tests/fixtures/import`.
+//! Imported networks of Keras, PyTorch and ONNX give the answers of their frameworks. The fixtures, and the scripts that made
+//! them with the frameworks, are in `tests/fixtures/import`.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
@@ -13,7 +13,7 @@ fn fixture(name: &str) -> PathBuf {
         .join(name)
 }
 
-fn picture(height: usize, width: usize, channels: usize) -> Option<Input> {
+fn input(height: usize, width: usize, channels: usize) -> Option<Input> {
     Some(Input {
         height,
         width,
@@ -21,7 +21,7 @@ fn picture(height: usize, width: usize, channels: usize) -> Option<Input> {
     })
 }
 
-/// Imports a fixture and holds it against its framework's answers to 64 inputs, and against its own graph.
+/// Imports a fixture and compares it with the answers of its framework to 64 inputs, and with its own graph.
 fn agrees(name: &str, vectors: &str, input: Option<Input>) -> Imported {
     let options = Options {
         input,
@@ -93,7 +93,7 @@ fn bc_network_comes_in_from_torch() {
         assert_eq!(widths(&agrees(name, "bc-torch.npz", None)), [[4; 4]; 3], "{name}");
     }
     for name in ["bc.safetensors", "bc-older.safetensors"] {
-        let imported = agrees(name, "bc-torch.npz", picture(12, 12, 1));
+        let imported = agrees(name, "bc-torch.npz", input(12, 12, 1));
         assert_eq!(widths(&imported), [[4; 4]; 3], "{name}");
         assert_eq!(imported.network.spec.epsilon, 1e-5);
         assert!(!imported.preprocess_is_known, "{name}");
@@ -117,7 +117,7 @@ fn imagenet_form_comes_in() {
     for (name, input) in [
         ("imagenet-dynamo.onnx", None),
         ("imagenet-legacy.onnx", None),
-        ("imagenet.safetensors", picture(32, 32, 3)),
+        ("imagenet.safetensors", input(32, 32, 3)),
     ] {
         let imported = agrees(name, "imagenet.npz", input);
         let stem = imported.network.spec.stem;
@@ -137,7 +137,7 @@ fn unusual_ways_of_writing_come_in() {
         assert_eq!(widths(&imported), [vec![3, 5], vec![4]], "{name}");
         let spec = &imported.network.spec;
         assert_eq!((spec.stem.stride, spec.stem.pad_top), (2, 1), "{name}");
-        assert!(spec.final_norm, "{name}: a bare ReLU in front of the average");
+        assert!(spec.final_norm, "{name}: a bare ReLU before the average");
         assert!(
             imported.network.blocks[0].layers[1].conv2.bias.is_some(),
             "{name}"

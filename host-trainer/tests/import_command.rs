@@ -59,7 +59,7 @@ fn what_agrees_becomes_a_checkpoint_and_goes_out_again() {
 fn what_differs_is_not_written() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
-    // Answers of another network to pictures of the same shape.
+    // Answers of another network to images of the same shape.
     let output = import("bc.keras", "legacy.npz", &out);
     assert!(!output.status.success());
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -74,7 +74,7 @@ fn what_differs_is_not_written() {
 fn a_network_from_elsewhere_is_fine_tuned() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    // New channels in front, a stem without padding, a transition behind every block: forms that are not ours.
+    // New channels first, a stem without padding, a transition after every block: forms that denselet does not train.
     assert!(
         import("article.keras", "article.npz", &folder.join("run"))
             .status
@@ -93,7 +93,7 @@ fn a_network_from_elsewhere_is_fine_tuned() {
     let of_folder = json("eval run-int8 --data digits --resize");
     assert_eq!(of_folder["arithmetic"], "int8");
     assert_eq!(of_folder["accuracy"], report["int8_accuracy"]);
-    // Nothing told the preprocessing, which every later step repeats.
+    // The preprocessing is an assumption, which every later step repeats.
     let guess = checkpoint::load(&folder.join("run")).unwrap().meta.guess.unwrap();
     for report in [&report, &json("export run-int8 --out tuned.dlt")] {
         let warning = report["warnings"][0].as_str().unwrap();

@@ -1,5 +1,5 @@
-//! The forms in which networks of the family are written: each is imported and answers as its framework did, or is refused by
-//! its true reason. `tests/fixtures/import/make_forms.py` made them with the frameworks.
+//! Each form of a DenseNet is imported and gives the answers of its framework, or is refused with the true reason.
+//! `tests/fixtures/import/make_forms.py` made the fixtures with the frameworks.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -32,7 +32,7 @@ fn refused(name: &str, options: &Options) -> String {
     }
 }
 
-/// Imports a form and compares it with its framework's answers and with its own graph.
+/// Imports a form and compares it with the answers of its framework and with its own graph.
 fn agrees(name: &str, vectors: &str, options: &Options) -> Imported {
     let options = Options {
         vectors: Some(Rc::new(Vectors::load(&form(vectors)).unwrap())),
@@ -80,7 +80,7 @@ fn transitions_without_a_relu_are_linear_in_every_later_step() {
     }
 }
 
-/// Writes the network as ONNX and imports it: the same network.
+/// Writes the network as ONNX, imports it, and checks that it is the same network.
 fn out_and_in_again(network: &Network, name: &str) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("again.onnx");
@@ -92,7 +92,7 @@ fn out_and_in_again(network: &Network, name: &str) {
     assert!(again == *network, "{name}");
 }
 
-/// Quantises the network: integers stay near the floats.
+/// Quantises the network and checks that the integers stay near the floats.
 fn integers_are_near(imported: &Imported, name: &str) {
     let network = &imported.network;
     let images = imported.noise(64, 2);
@@ -122,7 +122,7 @@ fn integers_are_near(imported: &Imported, name: &str) {
 fn one_score_becomes_two_logits() {
     for (name, vectors, ending) in [
         ("score.onnx", "score.npz", Ending::Logits),
-        // The sigmoid is not in the file, only in what answered.
+        // The sigmoid is not in the file, only in the network that gave the answers.
         ("score.onnx", "score-sigmoid.npz", Ending::Logits),
         ("sigmoid.onnx", "sigmoid.npz", Ending::Sigmoid),
         ("sigmoid-keras.keras", "sigmoid-keras.npz", Ending::Sigmoid),

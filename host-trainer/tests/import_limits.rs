@@ -1,4 +1,4 @@
-//! A few bytes never become much memory or much time, and only ordinary files are opened.
+//! A small file never takes much memory or time, and only ordinary files are opened.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 

@@ -1,4 +1,4 @@
-//! Networks of other families and damaged files are refused with an error that names the cause; none is imported wrongly and
+//! Networks of other families and damaged files are refused with an error that names the cause. None is imported wrongly, and
 //! none makes the importer panic.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
@@ -124,7 +124,7 @@ fn other_files_are_told_apart() {
     std::fs::write(saved.join("saved_model.pb"), b"x").unwrap();
     assert!(message_of(&saved, None).contains("SavedModel"));
     assert!(message_of(&folder.path().join("nothing.onnx"), None).contains("nothing.onnx"));
-    // Weights beside the file that are not there.
+    // Weights in a separate file that is absent.
     let lonely = written(
         "plain-dynamo.onnx",
         &std::fs::read(fixture("plain-dynamo.onnx")).unwrap(),
@@ -235,7 +235,7 @@ proptest! {
         let mut bytes = std::fs::read(fixture(FILES[file])).unwrap();
         let length = bytes.len();
         for (at, value) in damage {
-            // Half of the damage goes to the front, where headers are.
+            // Half of the damage is at the start, which holds the headers.
             let within = if at % 2 == 0 { length } else { length.min(4096) };
             bytes[at as usize % within] = value;
         }

@@ -1,5 +1,5 @@
-//! Commands that are killed again and again end with the very files of commands that were left alone, and never leave a file
-//! that cannot be read.
+//! Commands that are killed several times end with the same files as uninterrupted commands, and never leave an unreadable
+//! file.
 #![allow(clippy::unwrap_used, clippy::tests_outside_test_module, missing_docs)]
 
 use core::time::Duration;
@@ -15,11 +15,11 @@ use std::time::Instant;
 const NET: &str = "name = \"tiny\"\nclasses = 10\ngrowth = 4\nblocks = [2, 2]\n\
                    [input]\nheight = 8\nwidth = 8\nchannels = 1\n";
 const KILLS: usize = 20;
-/// What a kill and a later `--resume` may not change: everything without times in it.
+/// Files that a kill and a later `--resume` must not change: all files without times.
 const FLOAT: [&str; 3] = [FILE_NAME, "best.safetensors", "recipe.toml"];
 const TUNED: [&str; 3] = ["finetuned.safetensors", FILE_NAME, "recipe.toml"];
 
-/// Starts a command in a folder; the same words there and elsewhere, for the command lies in what it writes.
+/// Starts a command in a folder. The words are the same in every folder, because the files record the command.
 fn start(folder: &Path, line: &str) -> Child {
     Command::new(env!("CARGO_BIN_EXE_denselet"))
         .args(line.split_whitespace())
@@ -33,7 +33,7 @@ fn run(folder: &Path, line: &str) {
     assert!(start(folder, line).wait().unwrap().success(), "{line}");
 }
 
-/// Two folders with the tiny network, beside the build, on a disk: in memory, nothing takes long enough to be interrupted.
+/// Returns two folders with the tiny network, next to the build, on a disk: in memory, writes are too short to be interrupted.
 fn twins() -> (tempfile::TempDir, [std::path::PathBuf; 2]) {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let twins = ["whole", "killed"].map(|name| folder.path().join(name));
@@ -44,7 +44,7 @@ fn twins() -> (tempfile::TempDir, [std::path::PathBuf; 2]) {
     (folder, twins)
 }
 
-/// Whether a file is being written in the folder right now.
+/// Returns whether a file in the folder is being written.
 fn is_writing(folder: &Path) -> bool {
     let names = fs::read_dir(folder).into_iter().flatten().flatten();
     names
@@ -75,7 +75,7 @@ fn a_run_killed_twenty_times_ends_with_the_same_files() {
     let (mut epochs, mut while_writing) = (BTreeSet::new(), 0);
     for kill in 0..KILLS {
         let mut child = start(&twins[1], TRAIN);
-        // A quarter dies while it starts; of those that have gone on for an epoch, some at any time, most while they write.
+        // A quarter of the kills happens during the start. After an epoch, some happen at any time, most during a write.
         let file = killed.join(FILE_NAME);
         let written = || file.metadata().and_then(|about| about.modified()).ok();
         let before = written();
@@ -147,7 +147,7 @@ fn export_and_import_killed_at_any_moment_leave_the_old_file_or_the_new_one() {
     }
     let [whole, killed] = &twins;
     let mut bits = ChaCha8Rng::seed_from_u64(3);
-    // What stands there before differs from what is written.
+    // The old file differs from the new one.
     run(killed, "export run --calibration 10 --out model.dlt --json");
     let old = fs::read(killed.join("model.dlt")).unwrap();
     for (line, file, old) in [
@@ -175,7 +175,7 @@ fn export_and_import_killed_at_any_moment_leave_the_old_file_or_the_new_one() {
                 break;
             }
         }
-        // An import that was done is refused, for it would replace a checkpoint.
+        // A second import is refused, because it would replace a checkpoint.
         if fs::read(killed.join(file)).ok().as_ref() != Some(&new) {
             run(killed, line);
         }

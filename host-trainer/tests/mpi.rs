@@ -1,4 +1,4 @@
-//! Several processes under `mpirun` train what one would, and end together.
+//! Several processes under `mpirun` train the same network as one process, and end together.
 #![allow(clippy::unwrap_used, clippy::tests_outside_test_module, missing_docs)]
 
 use core::time::Duration;
@@ -10,12 +10,12 @@ use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_denselet");
-/// A rate at which a difference in the last bit of a weight stays one.
+/// A rate at which a difference in the last bit of a weight does not grow.
 const TRAIN: [&str; 7] = ["train", "--data", "digits", "--lr", "0.01", "--dropout", "0.1"];
-/// Nobody may wait for longer than this for somebody who is gone.
+/// Longest time that a rank may wait for a rank that has ended.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// `denselet` on so many ranks with these words each, not yet started; on one, without `mpirun`.
+/// Returns a command that runs `denselet` with these words on `count` ranks; one rank runs without `mpirun`.
 fn ranks(words: &[&[&str]]) -> Command {
     let mut command = Command::new(if words.len() > 1 { "mpirun" } else { PROGRAM });
     match words {
@@ -32,7 +32,7 @@ fn ranks(words: &[&[&str]]) -> Command {
     }
     command
         .env("RAYON_NUM_THREADS", "1")
-        // More ranks than cores: who waits gives way.
+        // If there are more ranks than cores, a waiting rank yields.
         .env("OMPI_MCA_mpi_yield_when_idle", "1")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -40,14 +40,14 @@ fn ranks(words: &[&[&str]]) -> Command {
     command
 }
 
-/// `denselet train` on `count` ranks.
+/// Returns a command that runs `denselet train` on `count` ranks.
 fn train(count: usize, net: &str, out: &Path, more: &[&str]) -> Command {
     let out = ["--net", net, "--out", out.to_str().unwrap()];
     let words = [&TRAIN[..], &out, more].concat();
     ranks(&vec![&words[..]; count])
 }
 
-/// Whether a command ended well, and all it said on both ways out.
+/// Returns whether a command succeeded, with its standard output and standard error.
 fn wait(mut child: Child) -> (bool, String, String) {
     let start = Instant::now();
     while child.try_wait().unwrap().is_none() {
@@ -72,7 +72,7 @@ fn run(mut command: Command) -> (bool, String, String) {
     wait(command.spawn().unwrap())
 }
 
-/// Losses of the epochs of a run.
+/// Returns the losses of the epochs of a run.
 fn losses(folder: &Path) -> Vec<f64> {
     let log = std::fs::read_to_string(folder.join("log.csv")).unwrap();
     let rows = log.lines().skip(1);
@@ -114,7 +114,7 @@ fn shared_statistics_are_those_of_one_rank() {
     // Measured: 3e-9, and 3e-3 to 1.5e-2.
     assert!(shared_apart.iter().all(|apart| *apart < 1e-5), "{shared_apart:?}");
     assert!(own_apart.iter().all(|apart| *apart > 1e-3), "{own_apart:?}");
-    // One writes, one speaks.
+    // One rank writes and prints.
     assert_eq!(names(&shared), names(&alone));
     assert!(
         said.iter().all(|said| said.matches("epoch 2: loss").count() == 1),
@@ -133,7 +133,7 @@ fn train_and_stop(net: &str, out: &Path, epochs: usize) -> usize {
         std::thread::sleep(Duration::from_millis(2));
     }
     assert!(file.exists(), "ended without a checkpoint");
-    // It may have ended by itself meanwhile.
+    // It may have ended already.
     let _ = Command::new("kill").arg(child.id().to_string()).status().unwrap();
     wait(child);
     load(out).unwrap().meta.epoch

@@ -1,5 +1,5 @@
-//! Folders of runs and files of commands: nothing foreign is lost, one process writes, what is not finite is not saved, and a
-//! reader that goes away ends a command quietly.
+//! Folders of runs and files of commands: files of other programs stay, one process writes, values that are not finite are not
+//! saved, and a closed output ends a command quietly.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::tests_outside_test_module, missing_docs)]
 
@@ -27,7 +27,7 @@ fn succeeds(folder: &Path, line: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// What a command that must fail prints, which is neither a panic's message nor a dump.
+/// Returns the error of a command that must fail; it is not the message of a panic.
 fn fails(folder: &Path, line: &str) -> String {
     let output = denselet(folder, line);
     let errors = String::from_utf8(output.stderr).unwrap();
@@ -59,7 +59,7 @@ fn a_run_stops_where_numbers_end_and_its_last_checkpoint_can_be_read() {
         for part in ["epoch ", "step ", "--lr", "--clip", "--warm-up"] {
             assert!(error.contains(part), "{error}");
         }
-        // Whatever was saved can be read.
+        // Every saved file is readable.
         for file in ["checkpoint.safetensors", "best.safetensors"] {
             let path = folder.join(out).join(file);
             assert!(
@@ -68,7 +68,7 @@ fn a_run_stops_where_numbers_end_and_its_last_checkpoint_can_be_read() {
             );
         }
     }
-    // What is out of range is refused before the first step.
+    // A value out of range is refused before the first step.
     for (field, text) in [
         ("augment.operations", "[augment]\noperations = 1000000000000"),
         (
@@ -119,7 +119,7 @@ fn a_foreign_folder_is_left_alone() {
     for name in names {
         assert_eq!(fs::read_to_string(mine.join(name)).unwrap(), "precious", "{name}");
     }
-    // A folder that is empty, or a run's, is taken; what a person puts into a run's folder stays.
+    // An empty folder and a run's folder are accepted; files that the user adds to a run's folder stay.
     fs::create_dir(folder.join("empty")).unwrap();
     succeeds(folder, &format!("{TRAIN} --epochs 1 --out empty"));
     fs::write(folder.join("empty/notes.txt"), "precious").unwrap();
@@ -130,7 +130,7 @@ fn a_foreign_folder_is_left_alone() {
     );
 }
 
-/// The bytes of every file of a folder, by name.
+/// Reads the bytes of every file of a folder, by name.
 fn contents(folder: &Path) -> Vec<(std::ffi::OsString, Vec<u8>)> {
     let mut files: Vec<_> = fs::read_dir(folder)
         .unwrap()
@@ -153,7 +153,7 @@ fn a_command_leaves_the_folders_of_other_commands_alone() {
     succeeds(folder, "export-onnx run --out run.onnx");
     succeeds(folder, "import run.onnx --out imported");
     succeeds(folder, "finetune run --epochs 1 --out tuned");
-    // A best network that was copied beside other files makes no run's folder of theirs.
+    // A copied best network does not turn a folder with other files into a run's folder.
     fs::create_dir(folder.join("kept")).unwrap();
     fs::copy(
         folder.join("run/best.safetensors"),
@@ -268,7 +268,7 @@ fn outputs_go_through_links_and_replace_only_their_kind() {
         assert!(fs::read(at("target.dlt")).unwrap().starts_with(b"DLET"));
     }
     let blob = fs::read(at("target.dlt")).unwrap();
-    // Standard output receives nothing but the file.
+    // Standard output receives only the file.
     let output = denselet(folder, "export good --out /dev/stdout");
     assert!(output.status.success() && output.stdout == blob);
     assert!(!output.stderr.is_empty());
@@ -345,7 +345,7 @@ fn a_reader_that_goes_away_ends_a_command_quietly() {
     assert!(epochs >= 1);
     let error = fails(folder, &format!("{TRAIN} --epochs {epochs} --out run --resume"));
     assert!(error.contains("100000 or more"), "{error}");
-    // An output that is full is a fault.
+    // A full output is an error.
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let output = command(folder, "boards").stdout(full).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
@@ -356,7 +356,7 @@ fn a_run_goes_on_for_longer_and_ends_the_same_however_it_was_stopped() {
     let folder = folder();
     let folder = folder.path();
     let bytes = |out: &str, file: &str| fs::read(folder.join(out).join(file)).unwrap();
-    // The command lies in the files: the same words for both.
+    // The files record the command, so both runs have the same words.
     for at in ["a", "b"] {
         fs::create_dir(folder.join(at)).unwrap();
         fs::copy(folder.join("tiny.toml"), folder.join(at).join("tiny.toml")).unwrap();
@@ -366,7 +366,7 @@ fn a_run_goes_on_for_longer_and_ends_the_same_however_it_was_stopped() {
         &folder.join("a"),
         &format!("{TRAIN} --epochs 6 --out run --resume"),
     );
-    // Stopped at the beginning of the longer run, it is still the longer run.
+    // A run that is stopped at the beginning of the longer run resumes as the longer run.
     let mut child = command(
         &folder.join("b"),
         &format!("{TRAIN} --epochs 6 --out run --resume"),
@@ -400,7 +400,7 @@ fn a_run_goes_on_for_longer_and_ends_the_same_however_it_was_stopped() {
 fn a_run_that_was_killed_before_its_first_checkpoint_keeps_its_recipe_and_command() {
     let folder = folder();
     let folder = folder.path();
-    // What such a kill leaves, whatever the machine's speed: a run's folder with its recipe and nothing else.
+    // The state after such a kill, at any speed of the machine: a run's folder with only its recipe.
     succeeds(folder, &format!("{TRAIN} --epochs 2 --lr 0.05 --out run"));
     let whole = ["checkpoint.safetensors", "best.safetensors", "recipe.toml"]
         .map(|file| (file, fs::read(folder.join("run").join(file)).unwrap()));

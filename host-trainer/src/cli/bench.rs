@@ -19,7 +19,7 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "The networks d1 to d5 are built untrained with a fixed seed: the number of instructions of \
-an inference does not depend on the weights or the image. Ratios are denselet over the peer.
+an inference does not depend on the weights or the image. A ratio is denselet's figure divided by the peer's.
 
 --cycles models a Cortex-M4 by its published timing table, with memory without wait states. It needs a C compiler (cc) and an \
 emulator with plugins.

@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
   denselet demo --board microbit --out runs/microbit
   denselet demo --json")]
 pub struct Args {
-    /// Where everything it makes goes; an earlier demo there is replaced
+    /// Folder of the results; an earlier demo there is replaced
     #[arg(long, value_name = "DIR", default_value = "runs/demo")]
     out: PathBuf,
     /// Board to run on; `denselet boards` lists them

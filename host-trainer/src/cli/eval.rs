@@ -29,7 +29,7 @@ pub struct Args {
     count: Option<usize>,
     #[command(flatten)]
     data_flags: DataFlags,
-    /// Of a run's folder use the last network, not the one with the highest held-out accuracy
+    /// Use the last network of a run's folder, not the one with the highest held-out accuracy
     #[arg(long)]
     last: bool,
     /// Print one JSON object

@@ -30,10 +30,10 @@ use std::path::{Path, PathBuf};
   denselet export runs/fashion-int8 --out fashion.dlt           (fine-tuned: exactly the integers that were trained)
   denselet export --untrained --net d2 --seed 1 --out d2.dlt    (for sizing and benchmarks)")]
 pub struct Args {
-    /// A run's folder, a checkpoint file, or what `finetune` made of one
+    /// A run's folder, a checkpoint file, or the folder of a fine-tuned network
     #[arg(value_name = "DIR", required_unless_present = "untrained")]
     run: Option<PathBuf>,
-    /// Where the blob goes; an older blob there is replaced
+    /// Blob to write; an older blob there is replaced
     #[arg(long, value_name = "FILE", default_value = "model.dlt")]
     out: PathBuf,
     /// Data set to calibrate on, its training images only [default: the one it was trained on]
@@ -45,7 +45,7 @@ pub struct Args {
     /// Order the weights for this board's core; the blob runs everywhere, and fastest there
     #[arg(long, value_name = "NAME", default_value = "mps2-an386")]
     board: String,
-    /// Order the weights like this, whatever the board
+    /// Order the weights like this instead of for a board
     #[arg(long, value_enum, conflicts_with = "board")]
     order: Option<OrderName>,
     /// Export a network with seeded random weights instead of a trained one
@@ -59,7 +59,7 @@ pub struct Args {
     seed: u64,
     #[command(flatten)]
     data_flags: DataFlags,
-    /// Of a run's folder take the last network, not the one with the highest held-out accuracy
+    /// Use the last network of a run's folder, not the one with the highest held-out accuracy
     #[arg(long)]
     last: bool,
     /// Leave out the metadata: names, provenance, accuracy, scales; the answers stay the same

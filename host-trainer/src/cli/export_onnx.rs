@@ -23,7 +23,7 @@ pub struct Args {
     /// Safetensors file of a PyTorch state dict
     #[arg(long, value_name = "FILE")]
     state_dict: Option<PathBuf>,
-    /// Of a run's folder use the last network, not the one with the highest held-out accuracy
+    /// Use the last network of a run's folder, not the one with the highest held-out accuracy
     #[arg(long)]
     last: bool,
     /// Replace a file of another kind

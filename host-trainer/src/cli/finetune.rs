@@ -61,13 +61,13 @@ pub struct Args {
     seed: Option<u64>,
     #[command(flatten)]
     data_flags: DataFlags,
-    /// Where the fine-tuned network goes [default: DIR-int8]
+    /// Folder of the fine-tuned network [default: DIR-int8]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Resume the run in the folder, or start it if there is none; its recipe is kept, and --epochs may be more
     #[arg(long)]
     resume: bool,
-    /// Of a run's folder take the last network, not the one with the highest held-out accuracy
+    /// Use the last network of a run's folder, not the one with the highest held-out accuracy
     #[arg(long)]
     last: bool,
     /// Print one JSON object

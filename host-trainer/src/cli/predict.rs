@@ -23,10 +23,10 @@ pub struct Args {
     /// Classes to print for each image, the most probable first
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     top: u16,
-    /// Resize images to what the network takes
+    /// Resize images to the network's input
     #[arg(long)]
     resize: bool,
-    /// Of a run's folder take the last network, not the one with the highest held-out accuracy
+    /// Use the last network of a run's folder, not the one with the highest held-out accuracy
     #[arg(long)]
     last: bool,
     /// Print one JSON object

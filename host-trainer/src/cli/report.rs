@@ -26,12 +26,12 @@ pub struct Args {
     /// Data set to test on [default: the one it was trained on]
     #[arg(long, value_name = "NAME|DIR")]
     data: Option<String>,
-    /// Where the page goes [default: report.html in the run's folder]
+    /// Page to write [default: report.html in the run's folder]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
     data_flags: DataFlags,
-    /// Of a run's folder take the last network, not the one with the highest held-out accuracy
+    /// Use the last network of a run's folder, not the one with the highest held-out accuracy
     #[arg(long)]
     last: bool,
     /// Replace a file of another kind

@@ -28,10 +28,10 @@ pub struct Args {
     /// The board to run on; `denselet boards` lists them.
     #[arg(long, value_name = "NAME")]
     board: String,
-    /// Where the images come from: a data set (its test images), or `noise`, random ones without classes.
+    /// Source of the images: a data set (its test images), or `noise` (random images without classes).
     #[arg(long, value_name = "DATA")]
     data: String,
-    /// How many images: a seeded sample of the test images, balanced over the classes.
+    /// Number of images: a seeded sample of the test images, balanced over the classes.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     count: u32,
     #[command(flatten)]
@@ -39,7 +39,7 @@ pub struct Args {
     /// Push the images row by row, as a camera would; counts no instructions.
     #[arg(long)]
     rows: bool,
-    /// Seconds the emulator may take.
+    /// Longest time of the emulator, in seconds.
     #[arg(long, default_value_t = 1800, value_name = "SECONDS")]
     timeout: u64,
     /// Denselet's sources [default: those that this program was built from]

@@ -12,7 +12,7 @@ pub struct Verbosity {
     /// Print results, warnings and errors only: no notes, no progress
     #[arg(short, long, global = true, display_order = 900, conflicts_with = "verbose")]
     quiet: bool,
-    /// Print details too: sizes of what was read, how long each part took
+    /// Print details too: sizes of the data, duration of each part
     #[arg(short, long, global = true, display_order = 901)]
     verbose: bool,
 }

@@ -39,10 +39,10 @@ pub struct Args {
     /// Highest learning rate [default: 0.1]
     #[arg(long, value_name = "RATE")]
     pub(in crate::cli) lr: Option<f32>,
-    /// How the weights follow their gradients [default: sgd]
+    /// Optimiser of the weights [default: sgd]
     #[arg(long, value_enum, value_name = "NAME")]
     pub(in crate::cli) optimiser: Option<Method>,
-    /// How the learning rate changes [default: cosine]
+    /// Schedule of the learning rate [default: cosine]
     #[arg(long, value_enum, value_name = "NAME")]
     pub(in crate::cli) schedule: Option<Schedule>,
     /// Epochs in which the learning rate rises to its highest [default: 0]
@@ -61,10 +61,10 @@ pub struct Args {
     /// Decides every random number of the run [default: 1]
     #[arg(long, value_name = "N")]
     pub(in crate::cli) seed: Option<u64>,
-    /// Pixels a training image may move [default: depends on the data]
+    /// Largest shift of a training image, in pixels [default: depends on the data]
     #[arg(long, value_name = "N")]
     pub(in crate::cli) shift: Option<usize>,
-    /// Whether training images may be mirrored [default: depends on the data]
+    /// Mirror training images left to right [default: depends on the data]
     #[arg(long, value_name = "BOOL")]
     pub(in crate::cli) flip: Option<bool>,
     /// Share of the labels spread over all classes [default: 0]

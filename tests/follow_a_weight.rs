@@ -12,7 +12,8 @@ use denselet_train::calibrate::calibrate;
 use denselet_train::evaluate;
 use denselet_train::export::write;
 use denselet_train::fold::fold;
-use denselet_train::quantise::{Quantised, QuantisedStage, quantise};
+use denselet_train::quantise::{Quantised, quantise};
+use denselet_train::stages;
 
 /// The weight: block 1, layer 2, its 3x3 convolution, output 2, tap (0, 1), input 5.
 const STAGE: usize = 2;
@@ -57,7 +58,7 @@ fn a_weight_is_one_byte_of_the_blob_at_the_offset_of_the_layout() {
     for order in [Order::Plain, Order::Pairs, Order::Quads] {
         let before = quantised();
         let mut after = before.clone();
-        let QuantisedStage::Layer { conv, .. } = &mut after.stages[STAGE] else {
+        let stages::Stage::Layer { conv, .. } = &mut after.stages[STAGE] else {
             panic!("a dense layer")
         };
         let (inputs, columns) = (conv.inputs, conv.columns);
@@ -93,7 +94,7 @@ fn a_head_weight_moves_its_logit_as_the_arithmetic_defines() {
     let before = quantised();
     let mut after = before.clone();
     let head = after.stages.len() - 1;
-    let QuantisedStage::Head { conv, .. } = &mut after.stages[head] else {
+    let stages::Stage::Head { conv, .. } = &mut after.stages[head] else {
         panic!("a head")
     };
     let (class, channel) = (1, 3);

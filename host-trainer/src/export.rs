@@ -8,10 +8,9 @@ use crate::fold::fold;
 use crate::metadata::fields;
 use crate::net::Network;
 use crate::pack::{Taps, pack};
-use crate::quantise::{
-    QuantiseError, Quantised, QuantisedConv, QuantisedGate, QuantisedStage, Scale, quantise,
-};
+use crate::quantise::{QuantiseError, Quantised, QuantisedConv, QuantisedGate, Scale, quantise};
 pub use crate::spec::Geometry;
+use crate::stages::Stage;
 use denselet::format::{self, Codec, Field, Header, Kind, Section, StageBytes};
 use denselet::layout::Order;
 use denselet::shape::Shape;
@@ -49,7 +48,11 @@ pub fn write(quantised: &Quantised, order: Order, about: Option<&About>) -> Resu
     let mut stages = Vec::new();
     for (index, (stage, (kind, input))) in quantised.stages.iter().zip(walk).enumerate() {
         check_scales(index, stage)?;
-        stages.push((kind, input, sections(stage, kind, input, order)));
+        let mut arrays = sections(stage, kind, input, order);
+        if index == 0 {
+            put(&mut arrays, Section::Padding, quantised.padding.clone());
+        }
+        stages.push((kind, input, arrays));
     }
     let views = stages.iter().map(|(kind, input, arrays)| StageBytes {
         kind: *kind,
@@ -67,7 +70,7 @@ pub fn write(quantised: &Quantised, order: Order, about: Option<&About>) -> Resu
         scale: quantised
             .stages
             .last()
-            .and_then(|stage| convolutions(stage).1.scales.first())
+            .and_then(|stage| stage.conv().scales.first())
             .map_or(f16::ONE, half),
     };
     let metadata = match about {
@@ -88,10 +91,8 @@ pub fn write(quantised: &Quantised, order: Order, about: Option<&About>) -> Resu
 
 /// Whether every scale of a stage can be written.
 fn check_scales(index: usize, stage: &QuantisedStage) -> Result<(), ExportError> {
-    let (first, conv) = convolutions(stage);
-    let mut scales = first
-        .into_iter()
-        .chain([conv])
+    let mut scales = stage
+        .convs()
         .flat_map(|conv| &conv.scales)
         .map(|scale| scale.scale);
     match scales.find(|scale| !f16::from_f32(*scale).is_finite()) {
@@ -101,58 +102,39 @@ fn check_scales(index: usize, stage: &QuantisedStage) -> Result<(), ExportError>
 }
 
 type Arrays = BTreeMap<u8, Vec<u8>>;
+type QuantisedStage = Stage<QuantisedGate, QuantisedConv>;
 
 /// A stage's arrays by section.
 fn sections(stage: &QuantisedStage, kind: Kind, input: Shape, order: Order) -> Arrays {
     let mut arrays = Arrays::new();
-    let length = format::filter_len(kind, input).unwrap_or(0);
-    match stage {
-        QuantisedStage::Stem { conv, padding } => {
-            put(&mut arrays, Section::Padding, padding.clone());
-            put_conv(&mut arrays, conv, pack(conv, Taps::Close, order, length));
-        }
-        QuantisedStage::Layer {
-            gate,
-            bottleneck,
-            conv,
-        } => {
+    let (gate, bottleneck, conv) = stage.as_ref().into_parts();
+    let taps = match gate {
+        Some(gate) => {
             put_gate(&mut arrays, gate);
-            if let Some(first) = bottleneck {
-                let length = denselet::layout::stride(input.channels);
-                put(
-                    &mut arrays,
-                    Section::BottleneckWeights,
-                    pack(first, Taps::Strided, order, length),
-                );
-                put(&mut arrays, Section::BottleneckBias, words(&first.bias));
-                put(
-                    &mut arrays,
-                    Section::BottleneckMultiplier,
-                    words(&first.multiplier),
-                );
-            }
-            put_conv(&mut arrays, conv, pack(conv, Taps::Strided, order, length));
+            Taps::Strided
         }
-        QuantisedStage::Transition { gate, conv } => {
-            put_gate(&mut arrays, gate);
-            put_conv(&mut arrays, conv, pack(conv, Taps::Strided, order, length));
-        }
-        QuantisedStage::Head { gate, conv } => {
-            put_gate(&mut arrays, gate);
-            put_conv(&mut arrays, conv, pack(conv, Taps::Strided, order, length));
-        }
+        None => Taps::Close,
+    };
+    if let Some(first) = bottleneck {
+        let length = denselet::layout::stride(input.channels);
+        let weights = pack(first, Taps::Strided, order, length);
+        put(&mut arrays, Section::BottleneckWeights, weights);
+        put(&mut arrays, Section::BottleneckBias, words(&first.bias));
+        put(
+            &mut arrays,
+            Section::BottleneckMultiplier,
+            words(&first.multiplier),
+        );
     }
+    let length = format::filter_len(kind, input).unwrap_or(0);
+    put(&mut arrays, Section::Weights, pack(conv, taps, order, length));
+    put(&mut arrays, Section::Bias, words(&conv.bias));
+    put(&mut arrays, Section::Multiplier, words(&conv.multiplier));
     arrays
 }
 
 fn put(arrays: &mut Arrays, section: Section, bytes: Vec<u8>) {
     arrays.insert(section as u8, bytes);
-}
-
-fn put_conv(arrays: &mut Arrays, conv: &QuantisedConv, weights: Vec<u8>) {
-    put(arrays, Section::Weights, weights);
-    put(arrays, Section::Bias, words(&conv.bias));
-    put(arrays, Section::Multiplier, words(&conv.multiplier));
 }
 
 /// Channels that only fill up a group are always off.
@@ -179,9 +161,9 @@ fn half(scale: &Scale) -> f16 {
 /// Scale and zero point of every stored channel, in the order of the metadata's field.
 fn scales(quantised: &Quantised) -> Vec<u8> {
     let pairs = quantised.stages.iter().flat_map(|stage| {
-        let (first, conv) = convolutions(stage);
-        let first = first.iter().flat_map(|conv| &conv.scales[..1]);
-        let head = matches!(stage, QuantisedStage::Head { .. });
+        let (_, first, conv) = stage.as_ref().into_parts();
+        let first = first.into_iter().flat_map(|conv| &conv.scales[..1]);
+        let head = matches!(stage, Stage::Head { .. });
         first
             .chain(if head { &[][..] } else { &conv.scales })
             .collect::<Vec<_>>()
@@ -191,16 +173,6 @@ fn scales(quantised: &Quantised) -> Vec<u8> {
         [half(scale).to_le_bytes(), zero.to_le_bytes()].concat()
     });
     bytes.collect()
-}
-
-/// The bottleneck of a stage, if it has one, and its other convolution.
-fn convolutions(stage: &QuantisedStage) -> (Option<&QuantisedConv>, &QuantisedConv) {
-    match stage {
-        QuantisedStage::Layer { bottleneck, conv, .. } => (bottleneck.as_ref(), conv),
-        QuantisedStage::Stem { conv, .. }
-        | QuantisedStage::Transition { conv, .. }
-        | QuantisedStage::Head { conv, .. } => (None, conv),
-    }
 }
 
 /// Seeded bytes with some structure: neighbouring pixels are alike.

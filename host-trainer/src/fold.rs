@@ -1,13 +1,14 @@
-//! Batch norms leave the network: what follows a convolution goes into its weights, what stands in front of one
-//! becomes a gate. After training, before calibration; still float.
+//! Folds batch norms: one after a convolution becomes part of its weights, one before a convolution becomes a gate. After
+//! training, before calibration; still float.
 //!
-//! In inference a batch norm is `slope * x + offset` per channel. Behind a convolution (the bottleneck's, an ImageNet stem's)
-//! it scales the filter and moves the bias. In front of one, with its ReLU, it stays: `quantise` makes a clamp of it.
+//! In inference a batch norm is `slope * x + offset` per channel. After a convolution (a bottleneck's, an ImageNet stem's)
+//! it scales the filter and moves the bias. Before one, with its ReLU, it stays: `quantise` turns it into a clamp.
 
-use crate::net::{BatchNorm, Conv, Network};
+use crate::net::{BatchNorm, Conv, Network, Normalisation};
 use crate::spec::Spec;
+use crate::stages::Stage;
 
-/// What stands in front of a convolution.
+/// What precedes a convolution.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Gate {
     /// `relu(slope * x + offset)` per channel.
@@ -38,92 +39,40 @@ pub struct FoldedConv {
     pub bias: Vec<f32>,
 }
 
-/// One stage without batch norms.
-#[derive(Clone, Debug, PartialEq)]
-pub enum FoldedStage {
-    /// The first convolution, on raw input bytes.
-    Stem {
-        /// Its bias belongs to raw bytes, padding included.
-        conv: FoldedConv,
-        /// The raw value that stands for zero, one per input channel.
-        zero: Vec<f32>,
-        /// Whether a ReLU follows.
-        relu: bool,
-    },
-    /// A dense layer.
-    Layer {
-        /// In front of the first convolution.
-        gate: Gate,
-        /// The 1x1, its batch norm folded in, a ReLU behind it.
-        bottleneck: Option<FoldedConv>,
-        /// The 3x3.
-        conv: FoldedConv,
-    },
-    /// A transition.
-    Transition {
-        /// In front of the pooling.
-        gate: Gate,
-        /// The 1x1.
-        conv: FoldedConv,
-    },
-    /// The head.
-    Head {
-        /// In front of the average.
-        gate: Gate,
-        /// The linear layer as a 1x1.
-        conv: FoldedConv,
-    },
-}
-
-/// A network without batch norms, its stages in the order they run.
+/// A network without batch norms.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Folded {
     /// The family it is of.
     pub spec: Spec,
-    /// The stem, then layers and transitions, then the head.
-    pub stages: Vec<FoldedStage>,
+    /// The raw value that stands for zero, one per input channel.
+    pub zero: Vec<f32>,
+    /// Its stages. The stem's bias is for raw bytes, padding included; a ReLU follows the stem if it has a batch norm, and
+    /// every bottleneck.
+    pub stages: Vec<Stage<Gate, FoldedConv>>,
 }
 
 /// Folds a trained network.
 pub fn fold(network: &Network) -> Folded {
-    let mut stages = vec![stem(network)];
-    for block in &network.blocks {
-        for layer in &block.layers {
-            let bottleneck = layer.conv1.as_ref().map(|conv| {
-                let mut folded = plain(conv);
-                if let Some(norm) = &layer.norm2 {
-                    absorb(&mut folded, norm);
+    let stages = network.stages().into_iter().map(|stage| {
+        let is_stem = matches!(stage, Stage::Stem { .. });
+        stage.map(
+            |norm| norm.map_or(Gate::Pass, gate),
+            |step| {
+                let mut conv = plain(&step.conv);
+                if let Some(norm) = step.norm {
+                    absorb(&mut conv, norm);
                 }
-                folded
-            });
-            stages.push(FoldedStage::Layer {
-                gate: gate(&layer.norm1),
-                bottleneck,
-                conv: plain(&layer.conv2),
-            });
-        }
-        if let Some(transition) = &block.transition {
-            stages.push(FoldedStage::Transition {
-                gate: transition.norm.as_ref().map_or(Gate::Pass, gate),
-                conv: plain(&transition.conv),
-            });
-        }
-    }
-    let head = &network.head;
-    stages.push(FoldedStage::Head {
-        gate: network.final_norm.as_ref().map_or(Gate::Pass, gate),
-        conv: FoldedConv {
-            outputs: head.outputs,
-            rows: 1,
-            columns: 1,
-            inputs: head.inputs,
-            weight: head.weight.clone(),
-            bias: head.bias.clone(),
-        },
+                if is_stem {
+                    take_bytes(&mut conv, &network.input);
+                }
+                conv
+            },
+        )
     });
     Folded {
         spec: network.spec.clone(),
-        stages,
+        zero: network.input.mean.clone(),
+        stages: stages.collect(),
     }
 }
 
@@ -156,7 +105,7 @@ fn plain(conv: &Conv) -> FoldedConv {
     }
 }
 
-/// Folds the batch norm behind a convolution into it.
+/// Folds the batch norm after a convolution into it.
 fn absorb(conv: &mut FoldedConv, norm: &BatchNorm) {
     let filter_len = conv.weight.len() / conv.outputs;
     let filters = conv.weight.chunks_exact_mut(filter_len).zip(&mut conv.bias);
@@ -168,25 +117,15 @@ fn absorb(conv: &mut FoldedConv, norm: &BatchNorm) {
     }
 }
 
-/// The stem on raw bytes: `x = (byte - mean) / std` goes into weights and bias.
-fn stem(network: &Network) -> FoldedStage {
-    let mut conv = plain(&network.stem.conv);
-    if let Some(norm) = &network.stem.norm {
-        absorb(&mut conv, norm);
-    }
+/// Moves `x = (byte - mean) / std` into the stem's weights and biases: it reads raw bytes.
+fn take_bytes(conv: &mut FoldedConv, input: &Normalisation) {
     let filter_len = conv.weight.len() / conv.outputs;
     for (filter, bias) in conv.weight.chunks_exact_mut(filter_len).zip(&mut conv.bias) {
         for tap in filter.chunks_exact_mut(conv.inputs) {
-            let input = network.input.mean.iter().zip(&network.input.std);
-            for (weight, (mean, std)) in tap.iter_mut().zip(input) {
+            for (weight, (mean, std)) in tap.iter_mut().zip(input.mean.iter().zip(&input.std)) {
                 *weight /= std;
                 *bias -= *weight * mean;
             }
         }
-    }
-    FoldedStage::Stem {
-        conv,
-        zero: network.input.mean.clone(),
-        relu: network.stem.norm.is_some(),
     }
 }

@@ -24,6 +24,7 @@ pub mod plots;
 pub mod quantise;
 pub mod report;
 pub mod spec;
+pub mod stages;
 pub mod suit;
 pub mod train;
 pub mod whole_file;

@@ -8,9 +8,10 @@ use crate::about::{About, Origin};
 use crate::blob::Blob;
 use crate::data::Encoding;
 use crate::export::{self, ExportError};
-use crate::fold::{FoldedStage, fold};
+use crate::fold::fold;
 use crate::net::{Network, Normalisation};
 use crate::spec::Spec;
+use crate::stages::Stage;
 use crate::train::checkpoint::CheckpointError;
 use crate::train::tensor_file::{self, Out};
 use crate::train::{Epoch, Optimiser};
@@ -217,10 +218,7 @@ fn blank(spec: &Spec) -> Parameters {
     let mut stored: Vec<Stored> = (spec.blocks.iter().zip(&maps.blocks))
         .map(|(block, map)| Stored::new(map.channels, block.layers.len()))
         .collect();
-    let ends_in_transition = matches!(
-        folded.stages.iter().rev().nth(1),
-        Some(FoldedStage::Transition { .. })
-    );
+    let ends_in_transition = matches!(folded.stages.iter().rev().nth(1), Some(Stage::Transition { .. }));
     stored.extend(ends_in_transition.then(|| Stored::new(maps.head.channels, 0)));
     Parameters { folded, stored }
 }

@@ -5,9 +5,10 @@ use super::memory::StageSums;
 use super::product::padded;
 use super::quantiser::ConvSums;
 use super::{Parameters, Stored};
-use crate::fold::{FoldedConv, FoldedStage, Gate};
-use crate::quantise::{Quantised, QuantisedConv, QuantisedGate, QuantisedStage, tap_is_inside};
+use crate::fold::{FoldedConv, Gate};
+use crate::quantise::{Quantised, QuantisedConv, QuantisedGate, tap_is_inside};
 use crate::spec::Map;
+use crate::stages::{Position, Stage};
 use denselet::layout::BORDERS;
 
 /// A convolution's parameters, those of the gate in front of it and of the range behind it, with their integers.
@@ -69,17 +70,6 @@ enum OutputRange<'p> {
     Ring(&'p mut f32),
     /// Nothing: they are fixed.
     Logits,
-}
-
-/// The range of the next channels of a block.
-fn own<'p>(low: &'p mut [f32], high: &'p mut [f32], slot: &mut usize, outputs: usize) -> OutputRange<'p> {
-    let channels = *slot..*slot + outputs;
-    *slot = channels.end;
-    OutputRange::Own {
-        low: &mut low[channels.clone()],
-        high: &mut high[channels],
-        is_relu: false,
-    }
 }
 
 /// Unit of the head's biases: an eighth of a step of a byte that spanned logits from -16 to 16.
@@ -217,131 +207,69 @@ impl Parameters {
     /// Every stage's parameters beside its integers and the scales around it.
     fn visit<'p>(&'p mut self, quantised: &'p Quantised, mut see: impl FnMut(Part<'_>)) {
         let Self { folded, stored } = self;
-        let maps = folded.spec.maps();
-        let (mut block, mut layer, mut slot, mut flat) = (0, 0, 0, false);
-        for (index, (folded, stage)) in folded.stages.iter_mut().zip(&quantised.stages).enumerate() {
-            if let QuantisedStage::Transition { .. } = stage {
-                flat = maps.blocks[block].height == 1;
-                (block, layer, slot) = (block + 1, 0, 0);
-            }
-            let map = maps.blocks.get(block).copied().unwrap_or(maps.head);
+        let positions = Position::all(&folded.spec);
+        let mut slot = 0;
+        let stages = folded.stages.iter_mut().zip(&quantised.stages).zip(&positions);
+        for (index, ((stage, integers), at)) in stages.enumerate() {
+            // A network's integers have its stages.
+            let Some(stage) = stage.as_mut().zip(integers.as_ref()) else {
+                continue;
+            };
             let Stored {
                 low,
                 high,
                 bottlenecks,
-            } = &mut stored[block];
-            match (folded, stage) {
-                (FoldedStage::Stem { conv, relu, .. }, QuantisedStage::Stem { conv: integers, .. }) => {
-                    let mut range = own(low, high, &mut slot, conv.outputs);
-                    if let (OutputRange::Own { is_relu, .. }, true) = (&mut range, *relu) {
-                        *is_relu = true;
-                    }
-                    see(Part {
-                        index,
-                        map,
-                        place: Place::Own,
-                        gate: None,
-                        inputs: Inputs::Raw,
-                        conv,
-                        integers,
-                        divisor: 1.0,
-                        range,
-                    });
-                }
-                (
-                    FoldedStage::Layer {
-                        gate,
-                        bottleneck: Some(first),
-                        conv,
-                    },
-                    QuantisedStage::Layer {
-                        gate: clamp,
-                        bottleneck: Some(ring),
-                        conv: integers,
-                    },
-                ) => {
-                    see(Part {
-                        index,
-                        map,
-                        place: Place::First,
-                        gate: Some((gate, clamp)),
-                        inputs: Inputs::Gate(clamp),
-                        conv: first,
-                        integers: ring,
-                        divisor: 1.0,
-                        range: OutputRange::Ring(&mut bottlenecks[layer]),
-                    });
-                    see(Part {
-                        index,
-                        map,
-                        place: Place::Own,
-                        gate: None,
-                        inputs: Inputs::Ring(ring.scales.first().map_or(1.0, |scale| scale.scale)),
-                        range: own(low, high, &mut slot, conv.outputs),
-                        conv,
-                        integers,
-                        divisor: 1.0,
-                    });
-                    layer += 1;
-                }
-                (
-                    FoldedStage::Layer { gate, conv, .. },
-                    QuantisedStage::Layer {
-                        gate: clamp,
-                        conv: integers,
-                        ..
-                    },
-                ) => {
-                    see(Part {
-                        index,
-                        map,
-                        place: Place::Own,
-                        gate: Some((gate, clamp)),
-                        inputs: Inputs::Gate(clamp),
-                        range: own(low, high, &mut slot, conv.outputs),
-                        conv,
-                        integers,
-                        divisor: 1.0,
-                    });
-                    layer += 1;
-                }
-                (
-                    FoldedStage::Transition { gate, conv },
-                    QuantisedStage::Transition {
-                        gate: clamp,
-                        conv: integers,
-                    },
-                ) => see(Part {
+            } = &mut stored[at.block];
+            let (is_layer, is_head) = (
+                matches!(stage, Stage::Layer { .. }),
+                matches!(stage, Stage::Head { .. }),
+            );
+            let divisor = match stage {
+                Stage::Stem { .. } | Stage::Layer { .. } => 1.0,
+                Stage::Transition { .. } if at.input.height == 1 => 2.0,
+                Stage::Transition { .. } => 4.0,
+                Stage::Head { .. } => at.input.pixels() as f32,
+            };
+            let (mut gate, first, (conv, integers)) = stage.into_parts();
+            let mut inputs = gate
+                .as_ref()
+                .map_or(Inputs::Raw, |(_, clamp)| Inputs::Gate(clamp));
+            if let Some((first, ring)) = first {
+                let scale = ring.scales.first().map_or(1.0, |scale| scale.scale);
+                see(Part {
                     index,
-                    map,
-                    place: Place::Own,
-                    gate: Some((gate, clamp)),
-                    inputs: Inputs::Gate(clamp),
-                    range: own(low, high, &mut slot, conv.outputs),
-                    conv,
-                    integers,
-                    divisor: if flat { 2.0 } else { 4.0 },
-                }),
-                (
-                    FoldedStage::Head { gate, conv },
-                    QuantisedStage::Head {
-                        gate: clamp,
-                        conv: integers,
-                    },
-                ) => see(Part {
-                    index,
-                    map,
-                    place: Place::Own,
-                    gate: Some((gate, clamp)),
-                    inputs: Inputs::Gate(clamp),
-                    range: OutputRange::Logits,
-                    conv,
-                    integers,
-                    divisor: maps.head.pixels() as f32,
-                }),
-                // A network's integers have its stages.
-                _ => {}
+                    map: at.input,
+                    place: Place::First,
+                    gate: gate.take(),
+                    inputs: core::mem::replace(&mut inputs, Inputs::Ring(scale)),
+                    conv: first,
+                    integers: ring,
+                    divisor: 1.0,
+                    range: OutputRange::Ring(&mut bottlenecks[at.layer]),
+                });
             }
+            let range = if is_head {
+                OutputRange::Logits
+            } else {
+                let first = if is_layer { slot } else { 0 };
+                slot = first + conv.outputs;
+                OutputRange::Own {
+                    low: &mut low[first..slot],
+                    high: &mut high[first..slot],
+                    is_relu: index == 0 && folded.spec.stem.norm,
+                }
+            };
+            see(Part {
+                index,
+                map: if is_head { at.input } else { at.output },
+                place: Place::Own,
+                gate,
+                inputs,
+                conv,
+                integers,
+                divisor,
+                range,
+            });
         }
     }
 }

@@ -2,15 +2,17 @@
 #![cfg(test)]
 
 use super::Parameters;
-use super::integers::{Conv, Finish, Gate, Size, Stage, integers};
+use super::integers::{Conv, Finish, Gate, Integers, Size};
 use super::pass::{Job, Pass};
 use crate::blob::Blob;
 use crate::calibrate::calibrate;
 use crate::export::{pictures, write};
-use crate::fold::{FoldedConv, FoldedStage, Gate as FoldedGate, fold};
+use crate::fold::{FoldedConv, Gate as FoldedGate, fold};
 use crate::net::{Loss, Network, Normalisation, Score};
-use crate::quantise::{Quantised, QuantisedConv, QuantisedGate, QuantisedStage, tap_is_inside};
+use crate::quantise::{Quantised, QuantisedConv, QuantisedGate, tap_is_inside};
 use crate::spec::{Map, Spec};
+use crate::stages::{Position, Stage};
+use core::cell::RefCell;
 use denselet::layout::{BORDERS, Order};
 
 const BC: &str = "classes = 3\ngrowth = 3\nblocks = [2, 2]\nbottleneck = true\ntheta = 0.5\n\
@@ -111,25 +113,23 @@ fn the_forward_pass_is_the_device_bit_for_bit() {
         let images = pictures(6, image_len(spec));
         let parameters = parameters(&network, &images[..2 * image_len(spec)]);
         let quantised = parameters.quantise().unwrap();
-        let stages = integers(&parameters.folded.stages, &quantised).unwrap();
-        let is_wide = |stage: &Stage| matches!(stage, Stage::Layer { conv, .. } if conv.is_wide);
-        assert_eq!(stages.iter().any(is_wide), name == "wide", "{name}");
+        let integers = Integers::new(&parameters.folded, &quantised).unwrap();
+        let is_wide = |stage: &Stage<Gate, Conv>| matches!(stage, Stage::Layer { conv, .. } if conv.is_wide);
+        assert_eq!(integers.stages.iter().any(is_wide), name == "wide", "{name}");
         let blob = Blob::new(&write(&quantised, Order::Plain, None).unwrap()).unwrap();
         let mut memory = vec![0xA5; denselet::arena_len(blob.bytes()) + 16];
         let mut device = denselet::Network::in_bytes(blob.bytes(), &mut memory).unwrap();
-        let mut job = Job::new(spec, &stages);
+        let mut job = Job::new(spec, &integers);
         for image in images.chunks_exact(image_len(spec)) {
             let mut maps = Maps::default();
             let expected: Vec<i32> = device.run_tapped(image, &mut maps).unwrap().as_slice().to_vec();
-            job.forward(spec, &stages, image);
-            let (mut block, mut channels) = (0, 0);
-            for (index, (stage, (map, stride))) in stages.iter().zip(&maps.0).enumerate() {
-                match stage {
-                    Stage::Stem { conv, .. } | Stage::Layer { conv, .. } => channels += conv.outputs,
-                    Stage::Transition { conv, .. } => (block, channels) = (block + 1, conv.outputs),
-                    Stage::Head { .. } => continue,
-                }
-                let features = &job.features[block];
+            job.forward(spec, &integers, image);
+            // All but the head's.
+            let positions = Position::all(spec);
+            let written = positions[..positions.len() - 1].iter().zip(&maps.0);
+            for (index, (at, (map, stride))) in written.enumerate() {
+                let channels = at.output.channels;
+                let features = &job.features[at.block];
                 let found = features.bytes.u.chunks_exact(features.map.channels);
                 for (pixel, (found, expected)) in found.zip(map.chunks_exact(*stride)).enumerate() {
                     let found: Vec<u8> = found[..channels].iter().map(|&u| u as u8).collect();
@@ -140,13 +140,10 @@ fn the_forward_pass_is_the_device_bit_for_bit() {
                     );
                 }
             }
-            let Some(Stage::Head { scale, .. }) = stages.last() else {
-                panic!("a head")
-            };
             let found: Vec<i32> = job
                 .logits
                 .iter()
-                .map(|logit| (logit / scale).round() as i32)
+                .map(|logit| (logit / integers.scale).round() as i32)
                 .collect();
             assert_eq!(found, expected, "{name}");
         }
@@ -155,111 +152,87 @@ fn the_forward_pass_is_the_device_bit_for_bit() {
 
 /// A network whose values are rounded nowhere: a smooth function of the parameters but for its corners. Beside it the
 /// factors that belong to it.
-fn smooth(parameters: &Parameters) -> (Vec<Stage>, Quantised) {
+fn smooth(parameters: &Parameters) -> (Integers, Quantised) {
     let mut quantised = parameters.quantise().unwrap();
-    let maps = parameters.folded.spec.maps();
+    let folded = &parameters.folded;
     let mut stored: Vec<(f32, f32)> = Vec::new();
-    let (mut block, mut layer, mut first_channel) = (0, 0, 0);
     let mut stages = Vec::new();
-    for (folded, stage) in parameters.folded.stages.iter().zip(&mut quantised.stages) {
-        let pooled = if maps.blocks[block.min(maps.blocks.len() - 1)].height == 1 {
-            2.0
-        } else {
-            4.0
-        };
-        if let FoldedStage::Transition { .. } = folded {
-            (block, layer, first_channel) = (block + 1, 0, 0);
-        }
-        let map = maps.blocks.get(block).copied().unwrap_or(maps.head);
-        let ranges = &parameters.stored[block];
-        let mut scales = |outputs: usize, is_relu: bool| {
-            let channels = first_channel..first_channel + outputs;
-            first_channel = channels.end;
-            let pairs = ranges.low[channels.clone()].iter().zip(&ranges.high[channels]);
-            pairs
-                .map(|(&low, &high)| {
-                    let low = if is_relu { 0.0 } else { low };
-                    let scale = (high - low) / 255.0;
+    let positions = Position::all(&folded.spec);
+    for ((stage, integers), at) in folded.stages.iter().zip(&mut quantised.stages).zip(&positions) {
+        let (is_stem, is_layer) = (
+            matches!(stage, Stage::Stem { .. }),
+            matches!(stage, Stage::Layer { .. }),
+        );
+        let ranges = &parameters.stored[at.block];
+        let before = if is_layer { stored.clone() } else { Vec::new() };
+        let outputs = stage.conv().outputs;
+        let own: Vec<(f32, f32)> = match stage {
+            Stage::Head { .. } => vec![(integers.conv().scales[0].scale, 0.0); outputs],
+            _ => (before.len()..before.len() + outputs)
+                .map(|channel| {
+                    let is_relu = is_stem && folded.spec.stem.norm;
+                    let low = if is_relu { 0.0 } else { ranges.low[channel] };
+                    let scale = (ranges.high[channel] - low) / 255.0;
                     (scale, -low / scale)
                 })
-                .collect::<Vec<_>>()
+                .collect(),
         };
-        let same = |channels: usize| vec![(1.0, 0.0); channels];
-        stages.push(match (folded, stage) {
-            (FoldedStage::Stem { conv, zero, relu }, QuantisedStage::Stem { conv: integers, .. }) => {
-                stored = scales(conv.outputs, *relu);
-                Stage::Stem {
-                    conv: smooth_conv(conv, map, &same(conv.inputs), 1.0, &stored, integers),
-                    padding: zero.iter().map(|zero| zero.round()).collect(),
-                }
-            }
-            (
-                FoldedStage::Layer {
-                    gate,
-                    bottleneck,
-                    conv,
-                },
-                QuantisedStage::Layer {
-                    gate: clamp,
-                    bottleneck: ring,
-                    conv: integers,
-                },
-            ) => {
-                let gate = smooth_gate(gate, &stored, clamp);
-                let own = scales(conv.outputs, false);
-                let meanings = meanings(clamp);
-                let (bottleneck, conv) = match (bottleneck, ring) {
-                    (Some(first), Some(ring)) => {
-                        let scale = ranges.bottlenecks[layer] / 255.0;
-                        let outputs = vec![(scale, 0.0); first.outputs];
-                        let inner = smooth_conv(first, map, &meanings, 1.0, &outputs, ring);
-                        let read = vec![(scale, 0.0); first.outputs];
-                        (
-                            Some(Box::new(inner)),
-                            smooth_conv(conv, map, &read, 1.0, &own, integers),
-                        )
-                    }
-                    _ => (None, smooth_conv(conv, map, &meanings, 1.0, &own, integers)),
-                };
-                stored.extend(own);
-                layer += 1;
-                Stage::Layer {
-                    gate,
-                    bottleneck,
-                    conv,
-                }
-            }
-            (
-                FoldedStage::Transition { gate, conv },
-                QuantisedStage::Transition {
-                    gate: clamp,
-                    conv: integers,
-                },
-            ) => {
-                let gate = smooth_gate(gate, &stored, clamp);
-                let own = scales(conv.outputs, false);
-                let conv = smooth_conv(conv, map, &meanings(clamp), pooled, &own, integers);
-                stored = own;
-                Stage::Transition { gate, conv }
-            }
-            (
-                FoldedStage::Head { gate, conv },
-                QuantisedStage::Head {
-                    gate: clamp,
-                    conv: integers,
-                },
-            ) => {
-                let gate = smooth_gate(gate, &stored, clamp);
-                let pixels = maps.head.pixels() as f32;
-                let scale = integers.scales[0].scale;
-                let outputs = vec![(scale, 0.0); conv.outputs];
-                let conv = smooth_conv(conv, map, &meanings(clamp), pixels, &outputs, integers);
-                Stage::Head { gate, conv, scale }
-            }
-            _ => panic!("stages of one network"),
+        let divisor = match stage {
+            Stage::Stem { .. } | Stage::Layer { .. } => 1.0,
+            Stage::Transition { .. } if at.input.height == 1 => 2.0,
+            Stage::Transition { .. } => 4.0,
+            Stage::Head { .. } => at.input.pixels() as f32,
+        };
+        let map = if matches!(stage, Stage::Head { .. }) {
+            at.input
+        } else {
+            at.output
+        };
+        let pairs = stage
+            .as_ref()
+            .zip(integers.as_mut())
+            .expect("stages of one network");
+        // What the values that the next convolution reads stand for.
+        let read = RefCell::new(match stage {
+            Stage::Stem { conv } => vec![(1.0, 0.0); conv.inputs],
+            _ => Vec::new(),
         });
+        let mut has_ring = matches!(
+            stage,
+            Stage::Layer {
+                bottleneck: Some(_),
+                ..
+            }
+        );
+        let ring = ranges
+            .bottlenecks
+            .get(at.layer)
+            .map_or(0.0, |largest| largest / 255.0);
+        stages.push(pairs.map(
+            |(gate, clamp)| {
+                let made = smooth_gate(gate, &stored, clamp);
+                *read.borrow_mut() = meanings(clamp);
+                made
+            },
+            |(conv, integers)| {
+                let to = match core::mem::take(&mut has_ring) {
+                    true => vec![(ring, 0.0); conv.outputs],
+                    false => own.clone(),
+                };
+                let made = smooth_conv(conv, map, &read.borrow(), divisor, &to, integers);
+                *read.borrow_mut() = to;
+                made
+            },
+        ));
+        stored = before;
+        stored.extend(own);
     }
-    (stages, quantised)
+    let integers = Integers {
+        padding: folded.zero.iter().map(|zero| zero.round()).collect(),
+        scale: quantised.stages.last().unwrap().conv().scales[0].scale,
+        stages,
+    };
+    (integers, quantised)
 }
 
 /// `(factor, constant)` per channel.
@@ -341,12 +314,12 @@ fn smooth_conv(
 }
 
 /// Sum of the losses of pictures, labels in turn.
-fn loss(stages: &[Stage], spec: &Spec, images: &[u8]) -> f64 {
-    let mut job = Job::new(spec, stages);
+fn loss(integers: &Integers, spec: &Spec, images: &[u8]) -> f64 {
+    let mut job = Job::new(spec, integers);
     let pictures = images.chunks_exact(image_len(spec)).enumerate();
     pictures
         .map(|(n, image)| {
-            job.forward(spec, stages, image);
+            job.forward(spec, integers, image);
             judge(spec.classes, n, &mut job.logits.clone()).loss
         })
         .sum()
@@ -356,10 +329,15 @@ fn judge(classes: usize, n: usize, logits: &mut [f32]) -> Score {
     Loss::default().take(logits, &[(n % classes) as u16])
 }
 
-fn gradient(parameters: &Parameters, stages: &[Stage], quantised: &Quantised, images: &[u8]) -> Parameters {
+fn gradient(
+    parameters: &Parameters,
+    integers: &Integers,
+    quantised: &Quantised,
+    images: &[u8],
+) -> Parameters {
     let spec = &parameters.folded.spec;
-    let mut pass = Pass::new(spec, stages);
-    let (_, sums) = pass.step(stages, images, &|n, logits, gradient| {
+    let mut pass = Pass::new(spec, integers);
+    let (_, sums) = pass.step(integers, images, &|n, logits, gradient| {
         gradient.copy_from_slice(logits);
         judge(spec.classes, n, gradient)
     });
@@ -398,8 +376,8 @@ fn gradients_are_those_of_finite_differences() {
                 .iter_mut()
                 .for_each(|end| *end = 0.1 + *end * 0.6);
         }
-        let (stages, quantised) = smooth(&parameters);
-        let mut gradient = gradient(&parameters, &stages, &quantised, &images);
+        let (integers, quantised) = smooth(&parameters);
+        let mut gradient = gradient(&parameters, &integers, &quantised, &images);
         let mut units = parameters.units(&parameters.quantise().unwrap());
         let units: Vec<Vec<f32>> = units.tensors().iter().map(|unit| unit.values.to_vec()).collect();
         for (at, tensor) in gradient.tensors().into_iter().enumerate() {

@@ -4,32 +4,21 @@
 
 use super::FinetuneError;
 use super::product::{Matrix, padded};
-use crate::fold::{FoldedStage, Gate as FoldedGate};
-use crate::quantise::{Quantised, QuantisedConv, QuantisedGate, QuantisedStage};
+use crate::fold::{Folded, Gate as FoldedGate};
+use crate::quantise::{Quantised, QuantisedConv, QuantisedGate};
+use crate::stages;
 
 /// One stage.
+pub(super) type Stage = stages::Stage<Gate, Conv>;
+
+/// A network.
 #[derive(Clone, Debug)]
-pub(super) enum Stage {
-    Stem {
-        conv: Conv,
-        /// The byte that stands for zero, per input channel.
-        padding: Vec<f32>,
-    },
-    Layer {
-        gate: Gate,
-        bottleneck: Option<Box<Conv>>,
-        conv: Conv,
-    },
-    Transition {
-        gate: Gate,
-        conv: Conv,
-    },
-    Head {
-        gate: Gate,
-        conv: Conv,
-        /// What a logit of 1 stands for.
-        scale: f32,
-    },
+pub(super) struct Integers {
+    /// The byte that stands for zero, per input channel.
+    pub(super) padding: Vec<f32>,
+    /// What a logit of 1 stands for.
+    pub(super) scale: f32,
+    pub(super) stages: Vec<Stage>,
 }
 
 /// A clamp: `v = max(sign * u + offset, 0)`, per channel.
@@ -91,52 +80,59 @@ const LARGEST: f32 = 255.0;
 /// Pixels that a transition adds up, at most.
 const POOLED: f32 = 4.0;
 
-/// The integers of `quantised`; `stages` says which gates are none.
-///
-/// # Errors
-///
-/// Where a filter is so long that its sums are exact in no way known here.
-pub(super) fn integers(stages: &[FoldedStage], quantised: &Quantised) -> Result<Vec<Stage>, FinetuneError> {
-    let stages = stages.iter().zip(&quantised.stages).enumerate();
-    let made = stages.map(|(index, (folded, stage))| {
-        let narrow = |conv: &QuantisedConv| Conv::new(conv, LARGEST).ok_or(FinetuneError::TooWide { index });
-        Ok(match stage {
-            QuantisedStage::Stem { conv, padding } => Stage::Stem {
-                conv: narrow(conv)?,
-                padding: padding.iter().map(|&byte| f32::from(byte)).collect(),
-            },
-            QuantisedStage::Layer {
-                gate,
-                bottleneck,
-                conv,
-            } => Stage::Layer {
-                gate: Gate::new(gate, folded),
-                bottleneck: bottleneck.as_ref().map(narrow).transpose()?.map(Box::new),
-                conv: narrow(conv)?,
-            },
-            QuantisedStage::Transition { gate, conv } => Stage::Transition {
-                gate: Gate::new(gate, folded),
-                conv: Conv::new(conv, POOLED * LARGEST).ok_or(FinetuneError::TooWide { index })?,
-            },
-            QuantisedStage::Head { gate, conv } => Stage::Head {
-                gate: Gate::new(gate, folded),
-                conv: Conv::exact(conv),
-                scale: conv.scales.first().map_or(1.0, |scale| scale.scale),
-            },
+impl Integers {
+    /// The integers of `quantised`, which come from `folded`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a filter is so long that no way known here keeps its sums exact.
+    pub(super) fn new(folded: &Folded, quantised: &Quantised) -> Result<Self, FinetuneError> {
+        let stages = folded.stages.iter().zip(&quantised.stages).enumerate();
+        let stages = stages.map(|(index, (folded, stage))| {
+            let is_open = matches!(
+                folded,
+                stages::Stage::Head {
+                    gate: FoldedGate::Pass,
+                    ..
+                }
+            );
+            let largest = match stage {
+                stages::Stage::Stem { .. } | stages::Stage::Layer { .. } => Some(LARGEST),
+                stages::Stage::Transition { .. } => Some(POOLED * LARGEST),
+                stages::Stage::Head { .. } => None,
+            };
+            let mut is_too_wide = false;
+            let stage = stage.as_ref().map(
+                |gate| Gate::new(gate, is_open),
+                |conv| match largest {
+                    Some(largest) => Conv::new(conv, largest).unwrap_or_else(|| {
+                        is_too_wide = true;
+                        Conv::none()
+                    }),
+                    None => Conv::exact(conv),
+                },
+            );
+            match is_too_wide {
+                true => Err(FinetuneError::TooWide { index }),
+                false => Ok(stage),
+            }
+        });
+        let stages = stages.collect::<Result<Vec<_>, _>>()?;
+        let last = quantised
+            .stages
+            .last()
+            .and_then(|stage| stage.conv().scales.first());
+        Ok(Self {
+            padding: quantised.padding.iter().map(|&byte| f32::from(byte)).collect(),
+            scale: last.map_or(1.0, |scale| scale.scale),
+            stages,
         })
-    });
-    made.collect()
+    }
 }
 
 impl Gate {
-    fn new(gate: &QuantisedGate, folded: &FoldedStage) -> Self {
-        let passes = matches!(
-            folded,
-            FoldedStage::Head {
-                gate: FoldedGate::Pass,
-                ..
-            }
-        );
+    /// `is_open` if nothing is clamped: a head without batch norm.
+    fn new(gate: &QuantisedGate, is_open: bool) -> Self {
         let mut out = Self {
             sign: Vec::new(),
             offset: Vec::new(),
@@ -153,7 +149,7 @@ impl Gate {
             });
             out.shut.push(if factor == 0.0 {
                 f32::INFINITY
-            } else if passes || constant > 0.0 {
+            } else if is_open || constant > 0.0 {
                 -1.0
             } else {
                 0.0

@@ -80,28 +80,13 @@ pub(super) struct StageSums {
 impl StageSums {
     pub(super) fn new(stage: &Stage) -> Self {
         let none = Conv::none();
-        let (gates, first, conv, biases) = match stage {
-            Stage::Stem { conv, .. } => (0, &none, conv, 1),
-            Stage::Layer {
-                gate,
-                bottleneck,
-                conv,
-            } => {
-                let biases = if bottleneck.is_some() { 1 } else { BORDERS };
-                (
-                    gate.sign.len(),
-                    bottleneck.as_deref().unwrap_or(&none),
-                    conv,
-                    biases,
-                )
-            }
-            Stage::Transition { gate, conv } | Stage::Head { gate, conv, .. } => {
-                (gate.sign.len(), &none, conv, 1)
-            }
-        };
+        let (gate, first, conv) = stage.as_ref().into_parts();
+        // Only a plain layer's biases depend on the border.
+        let is_plain = matches!(stage, Stage::Layer { bottleneck: None, .. });
+        let biases = if is_plain { BORDERS } else { 1 };
         Self {
-            open: vec![0.0; gates],
-            first: ConvSums::new(first, 1),
+            open: vec![0.0; gate.map_or(0, |gate| gate.sign.len())],
+            first: ConvSums::new(first.unwrap_or(&none), 1),
             conv: ConvSums::new(conv, biases),
         }
     }

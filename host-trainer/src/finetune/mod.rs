@@ -41,6 +41,7 @@ use crate::train::{
 };
 use checkpoint::{Finetuned, Meta};
 use denselet::layout::Order;
+use integers::Integers;
 use pass::Pass;
 use std::time::Instant;
 
@@ -204,9 +205,9 @@ impl<'n> Run<'n> {
     fn with(state: Finetuned, teacher: &'n Network) -> Result<Self, FinetuneError> {
         let parameters = &state.parameters;
         let spec = &parameters.folded.spec;
-        let stages = integers::integers(&parameters.folded.stages, &parameters.quantise()?)?;
+        let integers = Integers::new(&parameters.folded, &parameters.quantise()?)?;
         Ok(Self {
-            pass: Pass::new(spec, &stages),
+            pass: Pass::new(spec, &integers),
             said: net::Pass::inference(spec, state.meta.recipe.batch),
             teacher,
             state,
@@ -313,7 +314,7 @@ impl<'n> Run<'n> {
             meta,
         } = &mut self.state;
         let quantised = parameters.quantise()?;
-        let stages = integers::integers(&parameters.folded.stages, &quantised)?;
+        let integers = Integers::new(&parameters.folded, &quantised)?;
         let classes = parameters.folded.spec.classes;
         let (weight, temperature) = (
             meta.recipe.finetune.distillation,
@@ -324,7 +325,7 @@ impl<'n> Run<'n> {
         } else {
             &[]
         };
-        let (score, sums) = self.pass.step(&stages, images, &|n, logits, gradient| {
+        let (score, sums) = self.pass.step(&integers, images, &|n, logits, gradient| {
             gradient.copy_from_slice(logits);
             let teacher = said.get(n * classes..(n + 1) * classes).map(|logits| Teacher {
                 logits,

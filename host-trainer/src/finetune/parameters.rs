@@ -6,9 +6,10 @@
 use super::Recipe;
 use crate::calibrate::{Calibration, Range, Ranges, calibrate};
 use crate::data::Dataset;
-use crate::fold::{Folded, FoldedConv, FoldedStage, Gate, fold};
+use crate::fold::{Folded, FoldedConv, Gate, fold};
 use crate::net::{Network, Role, Tensor};
 use crate::quantise::{QuantiseError, Quantised, quantise};
+use crate::stages::{Position, Stage};
 
 /// Ranges of a block's stored channels.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -51,16 +52,8 @@ impl Parameters {
     /// Those of a folded network and its calibrated ranges.
     pub fn new(mut folded: Folded, ranges: &Ranges) -> Self {
         for stage in &mut folded.stages {
-            match stage {
-                FoldedStage::Stem { .. } => {}
-                FoldedStage::Layer {
-                    gate,
-                    bottleneck: Some(conv),
-                    ..
-                }
-                | FoldedStage::Layer { gate, conv, .. }
-                | FoldedStage::Transition { gate, conv }
-                | FoldedStage::Head { gate, conv } => settle_slopes(gate, conv),
+            if let (Some(gate), first, conv) = stage.as_mut().into_parts() {
+                settle_slopes(gate, first.unwrap_or(conv));
             }
         }
         let nothing = Vec::new();
@@ -117,36 +110,25 @@ impl Parameters {
     /// Every tensor, in the order of the stages, ranges last. Those with the role of a statistic are not trained.
     pub fn tensors(&mut self) -> Vec<Tensor<'_>> {
         let mut list = List(Vec::new());
-        let (mut block, mut layer) = (0, 0);
-        for stage in &mut self.folded.stages {
-            match stage {
-                FoldedStage::Stem { conv, zero, .. } => {
-                    list.conv("stem", conv);
-                    list.flat("stem.zero".into(), Role::Statistic, zero);
-                }
-                FoldedStage::Layer {
-                    gate,
-                    bottleneck,
-                    conv,
-                } => {
-                    let at = format!("blocks.{block}.layers.{layer}");
-                    list.gate(&format!("{at}.gate"), gate);
-                    if let Some(first) = bottleneck {
-                        list.conv(&format!("{at}.bottleneck"), first);
-                    }
-                    list.conv(&format!("{at}.conv"), conv);
-                    layer += 1;
-                }
-                FoldedStage::Transition { gate, conv } => {
-                    let at = format!("blocks.{block}.transition");
-                    list.gate(&format!("{at}.gate"), gate);
-                    list.conv(&at, conv);
-                    (block, layer) = (block + 1, 0);
-                }
-                FoldedStage::Head { gate, conv } => {
-                    list.gate("head.gate", gate);
-                    list.conv("head", conv);
-                }
+        let Folded { spec, zero, stages } = &mut self.folded;
+        let mut zero = Some(zero);
+        for (stage, position) in stages.iter_mut().zip(Position::all(spec)) {
+            let at = position.name(stage);
+            let last = match stage {
+                Stage::Layer { .. } => format!("{at}.conv"),
+                _ => at.clone(),
+            };
+            let (gate, first, conv) = stage.as_mut().into_parts();
+            if let Some(gate) = gate {
+                list.gate(&format!("{at}.gate"), gate);
+            }
+            if let Some(first) = first {
+                list.conv(&format!("{at}.bottleneck"), first);
+            }
+            list.conv(&last, conv);
+            // After the stem's.
+            if let Some(zero) = zero.take() {
+                list.flat("stem.zero".into(), Role::Statistic, zero);
             }
         }
         for (block, stored) in self.stored.iter_mut().enumerate() {

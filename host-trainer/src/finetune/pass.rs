@@ -5,13 +5,14 @@
 //! result does not depend on the number of threads.
 
 use super::head::Head;
-use super::integers::Stage;
+use super::integers::{Conv, Gate, Integers, Stage};
 use super::layer::Layer;
 use super::memory::{Features, Scratch, StageSums, Trace};
 use super::stem::Stem;
 use super::transition::Transition;
 use crate::net::Score;
 use crate::spec::Spec;
+use crate::stages::Position;
 use rayon::prelude::*;
 
 /// Shares of a batch.
@@ -33,48 +34,40 @@ pub(super) struct Job {
 }
 
 impl Job {
-    pub(super) fn new(spec: &Spec, stages: &[Stage]) -> Self {
+    pub(super) fn new(spec: &Spec, integers: &Integers) -> Self {
+        let positions = Position::all(spec);
         let maps = spec.maps();
         let mut features: Vec<Features> = maps.blocks.iter().map(|&map| Features::new(map)).collect();
-        if spec.blocks.last().is_some_and(|block| block.transition.is_some()) {
+        // After a last transition the head reads a map of its own.
+        if positions
+            .last()
+            .is_some_and(|head| head.block == maps.blocks.len())
+        {
             features.push(Features::new(maps.head));
         }
-        let mut block = 0;
-        let traces = stages.iter().map(|stage| match stage {
-            Stage::Stem { conv, padding } => Stem { spec, conv, padding }.trace(),
+        let stages = integers.stages.iter().zip(&positions);
+        let traces = stages.map(|(stage, at)| match stage {
+            Stage::Stem { conv } => stem(spec, conv, integers).trace(),
             Stage::Layer {
                 gate,
                 bottleneck,
                 conv,
-            } => Layer {
-                gate,
-                bottleneck: bottleneck.as_deref(),
-                conv,
-            }
-            .trace(features[block].map),
-            Stage::Transition { gate, conv } => {
-                block += 1;
-                Transition { gate, conv }.trace(features[block - 1].map)
-            }
-            Stage::Head { gate, conv, scale } => Head {
-                gate,
-                conv,
-                scale: *scale,
-            }
-            .trace(),
+            } => layer(gate, bottleneck, conv).trace(features[at.block].map),
+            Stage::Transition { gate, conv } => Transition { gate, conv }.trace(at.input),
+            Stage::Head { gate, conv } => head(gate, conv, integers).trace(),
         });
         Self {
             traces: traces.collect(),
             scratch: Scratch::default(),
-            sums: stages.iter().map(StageSums::new).collect(),
+            sums: integers.stages.iter().map(StageSums::new).collect(),
             logits: vec![0.0; spec.classes],
             gradient: vec![0.0; spec.classes],
             features,
         }
     }
 
-    /// One picture's logits.
-    pub(super) fn forward(&mut self, spec: &Spec, stages: &[Stage], image: &[u8]) {
+    /// One image's logits.
+    pub(super) fn forward(&mut self, spec: &Spec, integers: &Integers, image: &[u8]) {
         let Self {
             features,
             traces,
@@ -83,40 +76,30 @@ impl Job {
             ..
         } = self;
         let mut block = 0;
-        for (stage, trace) in stages.iter().zip(traces) {
+        for (stage, trace) in integers.stages.iter().zip(traces) {
             match stage {
-                Stage::Stem { conv, padding } => {
-                    let stem = Stem { spec, conv, padding };
-                    stem.forward(image, &mut features[0], trace, scratch);
+                Stage::Stem { conv } => {
+                    stem(spec, conv, integers).forward(image, &mut features[0], trace, scratch);
                 }
                 Stage::Layer {
                     gate,
                     bottleneck,
                     conv,
-                } => {
-                    let bottleneck = bottleneck.as_deref();
-                    let layer = Layer {
-                        gate,
-                        bottleneck,
-                        conv,
-                    };
-                    layer.forward(&mut features[block], trace, scratch);
-                }
+                } => layer(gate, bottleneck, conv).forward(&mut features[block], trace, scratch),
                 Stage::Transition { gate, conv } => {
                     let (from, to) = neighbours(features, block);
                     Transition { gate, conv }.forward(from, to, trace, scratch);
                     block += 1;
                 }
-                Stage::Head { gate, conv, scale } => {
-                    let scale = *scale;
-                    Head { gate, conv, scale }.forward(&features[block], trace, logits);
+                Stage::Head { gate, conv } => {
+                    head(gate, conv, integers).forward(&features[block], trace, logits);
                 }
             }
         }
     }
 
-    /// Adds to the sums what the last picture's gradient of logits brings.
-    pub(super) fn backward(&mut self, spec: &Spec, stages: &[Stage]) {
+    /// Adds to the sums what the gradient of the last image's logits contributes.
+    pub(super) fn backward(&mut self, spec: &Spec, integers: &Integers) {
         let Self {
             features,
             traces,
@@ -129,37 +112,51 @@ impl Job {
             features.g.fill(0.0);
         }
         let mut block = features.len() - 1;
-        for ((stage, trace), sums) in stages.iter().zip(traces).zip(sums).rev() {
+        for ((stage, trace), sums) in integers.stages.iter().zip(traces).zip(sums).rev() {
             match stage {
-                Stage::Stem { conv, padding } => {
-                    let stem = Stem { spec, conv, padding };
-                    stem.backward(&features[0], trace, scratch, sums);
+                Stage::Stem { conv } => {
+                    stem(spec, conv, integers).backward(&features[0], trace, scratch, sums);
                 }
                 Stage::Layer {
                     gate,
                     bottleneck,
                     conv,
-                } => {
-                    let bottleneck = bottleneck.as_deref();
-                    let layer = Layer {
-                        gate,
-                        bottleneck,
-                        conv,
-                    };
-                    layer.backward(&mut features[block], trace, scratch, sums);
-                }
+                } => layer(gate, bottleneck, conv).backward(&mut features[block], trace, scratch, sums),
                 Stage::Transition { gate, conv } => {
                     block -= 1;
                     let (from, to) = neighbours(features, block);
                     Transition { gate, conv }.backward(from, to, trace, scratch, sums);
                 }
-                Stage::Head { gate, conv, scale } => {
-                    let scale = *scale;
-                    let head = Head { gate, conv, scale };
+                Stage::Head { gate, conv } => {
+                    let head = head(gate, conv, integers);
                     head.backward(&mut features[block], trace, gradient, scratch, sums);
                 }
             }
         }
+    }
+}
+
+fn stem<'a>(spec: &'a Spec, conv: &'a Conv, integers: &'a Integers) -> Stem<'a> {
+    Stem {
+        spec,
+        conv,
+        padding: &integers.padding,
+    }
+}
+
+fn layer<'a>(gate: &'a Gate, bottleneck: &'a Option<Conv>, conv: &'a Conv) -> Layer<'a> {
+    Layer {
+        gate,
+        bottleneck: bottleneck.as_ref(),
+        conv,
+    }
+}
+
+fn head<'a>(gate: &'a Gate, conv: &'a Conv, integers: &Integers) -> Head<'a> {
+    Head {
+        gate,
+        conv,
+        scale: integers.scale,
     }
 }
 
@@ -178,10 +175,10 @@ pub(super) struct Pass {
 
 impl Pass {
     /// Buffers for a network.
-    pub(super) fn new(spec: &Spec, stages: &[Stage]) -> Self {
+    pub(super) fn new(spec: &Spec, integers: &Integers) -> Self {
         Self {
             spec: spec.clone(),
-            jobs: vec![Job::new(spec, stages); JOBS],
+            jobs: vec![Job::new(spec, integers); JOBS],
         }
     }
 
@@ -189,7 +186,7 @@ impl Pass {
     /// stage by stage.
     pub(super) fn step(
         &mut self,
-        stages: &[Stage],
+        integers: &Integers,
         images: &[u8],
         judge: &Judge<'_>,
     ) -> (Score, &[StageSums]) {
@@ -208,11 +205,11 @@ impl Pass {
                 }
                 let mut score = Score::default();
                 for n in (at * share).min(count)..((at + 1) * share).min(count) {
-                    job.forward(spec, stages, &images[n * size..][..size]);
+                    job.forward(spec, integers, &images[n * size..][..size]);
                     let one = judge(n, &job.logits, &mut job.gradient);
                     score.loss += one.loss;
                     score.correct += one.correct;
-                    job.backward(spec, stages);
+                    job.backward(spec, integers);
                 }
                 score
             })

@@ -7,6 +7,7 @@ use crate::interchange::import::proto::{
     attribute_type, data_type,
 };
 use crate::net::{BatchNorm, Conv, Network};
+use crate::stages::{Position, Stage};
 use prost::Message;
 use safetensors::SafeTensorError;
 use safetensors::tensor::TensorView;
@@ -33,43 +34,42 @@ pub fn to_onnx(network: &Network) -> Vec<u8> {
         Vec::new(),
     );
     let mut at = writer.stem(network);
-    let maps = spec.maps();
-    for (b, (block, map)) in network.blocks.iter().zip(&maps.blocks).enumerate() {
-        for (l, layer) in block.layers.iter().enumerate() {
-            let name = format!("blocks.{b}.layers.{l}");
-            let mut made = writer.active(&format!("{name}.norm1"), &at, &layer.norm1);
-            if let (Some(conv), Some(norm)) = (&layer.conv1, &layer.norm2) {
-                made = writer.conv(&format!("{name}.conv1"), &made, conv, [1, 1], [0; 4]);
-                made = writer.active(&format!("{name}.norm2"), &made, norm);
+    for (stage, place) in network.stages().iter().zip(Position::all(spec)) {
+        let name = place.name(stage);
+        match stage {
+            // Written already: its strides and padding are the spec's.
+            Stage::Stem { .. } => {}
+            Stage::Layer {
+                gate,
+                bottleneck,
+                conv,
+            } => {
+                let mut made = writer.active_if(&format!("{name}.norm1"), &at, *gate);
+                if let Some(first) = bottleneck {
+                    made = writer.conv(&format!("{name}.conv1"), &made, &first.conv, Walk::ONE);
+                    made = writer.active_if(&format!("{name}.norm2"), &made, first.norm);
+                }
+                let rows = conv.conv.kernel_height / 2;
+                let walk = Walk {
+                    pads: [rows, 1, rows, 1],
+                    ..Walk::ONE
+                };
+                made = writer.conv(&format!("{name}.conv2"), &made, &conv.conv, walk);
+                let joined = format!("{name}.joined");
+                writer.node("Concat", &joined, &[&at, &made], vec![int("axis", 1)]);
+                at = joined;
             }
-            let rows = layer.conv2.kernel_height / 2;
-            made = writer.conv(
-                &format!("{name}.conv2"),
-                &made,
-                &layer.conv2,
-                [1, 1],
-                [rows, 1, rows, 1],
-            );
-            let joined = format!("{name}.joined");
-            writer.node("Concat", &joined, &[&at, &made], vec![int("axis", 1)]);
-            at = joined;
+            Stage::Transition { gate, conv } => {
+                let active = writer.active_if(&format!("{name}.norm"), &at, *gate);
+                // Pooling first is the same function at a quarter of the work.
+                let rows = place.input.height.min(2);
+                let window = vec![ints("kernel_shape", &[rows, 2]), ints("strides", &[rows, 2])];
+                let pooled = format!("{name}.pooled");
+                writer.node("AveragePool", &pooled, &[&active], window);
+                at = writer.conv(&format!("{name}.conv"), &pooled, &conv.conv, Walk::ONE);
+            }
+            Stage::Head { gate, .. } => at = writer.active_if("final_norm", &at, *gate),
         }
-        if let Some(transition) = &block.transition {
-            let name = format!("blocks.{b}.transition");
-            let active = match &transition.norm {
-                Some(norm) => writer.active(&format!("{name}.norm"), &at, norm),
-                None => at,
-            };
-            // Pooling first is the same function at a quarter of the work.
-            let rows = map.height.min(2);
-            let window = vec![ints("kernel_shape", &[rows, 2]), ints("strides", &[rows, 2])];
-            let pooled = format!("{name}.pooled");
-            writer.node("AveragePool", &pooled, &[&active], window);
-            at = writer.conv(&format!("{name}.conv"), &pooled, &transition.conv, [1, 1], [0; 4]);
-        }
-    }
-    if let Some(norm) = &network.final_norm {
-        at = writer.active("final_norm", &at, norm);
     }
     let head = &network.head;
     writer.node("GlobalAveragePool", "head.average", &[&at], Vec::new());
@@ -96,6 +96,22 @@ pub fn to_onnx(network: &Network) -> Vec<u8> {
         }],
     };
     model.encode_to_vec()
+}
+
+/// How a convolution walks its input.
+#[derive(Clone, Copy)]
+struct Walk {
+    /// Down and across.
+    stride: [usize; 2],
+    /// Top, left, bottom, right.
+    pads: [usize; 4],
+}
+
+impl Walk {
+    const ONE: Self = Self {
+        stride: [1, 1],
+        pads: [0; 4],
+    };
 }
 
 /// Nodes and weights so far.
@@ -133,7 +149,12 @@ impl Writer {
         let is_flat = network.spec.input.height == 1;
         let stride = [if is_flat { 1 } else { stem.stride }, stem.stride];
         let pads = [stem.pad_top, stem.pad_left, stem.pad_bottom, stem.pad_right];
-        let mut at = self.conv("stem.conv", "input.normalised", &network.stem.conv, stride, pads);
+        let mut at = self.conv(
+            "stem.conv",
+            "input.normalised",
+            &network.stem.conv,
+            Walk { stride, pads },
+        );
         if let Some(norm) = &network.stem.norm {
             at = self.active("stem.norm", &at, norm);
         }
@@ -153,7 +174,7 @@ impl Writer {
     }
 
     /// A convolution; the name of what it makes.
-    fn conv(&mut self, name: &str, from: &str, conv: &Conv, stride: [usize; 2], pads: [usize; 4]) -> String {
+    fn conv(&mut self, name: &str, from: &str, conv: &Conv, walk: Walk) -> String {
         let kernel = [conv.kernel_height, conv.kernel_width];
         let weight = format!("{name}.weight");
         let shape = [conv.outputs, conv.inputs, kernel[0], kernel[1]];
@@ -166,11 +187,19 @@ impl Writer {
         }
         let attributes = vec![
             ints("kernel_shape", &kernel),
-            ints("strides", &stride),
-            ints("pads", &pads),
+            ints("strides", &walk.stride),
+            ints("pads", &walk.pads),
         ];
         self.node("Conv", name, &inputs, attributes);
         name.to_owned()
+    }
+
+    /// [`Writer::active`] if there is a batch norm; otherwise the name of what it would read.
+    fn active_if(&mut self, name: &str, from: &str, norm: Option<&BatchNorm>) -> String {
+        match norm {
+            Some(norm) => self.active(name, from, norm),
+            None => from.to_owned(),
+        }
     }
 
     /// Batch norm and ReLU; the name of what they make.
@@ -304,32 +333,38 @@ pub fn to_state_dict(network: &Network) -> Result<Vec<u8>, StateError> {
         return Err(StateError::Form("a head without batch norm"));
     };
     let mut state = State::default();
-    state.conv("features.conv0", &network.stem.conv);
-    if let Some(norm) = &network.stem.norm {
-        state.norm("features.norm0", norm);
-    }
-    for (b, block) in network.blocks.iter().enumerate() {
-        for (l, layer) in block.layers.iter().enumerate() {
-            let name = format!("features.denseblock{}.denselayer{}", b + 1, l + 1);
-            state.norm(&format!("{name}.norm1"), &layer.norm1);
-            if let (Some(conv), Some(norm)) = (&layer.conv1, &layer.norm2) {
-                state.conv(&format!("{name}.conv1"), conv);
-                state.norm(&format!("{name}.norm2"), norm);
-                state.conv(&format!("{name}.conv2"), &layer.conv2);
-            } else {
-                state.conv(&format!("{name}.conv1"), &layer.conv2);
+    for (stage, place) in network.stages().iter().zip(Position::all(&network.spec)) {
+        match stage {
+            Stage::Stem { conv } => {
+                state.conv("features.conv0", &conv.conv);
+                state.norm_if("features.norm0", conv.norm);
+            }
+            Stage::Layer {
+                gate,
+                bottleneck,
+                conv,
+            } => {
+                let (block, layer) = (place.block + 1, place.layer + 1);
+                let name = format!("features.denseblock{block}.denselayer{layer}");
+                state.norm_if(&format!("{name}.norm1"), *gate);
+                for (nth, step) in bottleneck.iter().chain([conv]).enumerate() {
+                    state.conv(&format!("{name}.conv{}", nth + 1), &step.conv);
+                    state.norm_if(&format!("{name}.norm{}", nth + 2), step.norm);
+                }
+            }
+            Stage::Transition { gate, conv } => {
+                let name = format!("features.transition{}", place.block);
+                let Some(norm) = gate else {
+                    return Err(StateError::Form("a transition without batch norm"));
+                };
+                state.norm(&format!("{name}.norm"), norm);
+                state.conv(&format!("{name}.conv"), &conv.conv);
+            }
+            Stage::Head { .. } => {
+                state.norm(&format!("features.norm{}", network.blocks.len() + 1), final_norm);
             }
         }
-        if let Some(transition) = &block.transition {
-            let name = format!("features.transition{}", b + 1);
-            let Some(norm) = &transition.norm else {
-                return Err(StateError::Form("a transition without batch norm"));
-            };
-            state.norm(&format!("{name}.norm"), norm);
-            state.conv(&format!("{name}.conv"), &transition.conv);
-        }
     }
-    state.norm(&format!("features.norm{}", network.blocks.len() + 1), final_norm);
     let head = &network.head;
     state.add("classifier.weight", vec![head.outputs, head.inputs], &head.weight);
     state.add("classifier.bias", vec![head.outputs], &head.bias);
@@ -353,6 +388,13 @@ impl State {
         self.add(&format!("{name}.weight"), shape, &channels_first(conv));
         if let Some(bias) = &conv.bias {
             self.add(&format!("{name}.bias"), vec![conv.outputs], bias);
+        }
+    }
+
+    /// [`State::norm`] if there is one.
+    fn norm_if(&mut self, name: &str, norm: Option<&BatchNorm>) {
+        if let Some(norm) = norm {
+            self.norm(name, norm);
         }
     }
 

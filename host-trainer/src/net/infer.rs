@@ -4,8 +4,9 @@
 //! two together.
 
 use super::plain::{Affine, Step, Turned, average, max_pool};
-use super::{Network, Pass};
+use super::{Conv, Network, Pass};
 use crate::spec::Map;
+use crate::stages::{Position, Stage};
 use rayon::prelude::*;
 
 /// Pictures that go through the network at once when only logits are wanted.
@@ -49,7 +50,7 @@ impl Network {
     pub fn logits_of(&self, input: &[f32], n: usize) -> Vec<f32> {
         let size = self.image_len();
         assert_eq!(input.len(), n * size, "values of {n} pictures");
-        let plan = Folded::new(self);
+        let plan = Executor::new(self);
         let mut logits = vec![0.0; n * self.spec.classes];
         input
             .par_chunks(size)
@@ -67,7 +68,7 @@ impl Network {
     pub fn observe(&self, images: &[u8], n: usize, see: &mut dyn FnMut(Site, &[f32], usize)) {
         let size = self.image_len();
         assert_eq!(images.len(), n * size, "bytes of {n} pictures");
-        let plan = Folded::new(self);
+        let plan = Executor::new(self);
         let seen: Vec<Vec<(Site, Vec<f32>, usize)>> = images
             .par_chunks(size)
             .map(|image| {
@@ -91,51 +92,52 @@ impl Network {
     }
 }
 
-/// A network prepared for inference.
-struct Folded<'n> {
+/// A network prepared for inference: the one float executor, for what is observed and for inputs that are not bytes.
+struct Executor<'n> {
     network: &'n Network,
-    stem: Turned<'n>,
-    stem_norm: Option<Affine>,
-    blocks: Vec<FoldedBlock<'n>>,
-    final_norm: Option<Affine>,
+    stages: Vec<(Stage<Option<Affine>, Prepared<'n>>, Position)>,
 }
 
-struct FoldedBlock<'n> {
-    layers: Vec<FoldedLayer<'n>>,
-    transition: Option<(Option<Affine>, Turned<'n>)>,
+/// A convolution with the batch norm and ReLU after it, if there are any.
+struct Prepared<'n> {
+    conv: Turned<'n>,
+    norm: Option<Affine>,
 }
 
-struct FoldedLayer<'n> {
-    norm1: Affine,
-    bottleneck: Option<(Turned<'n>, Affine)>,
-    conv2: Turned<'n>,
+impl Prepared<'_> {
+    /// Returns the map that it computes, of height and width `to`.
+    fn run(&self, input: &[f32], map: Map, step: Step, to: Map) -> (Map, Vec<f32>) {
+        let to = Map {
+            channels: self.conv.conv.outputs,
+            ..to
+        };
+        let mut out = vec![0.0; to.pixels() * to.channels];
+        self.conv.run(input, map, step, &mut out, to, 0);
+        match &self.norm {
+            Some(norm) => (to, norm.relu(&out, to.channels)),
+            None => (to, out),
+        }
+    }
 }
 
-impl<'n> Folded<'n> {
+impl<'n> Executor<'n> {
     fn new(network: &'n Network) -> Self {
-        let layer = |layer: &'n super::Layer| FoldedLayer {
-            norm1: Affine::new(&layer.norm1),
-            bottleneck: (layer.conv1.as_ref().zip(layer.norm2.as_ref()))
-                .map(|(conv, norm)| (Turned::new(conv), Affine::new(norm))),
-            conv2: Turned::new(&layer.conv2),
-        };
-        let block = |block: &'n super::Block| FoldedBlock {
-            layers: block.layers.iter().map(layer).collect(),
-            transition: block
-                .transition
-                .as_ref()
-                .map(|t| (t.norm.as_ref().map(Affine::new), Turned::new(&t.conv))),
-        };
+        let stages = network.stages().into_iter().map(|stage| {
+            stage.map(
+                |norm| norm.map(Affine::new),
+                |normed| Prepared {
+                    norm: normed.norm.map(Affine::new),
+                    conv: Turned::new(normed.conv),
+                },
+            )
+        });
         Self {
             network,
-            stem: Turned::new(&network.stem.conv),
-            stem_norm: network.stem.norm.as_ref().map(Affine::new),
-            blocks: network.blocks.iter().map(block).collect(),
-            final_norm: network.final_norm.as_ref().map(Affine::new),
+            stages: stages.zip(Position::all(&network.spec)).collect(),
         }
     }
 
-    /// One raw picture as the stem reads it.
+    /// One raw image as the stem reads it.
     fn normalised(&self, image: &[u8]) -> Vec<f32> {
         let input = &self.network.input;
         (image.chunks_exact(input.mean.len()))
@@ -146,116 +148,103 @@ impl<'n> Folded<'n> {
             .collect()
     }
 
-    /// Logits of one normalised picture.
+    /// Logits of one normalised image.
     fn run(&self, input: &[f32], see: &mut dyn FnMut(Site, &[f32], usize)) -> Vec<f32> {
-        let spec = &self.network.spec;
-        let maps = spec.maps();
-        let (mut map, mut before) = self.first(input);
-        for (b, block) in self.blocks.iter().enumerate() {
-            let whole = maps.blocks[b];
-            let mut values = vec![0.0; whole.pixels() * whole.channels];
-            for (pixel, from) in values
-                .chunks_exact_mut(whole.channels)
-                .zip(before.chunks_exact(map.channels))
-            {
-                pixel[..map.channels].copy_from_slice(from);
-            }
-            let mut slot = map.channels;
-            for (l, layer) in block.layers.iter().enumerate() {
-                let mut read = layer.norm1.relu(&values, whole.channels);
-                let mut inner = Map {
-                    channels: slot,
-                    ..whole
-                };
-                if let Some((conv1, norm2)) = &layer.bottleneck {
-                    let made = Map {
-                        channels: conv1.conv.outputs,
-                        ..whole
-                    };
-                    let mut bottleneck = vec![0.0; made.pixels() * made.channels];
-                    conv1.run(&read, inner, Step::ONE, &mut bottleneck, made, 0);
-                    read = norm2.relu(&bottleneck, made.channels);
-                    inner = made;
-                    see(Site::Bottleneck(b, l), &read, made.channels);
+        let blocks = self.network.spec.maps().blocks;
+        let mut values = input.to_vec();
+        for (stage, at) in &self.stages {
+            // A block's map has room for all of its channels from the start.
+            let whole = blocks.get(at.block).copied().unwrap_or(at.output);
+            match stage {
+                Stage::Stem { conv } => values = widen(&self.stem(conv, &values, at), at.output, whole),
+                Stage::Layer {
+                    gate,
+                    bottleneck,
+                    conv,
+                } => {
+                    let mut read = active(gate, &values, whole.channels);
+                    let mut inner = at.input;
+                    if let Some(first) = bottleneck {
+                        (inner, read) = first.run(&read, inner, Step::ONE, inner);
+                        see(Site::Bottleneck(at.block, at.layer), &read, inner.channels);
+                    }
+                    let (conv, slot) = (&conv.conv, at.input.channels);
+                    conv.run(&read, inner, Step::padded(&conv.conv), &mut values, whole, slot);
+                    if at.output.channels == whole.channels {
+                        see(Site::Block(at.block), &values, whole.channels);
+                    }
                 }
-                let step = Step::padded(layer.conv2.conv);
-                layer.conv2.run(&read, inner, step, &mut values, whole, slot);
-                slot += layer.conv2.conv.outputs;
-            }
-            see(Site::Block(b), &values, whole.channels);
-            (map, before) = (whole, values);
-            if let Some((norm, conv)) = &block.transition {
-                let read = norm.as_ref().map(|norm| norm.relu(&before, map.channels));
-                let (half, pooled) = average(read.as_deref().unwrap_or(&before), map);
-                let out = Map {
-                    channels: conv.conv.outputs,
-                    ..half
-                };
-                let mut made = vec![0.0; out.pixels() * out.channels];
-                conv.run(&pooled, half, Step::ONE, &mut made, out, 0);
-                (map, before) = (out, made);
-                if b + 1 == self.blocks.len() {
-                    see(Site::Head, &before, map.channels);
+                Stage::Transition { gate, conv } => {
+                    let (half, pooled) = average(&active(gate, &values, at.input.channels), at.input);
+                    let (made, out) = conv.run(&pooled, half, Step::ONE, half);
+                    if at.block == blocks.len() {
+                        see(Site::Head, &out, made.channels);
+                    }
+                    values = widen(&out, made, whole);
+                }
+                Stage::Head { gate, conv } => {
+                    values = linear(
+                        &active(gate, &values, at.input.channels),
+                        at.input,
+                        &conv.conv.conv,
+                    );
+                    see(Site::Logits, &values, values.len());
                 }
             }
         }
-        let logits = self.last(&before, map);
-        see(Site::Logits, &logits, logits.len());
-        logits
+        values
     }
 
     /// Normalised input through the stem.
-    fn first(&self, input: &[f32]) -> (Map, Vec<f32>) {
-        let network = self.network;
-        let spec = &network.spec;
-        let shape = spec.input;
-        let map = Map {
-            height: shape.height,
-            width: shape.width,
-            channels: shape.channels,
-        };
-        let made = spec.maps().stem;
-        let mut out = vec![0.0; made.pixels() * made.channels];
+    fn stem(&self, conv: &Prepared<'_>, input: &[f32], at: &Position) -> Vec<f32> {
+        let spec = &self.network.spec;
         let stride = spec.stem.stride;
         let step = Step {
-            vertical: if shape.height == 1 { 1 } else { stride },
+            vertical: if at.input.height == 1 { 1 } else { stride },
             horizontal: stride,
             pad_top: spec.stem.pad_top,
             pad_left: spec.stem.pad_left,
         };
-        self.stem.run(input, map, step, &mut out, made, 0);
-        if let Some(norm) = &self.stem_norm {
-            out = norm.relu(&out, made.channels);
-        }
+        let (made, out) = conv.run(input, at.input, step, spec.maps().stem);
         if spec.stem.pool {
-            max_pool(&out, made, spec.stem.pooling())
+            max_pool(&out, made, spec.stem.pooling()).1
         } else {
-            (made, out)
+            out
         }
     }
+}
 
-    /// Final norm, global average, linear layer.
-    fn last(&self, values: &[f32], map: Map) -> Vec<f32> {
-        let activated;
-        let values = match &self.final_norm {
-            Some(norm) => {
-                activated = norm.relu(values, map.channels);
-                &activated
-            }
-            None => values,
-        };
-        let mut mean = vec![0.0f32; map.channels];
-        for pixel in values.chunks_exact(map.channels) {
-            for (sum, v) in mean.iter_mut().zip(pixel) {
-                *sum += v;
-            }
-        }
-        let head = &self.network.head;
-        let share = 1.0 / map.pixels() as f32;
-        (head.weight.chunks_exact(head.inputs).zip(&head.bias))
-            .map(|(row, bias)| bias + row.iter().zip(&mean).map(|(w, m)| w * m * share).sum::<f32>())
-            .collect()
+/// Batch norm and ReLU of the first channels of each pixel; all of them as they are without batch norm.
+fn active(gate: &Option<Affine>, values: &[f32], stride: usize) -> Vec<f32> {
+    match gate {
+        Some(norm) => norm.relu(values, stride),
+        None => values.to_vec(),
     }
+}
+
+/// A map with room for the channels of `whole`.
+fn widen(values: &[f32], map: Map, whole: Map) -> Vec<f32> {
+    let mut wide = vec![0.0; whole.pixels() * whole.channels];
+    let pixels = wide.chunks_exact_mut(whole.channels);
+    for (pixel, from) in pixels.zip(values.chunks_exact(map.channels)) {
+        pixel[..map.channels].copy_from_slice(from);
+    }
+    wide
+}
+
+/// Global average and linear layer.
+fn linear(values: &[f32], map: Map, head: &Conv) -> Vec<f32> {
+    let mut mean = vec![0.0f32; map.channels];
+    for pixel in values.chunks_exact(map.channels) {
+        for (sum, v) in mean.iter_mut().zip(pixel) {
+            *sum += v;
+        }
+    }
+    let share = 1.0 / map.pixels() as f32;
+    let bias = head.bias.iter().flatten();
+    (head.weight.chunks_exact(head.inputs).zip(bias))
+        .map(|(row, bias)| bias + row.iter().zip(&mean).map(|(w, m)| w * m * share).sum::<f32>())
+        .collect()
 }
 
 #[cfg(test)]

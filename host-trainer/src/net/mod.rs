@@ -27,9 +27,11 @@ pub use product::product_speed;
 pub use ranks::{Alone, Ranks};
 
 use crate::spec::{Layer as LayerSpec, Spec};
+use crate::stages::Stage;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// What turns raw bytes into network input, per channel: x = (byte - mean) / std, in raw units.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -83,6 +85,15 @@ pub struct Linear {
     pub weight: Vec<f32>,
     /// One per class.
     pub bias: Vec<f32>,
+}
+
+/// A convolution, and the batch norm and ReLU after it, if there are any.
+#[derive(Clone, Debug)]
+pub struct Normed<'n> {
+    /// The convolution.
+    pub conv: Cow<'n, Conv>,
+    /// The batch norm.
+    pub norm: Option<&'n BatchNorm>,
 }
 
 /// First convolution, with batch norm + ReLU + 3x3 stride-2 max pool in the ImageNet form.
@@ -226,6 +237,20 @@ impl BatchNorm {
     }
 }
 
+impl Linear {
+    /// Returns the layer as a 1x1 convolution.
+    fn as_conv(&self) -> Conv {
+        Conv {
+            outputs: self.outputs,
+            kernel_height: 1,
+            kernel_width: 1,
+            inputs: self.inputs,
+            weight: self.weight.clone(),
+            bias: Some(self.bias.clone()),
+        }
+    }
+}
+
 impl Conv {
     /// He initialisation, no bias.
     fn new(outputs: usize, kernel: [usize; 2], inputs: usize, normal: &mut Normal) -> Self {
@@ -305,6 +330,43 @@ impl Network {
                 bias: vec![0.0; spec.classes],
             },
         }
+    }
+
+    /// Returns the network as a list of stages: each gate is a batch norm, if there is one, and each convolution comes with the
+    /// batch norm after it, if there is one.
+    pub fn stages(&self) -> Vec<Stage<Option<&BatchNorm>, Normed<'_>>> {
+        let alone = |conv| Normed {
+            conv: Cow::Borrowed(conv),
+            norm: None,
+        };
+        let mut stages = vec![Stage::Stem {
+            conv: Normed {
+                norm: self.stem.norm.as_ref(),
+                ..alone(&self.stem.conv)
+            },
+        }];
+        for block in &self.blocks {
+            stages.extend(block.layers.iter().map(|layer| Stage::Layer {
+                gate: Some(&layer.norm1),
+                bottleneck: layer.conv1.as_ref().map(|conv| Normed {
+                    norm: layer.norm2.as_ref(),
+                    ..alone(conv)
+                }),
+                conv: alone(&layer.conv2),
+            }));
+            stages.extend(block.transition.iter().map(|transition| Stage::Transition {
+                gate: transition.norm.as_ref(),
+                conv: alone(&transition.conv),
+            }));
+        }
+        stages.push(Stage::Head {
+            gate: self.final_norm.as_ref(),
+            conv: Normed {
+                conv: Cow::Owned(self.head.as_conv()),
+                norm: None,
+            },
+        });
+        stages
     }
 
     /// Every tensor, in the order of the forward pass.

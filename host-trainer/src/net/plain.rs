@@ -3,6 +3,7 @@
 use super::{BatchNorm, Conv};
 use crate::spec::Map;
 use denselet::shape::StemPool;
+use std::borrow::Cow;
 
 /// Batch norm with running statistics as scale and shift.
 pub(super) struct Affine {
@@ -32,12 +33,12 @@ impl Affine {
 
 /// Convolution with its weights as `[ky][kx][i][o]`, so that the inner loop runs over outputs.
 pub(super) struct Turned<'n> {
-    pub(super) conv: &'n Conv,
+    pub(super) conv: Cow<'n, Conv>,
     weight: Vec<f32>,
 }
 
 impl<'n> Turned<'n> {
-    pub(super) fn new(conv: &'n Conv) -> Self {
+    pub(super) fn new(conv: Cow<'n, Conv>) -> Self {
         let inner = conv.taps() * conv.inputs;
         let mut weight = vec![0.0; conv.weight.len()];
         for (o, row) in conv.weight.chunks_exact(inner).enumerate() {
@@ -58,7 +59,7 @@ impl<'n> Turned<'n> {
         out_map: Map,
         slot: usize,
     ) {
-        let conv = self.conv;
+        let conv = &*self.conv;
         let (inputs, outputs) = (conv.inputs, conv.outputs);
         let mut sums = vec![0.0f32; outputs];
         for y in 0..out_map.height {

@@ -43,50 +43,66 @@ pub(super) struct Inner {
     pub(super) divisor: f32,
 }
 
-/// A 1x1 behind a gate.
-pub(super) fn behind(conv: &FoldedConv, gate: &QuantisedGate) -> Inner {
-    let mut bias = conv.bias.clone();
-    let mut weight = conv.weight.clone();
-    for (filter, bias) in weight.chunks_exact_mut(conv.inputs).zip(&mut bias) {
-        for ((weight, factor), constant) in filter.iter_mut().zip(&gate.factor).zip(&gate.constant) {
-            *bias += *weight * constant;
-            *weight *= factor;
+impl Inner {
+    /// A convolution of values that are what they stand for: the stem's of raw bytes.
+    pub(super) fn plain(conv: &FoldedConv) -> Self {
+        Self::scaled(conv, 1.0)
+    }
+
+    /// A convolution of values that stand for `scale` each.
+    pub(super) fn scaled(conv: &FoldedConv, scale: f32) -> Self {
+        Self {
+            weight: conv.weight.iter().map(|weight| weight * scale).collect(),
+            bias: vec![conv.bias.clone()],
+            divisor: 1.0,
         }
     }
-    Inner {
-        weight,
-        bias: vec![bias],
-        divisor: 1.0,
-    }
-}
 
-/// A plain layer's convolution behind a gate. A padded tap is zero, but a channel that is always on has a constant
-/// wherever there is a pixel: each kind of border counts the taps it has.
-pub(super) fn with_borders(conv: &FoldedConv, gate: &QuantisedGate, map: Map) -> Inner {
-    let mut bias = vec![conv.bias.clone(); BORDERS];
-    let mut weight = conv.weight.clone();
-    let filter_len = conv.rows * conv.columns * conv.inputs;
-    for (o, filter) in weight.chunks_exact_mut(filter_len).enumerate() {
-        for (tap, weights) in filter.chunks_exact_mut(conv.inputs).enumerate() {
-            let constants = weights
-                .iter()
-                .zip(&gate.constant)
-                .map(|(weight, constant)| weight * constant);
-            let constant: f32 = constants.sum();
-            for (kind, bias) in bias.iter_mut().enumerate() {
-                if tap_is_inside(conv, map, tap, kind) {
-                    bias[o] += constant;
-                }
-            }
-            for (weight, factor) in weights.iter_mut().zip(&gate.factor) {
+    /// A 1x1 convolution after a gate, of sums of `divisor` pixels.
+    pub(super) fn after(gate: &QuantisedGate, conv: &FoldedConv, divisor: f32) -> Self {
+        let mut bias = conv.bias.clone();
+        let mut weight = conv.weight.clone();
+        for (filter, bias) in weight.chunks_exact_mut(conv.inputs).zip(&mut bias) {
+            for ((weight, factor), constant) in filter.iter_mut().zip(&gate.factor).zip(&gate.constant) {
+                *bias += *weight * constant;
                 *weight *= factor;
             }
         }
+        Self {
+            weight,
+            bias: vec![bias],
+            divisor,
+        }
     }
-    Inner {
-        weight,
-        bias,
-        divisor: 1.0,
+
+    /// A plain layer's convolution after a gate. A padded tap is zero, but a channel that is always on has a constant
+    /// at every pixel: each kind of border counts the taps it has.
+    pub(super) fn with_borders(gate: &QuantisedGate, conv: &FoldedConv, map: Map) -> Self {
+        let mut bias = vec![conv.bias.clone(); BORDERS];
+        let mut weight = conv.weight.clone();
+        let filter_len = conv.rows * conv.columns * conv.inputs;
+        for (o, filter) in weight.chunks_exact_mut(filter_len).enumerate() {
+            for (tap, weights) in filter.chunks_exact_mut(conv.inputs).enumerate() {
+                let constants = weights
+                    .iter()
+                    .zip(&gate.constant)
+                    .map(|(weight, constant)| weight * constant);
+                let constant: f32 = constants.sum();
+                for (kind, bias) in bias.iter_mut().enumerate() {
+                    if tap_is_inside(conv, map, tap, kind) {
+                        bias[o] += constant;
+                    }
+                }
+                for (weight, factor) in weights.iter_mut().zip(&gate.factor) {
+                    *weight *= factor;
+                }
+            }
+        }
+        Inner {
+            weight,
+            bias,
+            divisor: 1.0,
+        }
     }
 }
 
@@ -198,7 +214,7 @@ mod tests {
                 width,
                 channels: 1,
             };
-            let inner = with_borders(&conv, &gate, map);
+            let inner = Inner::with_borders(&gate, &conv, map);
             inner.bias.iter().map(|bias| bias[0]).collect()
         };
         // Row by row: taps 0 1 2 / 3 4 5 / 6 7 8 have the weights 1 2 4 / 8 16 32 / 64 128 256.

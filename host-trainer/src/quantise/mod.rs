@@ -10,4 +10,4 @@ pub use conv::QuantisedConv;
 pub(crate) use conv::tap_is_inside;
 pub use gate::QuantisedGate;
 pub use scale::Scale;
-pub use stages::{QuantiseError, Quantised, QuantisedStage, quantise};
+pub use stages::{QuantiseError, Quantised, quantise};

@@ -2,7 +2,7 @@
 
 use crate::blob::Blob;
 use crate::board::{Ram, Table, order_name};
-use crate::spec::{Geometry, Macs, Spec};
+use crate::spec::{self, Geometry, Macs, Spec};
 use denselet::format::{self, Kind, Section};
 use denselet::layout::{Order, TILE};
 use denselet::plan::Step;
@@ -150,7 +150,7 @@ fn report(
         let macs = Macs::of(kind, input);
         report.macs += macs.as_trained;
         report.macs_executed += macs.as_executed;
-        report.folded_params += weights_and_biases(kind, input);
+        report.folded_params += spec::folded_parameters(kind, input);
         report.blob_bytes += bytes;
         report.layers.push(Row {
             name: match kind {
@@ -247,25 +247,6 @@ fn flash_bytes_read(order: Order, kind: Kind, input: Shape) -> Option<u64> {
         }
         Kind::Stage(StageShape::Head { .. }) => main + bias + pixels * clamp,
     })
-}
-
-fn weights_and_biases(kind: Kind, input: Shape) -> u64 {
-    let product = |factors: &[usize]| factors.iter().map(|&factor| factor as u64).product::<u64>();
-    let channels = input.channels;
-    match kind {
-        Kind::Stem(stem) => {
-            product(&[stem.kernel_height, stem.kernel_width, channels, stem.filters])
-                + product(&[stem.filters])
-        }
-        Kind::Stage(StageShape::Layer { bottleneck, growth }) => {
-            let first = bottleneck.map_or(0, |width| product(&[channels + 1, width]));
-            let taps = 3 * input.tap_rows();
-            first + product(&[taps, bottleneck.unwrap_or(channels), growth]) + product(&[growth])
-        }
-        Kind::Stage(StageShape::Transition { filters: outputs } | StageShape::Head { classes: outputs }) => {
-            product(&[channels + 1, outputs])
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Shapes and counts of a [`Spec`]: feature maps, parameters, multiply-accumulates; belongs to the first stage.
 
-use super::{Block, Geometry, Layer, Spec, Stem};
+use super::{Block, Geometry, Layer, Spec};
 use denselet::format::Kind;
 use denselet::shape::{Shape, StageShape};
 
@@ -41,13 +41,6 @@ pub struct Maps {
     pub blocks: Vec<Map>,
     /// What the head reads: the last block, or its transition's output.
     pub head: Map,
-}
-
-impl Stem {
-    /// Channels a layer of the stem's kernel reads, times its taps.
-    fn taps(&self) -> usize {
-        self.kernel_height * self.kernel_width
-    }
 }
 
 impl Layer {
@@ -112,36 +105,27 @@ impl Spec {
         }
     }
 
-    /// Parameters as people count them: weights, biases, batch-norm scales and offsets.
+    /// Parameters as papers count them: weights, the head's biases, batch-norm scales and offsets.
     pub fn parameters(&self) -> usize {
-        let stem = &self.stem;
-        let mut channels = wide(stem.filters);
-        let mut sum = wide(stem.taps()) * wide(self.input.channels) * channels;
-        if stem.norm {
-            sum += 2 * channels;
-        }
-        for (block, map) in self.blocks.iter().zip(&self.maps().blocks) {
-            let taps = wide(Layer::kernel_height(map.height) * 3);
-            for layer in &block.layers {
-                let growth = wide(layer.growth);
-                sum += 2 * channels;
-                sum += match layer.bottleneck.map(wide) {
-                    Some(b) => channels * b + 2 * b + taps * b * growth,
-                    None => taps * channels * growth,
-                };
-                channels += growth;
-            }
-            if let Some(outputs) = block.transition.map(wide) {
-                let norm = if block.linear { 0 } else { 2 * channels };
-                sum += norm + channels * outputs;
-                channels = outputs;
-            }
-        }
-        if self.final_norm {
-            sum += 2 * channels;
-        }
-        let classes = wide(self.classes);
-        usize::try_from(sum + channels * classes + classes).unwrap_or(usize::MAX)
+        let norm = |has: bool, channels: usize| if has { 2 * wide(channels) } else { 0 };
+        let mut block = 0;
+        let stages = Geometry::of(self).walk().into_iter().map(|(kind, input)| {
+            let norms = match kind {
+                Kind::Stem(stem) => norm(self.stem.norm, stem.filters),
+                Kind::Stage(StageShape::Layer { bottleneck, .. }) => {
+                    norm(true, input.channels) + norm(true, bottleneck.unwrap_or(0))
+                }
+                Kind::Stage(StageShape::Transition { .. }) => {
+                    block += 1;
+                    norm(!self.blocks[block - 1].linear, input.channels)
+                }
+                Kind::Stage(StageShape::Head { classes }) => {
+                    norm(self.final_norm, input.channels) + wide(classes)
+                }
+            };
+            norms + weights(kind, input)
+        });
+        usize::try_from(stages.sum::<u64>()).unwrap_or(usize::MAX)
     }
 
     /// Multiply-accumulates of one image as the network is trained: see [`Macs::as_trained`].
@@ -196,6 +180,34 @@ impl Macs {
             Kind::Stage(StageShape::Head { classes }) => both(product(&[channels, classes])),
         }
     }
+}
+
+/// Weights of a stage that reads a map of shape `input`.
+fn weights(kind: Kind, input: Shape) -> u64 {
+    let product = |factors: &[usize]| factors.iter().map(|&factor| wide(factor)).product::<u64>();
+    let channels = input.channels;
+    match kind {
+        Kind::Stem(stem) => product(&[stem.kernel_height, stem.kernel_width, channels, stem.filters]),
+        Kind::Stage(StageShape::Layer { bottleneck, growth }) => {
+            let first = bottleneck.map_or(0, |width| product(&[channels, width]));
+            first + product(&[3 * input.tap_rows(), bottleneck.unwrap_or(channels), growth])
+        }
+        Kind::Stage(StageShape::Transition { filters: outputs } | StageShape::Head { classes: outputs }) => {
+            product(&[channels, outputs])
+        }
+    }
+}
+
+/// Weights and biases of a stage in a blob, whose batch norms are folded.
+pub fn folded_parameters(kind: Kind, input: Shape) -> u64 {
+    let biases = match kind {
+        Kind::Stem(stem) => stem.filters,
+        Kind::Stage(StageShape::Layer { bottleneck, growth }) => bottleneck.unwrap_or(0) + growth,
+        Kind::Stage(StageShape::Transition { filters: outputs } | StageShape::Head { classes: outputs }) => {
+            outputs
+        }
+    };
+    weights(kind, input) + wide(biases)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ mod load;
 mod network;
 mod preset;
 
-pub use count::{Macs, Map, Maps};
+pub use count::{Macs, Map, Maps, folded_parameters};
 pub use draft::Draft;
 pub use error::SpecError;
 pub use geometry::Geometry;

@@ -1,4 +1,4 @@
-//! What a batch's logits are worth, and their gradients; belongs to `net`, behind `head`.
+//! The loss of a batch of logits, and its gradients.
 
 /// What logits are held against besides labels. By default nothing.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,4 +1,4 @@
-//! Processes that train one network together, each on its share of every batch; belongs to `net`, under `pass`.
+//! Processes that train one network together, each on its share of every batch.
 
 use core::fmt::Debug;
 use std::sync::Arc;

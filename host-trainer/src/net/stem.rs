@@ -137,7 +137,7 @@ impl WithSimd for Forward<'_> {
     }
 }
 
-/// The gradient of [`Forward`]: the weights' only, nobody asks for that of the picture.
+/// The gradient of [`Forward`] with respect to the weights; the gradient of the image is not needed.
 pub(super) struct Backward<'a> {
     pub(super) images: &'a [u8],
     pub(super) normal: &'a Normalisation,

@@ -1,4 +1,4 @@
-//! Shapes and counts of a [`Spec`]: feature maps, parameters, multiply-accumulates; belongs to the first stage.
+//! Shapes and counts of a [`Spec`]: feature maps, parameters, multiply-accumulates.
 
 use super::{Block, Geometry, Layer, Spec, Stem};
 use denselet::format::Kind;

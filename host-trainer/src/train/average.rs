@@ -1,4 +1,4 @@
-//! A moving average of the weights of a run; belongs to `train`, behind each step.
+//! A moving average of the weights of a run, updated after each step.
 
 use crate::net::Network;
 

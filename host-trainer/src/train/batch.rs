@@ -46,7 +46,7 @@ impl Batch {
     }
 }
 
-/// Prepares an epoch's batches in this order and sends them, until all are sent or nobody takes them any more. Place and
+/// Prepares an epoch's batches in this order and sends them, until all are sent or the receiver is gone. Place and
 /// dropout are drawn from `bits`, the rest of the augmentation from `more`. Every rank prepares whole batches, for then all
 /// draw the same numbers.
 pub(super) fn prepare(

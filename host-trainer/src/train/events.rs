@@ -1,4 +1,4 @@
-//! What each epoch brought, as a TensorBoard event file; belongs to `train`, beside `log`.
+//! Writes the figures of each epoch as a TensorBoard event file.
 //!
 //! TensorBoard reads on while a file grows, so a run appends to its file; a run that goes on first takes away what the
 //! file holds beyond the checkpoint and what a kill cut short. The format is a row of records: the length (u64) and its
@@ -131,7 +131,7 @@ fn of(done: &Epoch, now: f64) -> Event {
     );
     value.extend(done.held_out_loss.map(|loss| scalar("loss/held_out", loss)));
     value.push(scalar("rate", f64::from(done.rate)));
-    // 0 means that nobody knows any more.
+    // 0 stands for an unknown speed.
     value.extend((done.images_per_second > 0.0).then(|| scalar(SPEED, done.images_per_second)));
     Event {
         wall_time: now,

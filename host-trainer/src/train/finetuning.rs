@@ -1,4 +1,4 @@
-//! What a recipe says of the fine-tuning behind a run; belongs to `train`, beside `recipe`. `finetune` does it.
+//! The fields of a recipe for the fine-tuning after a run. `finetune` runs it.
 
 use super::TrainError;
 use super::bounds::{MOST_EPOCHS, TEMPERATURES};

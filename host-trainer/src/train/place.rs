@@ -1,4 +1,4 @@
-//! A run in its folder, on one rank or several; belongs to `train`, over `run`.
+//! A run in its folder, on one rank or several.
 
 use super::checkpoint::{self, Checkpoint};
 use super::run::{self, Run};
@@ -153,8 +153,8 @@ pub(crate) fn record(folder: &Path, history: &[Epoch]) -> Result<(), TrainError>
     events::follow(folder, history)
 }
 
-/// The processes that `mpirun` started, this one among them; this one alone where nobody did. What it gives ends MPI when it is
-/// dropped, and is given once.
+/// Returns the ranks that `mpirun` started, or this process alone without `mpirun`. MPI ends when the result is dropped; the
+/// function succeeds once.
 ///
 /// # Errors
 ///

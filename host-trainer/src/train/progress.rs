@@ -20,7 +20,7 @@ pub struct Epoch {
     /// Learning rate of the last step.
     #[serde(default)]
     pub rate: f32,
-    /// Training speed; differs from run to run, so checkpoints leave it out, and 0 means that nobody knows any more.
+    /// Training speed. It differs from run to run, so checkpoints leave it out; 0 stands for an unknown speed.
     #[serde(skip)]
     pub images_per_second: f64,
     /// What the epoch took, with measuring; as for the speed.

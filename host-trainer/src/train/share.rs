@@ -10,8 +10,8 @@ use crate::spec::Spec;
 use core::hash::{Hash, Hasher};
 use std::hash::DefaultHasher;
 
-/// This outcome, where no rank failed. Otherwise the first that did keeps its error and all others fail because of it, so that
-/// one message is printed and nobody waits for somebody who is gone.
+/// Returns this outcome if no rank failed. Otherwise the first rank that failed keeps its error, and all others fail because of
+/// it: one message is printed, and no rank waits for one that has ended.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! What logits are held against besides labels, as a recipe says it; belongs to `train`, beside `recipe`.
+//! The targets of logits besides labels, as fields of a recipe: class weights and distillation.
 
 use crate::data::Dataset;
 use crate::net::Teacher;
@@ -86,11 +86,11 @@ impl ClassWeights {
     }
 }
 
-/// Taking after a network that is trained already.
+/// Distillation from a trained network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Distil {
-    /// Its checkpoint or the folder of its run; none: nobody is taken after.
+    /// Checkpoint of the teacher or the folder of its run; none: no distillation.
     pub teacher: Option<PathBuf>,
     /// Divides both networks' logits.
     pub temperature: f32,

@@ -37,7 +37,7 @@ impl Graph {
         answers
     }
 
-    /// The last node that reads each node; nodes that nobody needs read themselves.
+    /// Returns the last node that reads each node; a node without readers is its own.
     fn last_use(&self) -> Vec<usize> {
         let readers = self.readers();
         let last = |(number, readers): (usize, &Vec<usize>)| readers.last().copied().unwrap_or(number);

@@ -65,7 +65,7 @@ impl Number {
     }
 }
 
-/// Values a tensor of this shape has; `None` where nobody could hold them.
+/// Returns the number of values of a tensor of this shape; `None` if they do not fit memory.
 pub(super) fn count(shape: &[usize]) -> Option<usize> {
     shape
         .iter()

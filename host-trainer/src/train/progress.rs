@@ -43,21 +43,21 @@ pub struct Position {
     pub batch: usize,
     /// Mean training loss of this epoch so far.
     pub loss: f64,
-    /// Share of this epoch's pictures classified correctly so far.
+    /// Share of the images of this epoch that are classified correctly so far.
     pub accuracy: f64,
     /// Training speed of this epoch so far.
     pub images_per_second: f64,
 }
 
-/// Somebody who watches a run. Both methods do nothing by default.
+/// An observer of a run. Both methods do nothing by default.
 pub trait Progress {
-    /// After every step.
+    /// Called after every step.
     fn step(&mut self, _at: &Position) {}
-    /// After every epoch, its checkpoint written.
+    /// Called after every epoch, once its checkpoint is written.
     fn epoch(&mut self, _done: &Epoch) {}
 }
 
-/// Nobody watches.
+/// An observer that does nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
 

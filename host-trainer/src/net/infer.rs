@@ -8,7 +8,7 @@ use super::{Network, Pass};
 use crate::spec::Map;
 use rayon::prelude::*;
 
-/// Pictures that go through the network at once when only logits are wanted.
+/// Images that go through the network at once when only logits are wanted.
 const BATCH: usize = 64;
 
 /// Where [`Network::observe`] looks.
@@ -25,14 +25,14 @@ pub enum Site {
 }
 
 impl Network {
-    /// Inference-mode logits of `n` raw pictures (NHWC bytes): `[n][classes]`.
+    /// Inference-mode logits of `n` raw images (NHWC bytes): `[n][classes]`.
     ///
     /// # Panics
     ///
-    /// When `images` does not hold exactly `n` pictures.
+    /// When `images` does not hold exactly `n` images.
     pub fn logits(&self, images: &[u8], n: usize) -> Vec<f32> {
         let size = self.image_len();
-        assert_eq!(images.len(), n * size, "bytes of {n} pictures");
+        assert_eq!(images.len(), n * size, "bytes of {n} images");
         let mut pass = Pass::inference(&self.spec, n.min(BATCH));
         let mut logits = Vec::with_capacity(n * self.spec.classes);
         for batch in images.chunks(BATCH * size) {
@@ -41,14 +41,14 @@ impl Network {
         logits
     }
 
-    /// Inference-mode logits of `n` pictures that are normalised already (NHWC): `[n][classes]`.
+    /// Inference-mode logits of `n` images that are normalised already (NHWC): `[n][classes]`.
     ///
     /// # Panics
     ///
-    /// When `input` does not hold exactly `n` pictures.
+    /// When `input` does not hold exactly `n` images.
     pub fn logits_of(&self, input: &[f32], n: usize) -> Vec<f32> {
         let size = self.image_len();
-        assert_eq!(input.len(), n * size, "values of {n} pictures");
+        assert_eq!(input.len(), n * size, "values of {n} images");
         let plan = Folded::new(self);
         let mut logits = vec![0.0; n * self.spec.classes];
         input
@@ -58,15 +58,15 @@ impl Network {
         logits
     }
 
-    /// Runs `n` raw pictures in inference mode and calls `see(site, values, channels)` with what stands at each
-    /// site, all pictures together, in the order of the forward pass.
+    /// Runs `n` raw images in inference mode and calls `see(site, values, channels)` with what stands at each
+    /// site, all images together, in the order of the forward pass.
     ///
     /// # Panics
     ///
-    /// When `images` does not hold exactly `n` pictures.
+    /// When `images` does not hold exactly `n` images.
     pub fn observe(&self, images: &[u8], n: usize, see: &mut dyn FnMut(Site, &[f32], usize)) {
         let size = self.image_len();
-        assert_eq!(images.len(), n * size, "bytes of {n} pictures");
+        assert_eq!(images.len(), n * size, "bytes of {n} images");
         let plan = Folded::new(self);
         let seen: Vec<Vec<(Site, Vec<f32>, usize)>> = images
             .par_chunks(size)
@@ -85,7 +85,7 @@ impl Network {
         }
     }
 
-    /// Bytes of one raw picture.
+    /// Bytes of one raw image.
     pub fn image_len(&self) -> usize {
         self.spec.input.height * self.spec.input.width * self.spec.input.channels
     }
@@ -135,7 +135,7 @@ impl<'n> Folded<'n> {
         }
     }
 
-    /// One raw picture as the stem reads it.
+    /// One raw image as the stem reads it.
     fn normalised(&self, image: &[u8]) -> Vec<f32> {
         let input = &self.network.input;
         (image.chunks_exact(input.mean.len()))
@@ -146,7 +146,7 @@ impl<'n> Folded<'n> {
             .collect()
     }
 
-    /// Logits of one normalised picture.
+    /// Logits of one normalised image.
     fn run(&self, input: &[f32], see: &mut dyn FnMut(Site, &[f32], usize)) -> Vec<f32> {
         let spec = &self.network.spec;
         let maps = spec.maps();

@@ -30,7 +30,7 @@ fn most_rows<S: Simd>(vectors: usize) -> usize {
     }
 }
 
-/// Panels this machine's registers hold: three vectors, or two where there are only 16 registers.
+/// Panels this machine's registers hold: three vectors, or two if there are only 16 registers.
 #[inline(always)]
 fn most_vectors<S: Simd>() -> usize {
     if S::REGISTER_COUNT >= 32 { MOST_VECTORS } else { 2 }

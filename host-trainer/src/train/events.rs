@@ -234,14 +234,14 @@ mod tests {
         };
         assert_eq!(tags(&found[1]).len(), 4);
         assert_eq!(tags(&found[2])[2], "accuracy/held_out");
-        // Going on changes nothing; going back to an earlier checkpoint takes away what came behind it.
+        // Going on changes nothing; going back to an earlier checkpoint removes the later events.
         assert_eq!(bring(&two, &loaded(epochs(2)), 3.0), two);
         assert_eq!(bring(&two, &loaded(epochs(1)), 3.0), one);
         // A record cut short is written again.
         let cut = bring(&two[..two.len() - 3], &epochs(2), 4.0);
         assert!(cut.starts_with(&one));
         assert_eq!(events(&cut)[2].wall_time, 4.0);
-        // What is no event file is replaced.
+        // A file that is not an event file is replaced.
         assert_eq!(bring(b"something else", &epochs(1), 1.0), one);
         let mut other = epochs(1);
         other[0].loss = 7.0;

@@ -9,9 +9,9 @@ pub struct Epoch {
     pub number: usize,
     /// Mean training loss.
     pub loss: f64,
-    /// Share of training pictures classified correctly while training, 0 to 1.
+    /// Share of training images classified correctly while training, 0 to 1.
     pub accuracy: f64,
-    /// Share of held-out training pictures classified correctly afterwards; absent where none are held out.
+    /// Share of held-out training images classified correctly afterwards; absent where none are held out.
     pub held_out_accuracy: Option<f64>,
     /// Mean loss of the held-out training images afterwards, without smoothing, mixing or a teacher; absent if none are held
     /// out, and in files written before it was kept.
@@ -28,7 +28,7 @@ pub struct Epoch {
     pub seconds: f64,
 }
 
-/// Where a run stands, for whoever watches it.
+/// The state of a run, for its observer.
 #[derive(Clone, Copy, Debug)]
 pub struct Position {
     /// From 1.
@@ -39,7 +39,7 @@ pub struct Position {
     pub step: usize,
     /// Steps of an epoch.
     pub steps: usize,
-    /// Pictures of one step.
+    /// Images of one step.
     pub batch: usize,
     /// Mean training loss of this epoch so far.
     pub loss: f64,

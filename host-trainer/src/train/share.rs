@@ -41,7 +41,7 @@ pub fn from_first(ranks: &dyn Ranks, own: Option<Vec<u8>>) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Whether this rank has the network and the pictures that rank 0 has.
+/// Whether this rank has the network and the images that rank 0 has.
 pub(super) fn check_same(ranks: &dyn Ranks, spec: &Spec, data: &Dataset) -> Result<(), TrainError> {
     if ranks.count() == 1 {
         return Ok(());

@@ -124,7 +124,7 @@ impl Joins<'_> {
         let stranger = self.pieces[join].iter().find(|piece| !sources.contains(piece));
         let missing = sources.iter().find(|source| !self.pieces[join].contains(source));
         let why = match (stranger, missing) {
-            (Some(piece), _) => format!("it joins {}, which is no part of its block", name(piece)),
+            (Some(piece), _) => format!("it joins {}, which is not part of its block", name(piece)),
             (None, Some(source)) => format!("it leaves out {}", name(source)),
             (None, None) => "nothing but further joins reads it".to_owned(),
         };

@@ -73,7 +73,7 @@ pub(super) fn count(shape: &[usize]) -> Option<usize> {
 }
 
 impl Tensor {
-    /// The sides, where there are exactly `N`.
+    /// Returns the sides if there are exactly `N`.
     pub(super) fn sides<const N: usize>(&self, name: &str) -> Result<[usize; N], Problem> {
         self.shape.as_slice().try_into().map_err(|_| {
             Problem::field(

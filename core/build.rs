@@ -11,7 +11,7 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rustc-check-cfg=cfg(denselet_arm, values(none(), \"v6m\", \"v7m\", \"dsp\", \"mve\"))");
     let target = env::var("TARGET").unwrap_or_default();
-    // Every Armv7E-M core has the DSP extension; for an Armv8-M core, somebody has to say so. The same goes for Helium.
+    // Every Armv7E-M core has the DSP extension. For an Armv8-M core, a feature or the target CPU selects it, as it does Helium.
     let is_said =
         |feature, cores: [&str; 3]| env::var_os(feature).is_some() || cores.contains(&&*target_cpu());
     let starts_with = |start| target.starts_with(start);

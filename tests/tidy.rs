@@ -85,6 +85,11 @@ fn sources() -> Vec<Source> {
             sources.push(Source { path, text });
         }
     }
+    let text = fs::read_to_string(root.join("README.md")).expect("the README");
+    sources.push(Source {
+        path: "README.md".to_owned(),
+        text,
+    });
     assert!(
         sources.len() > 20,
         "expected more than 20 source files, found {}",
@@ -234,6 +239,28 @@ fn a_note_of_open_work_has_a_text() {
             };
             if rest.trim_matches([':', ' ', '*', '/']).len() < 10 {
                 complaints.push(format!("{}:{}: {}", source.path, number + 1, line.trim()));
+            }
+        }
+    }
+    complain(&complaints);
+}
+
+#[test]
+fn language_is_plain() {
+    // Code is not a person, and a path needs no description of its place.
+    let words = [
+        ["no", "body"],
+        ["some", "body"],
+        ["takes ", "after"],
+        ["; belongs", " to"],
+    ]
+    .map(|halves| halves.concat());
+    let mut complaints = Vec::new();
+    for source in sources() {
+        for (number, line) in source.text.lines().enumerate() {
+            let line = line.to_lowercase();
+            if let Some(word) = words.iter().find(|word| line.contains(word.as_str())) {
+                complaints.push(format!("{}:{}: `{word}`: write plainly", source.path, number + 1));
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Where pixels come from, row by row: the stop before `Network::push_row`.
 //!
-//! Two sources are for any board: pictures in flash, and a camera that sends rows over SPI (the board's own, for
+//! Two sources are for any board: images in flash, and a camera that sends rows over SPI (the board's own, for
 //! emulators, reads a file of the host). [`classify`] is their one user; it holds one
 //! row, never a frame.
 
@@ -12,7 +12,7 @@ pub trait FrameSource {
     /// What can go wrong while a row is fetched.
     type Error;
 
-    /// Starts the next frame; `false` where there is none.
+    /// Starts the next frame; `false` if there is none.
     ///
     /// # Errors
     ///
@@ -36,7 +36,7 @@ pub enum Error<E> {
     Runtime(denselet::Error),
 }
 
-/// Pushes the source's next frame through the network, row by row, and returns its logits; `None` where there is no
+/// Pushes the source's next frame through the network, row by row, and returns its logits; `None` if there is no
 /// frame. `row` holds one row: width times channels bytes.
 ///
 /// # Errors
@@ -58,7 +58,7 @@ pub fn classify<'n, S: FrameSource>(
     network.push_row(row).map_err(Error::Runtime)
 }
 
-/// Pictures in flash, one behind the other.
+/// Images in flash, one after the other.
 #[derive(Clone, Debug)]
 pub struct FlashFrames<'f> {
     /// What is left of all frames.
@@ -103,7 +103,7 @@ impl FrameSource for FlashFrames<'_> {
     }
 }
 
-/// A camera on an SPI bus: it is told to take a picture, and then gives its rows.
+/// A camera on an SPI bus: it is told to take an image, and then gives its rows.
 ///
 /// The protocol is the least that such a camera has: [`SpiFrames::CAPTURE`] starts a frame, [`SpiFrames::ROW`] is
 /// answered, in the same transaction, by the next row's bytes.
@@ -113,7 +113,7 @@ pub struct SpiFrames<D> {
 }
 
 impl<D: SpiDevice> SpiFrames<D> {
-    /// Command: take a picture.
+    /// Command: take an image.
     pub const CAPTURE: u8 = 0x01;
     /// Command: give the next row.
     pub const ROW: u8 = 0x02;

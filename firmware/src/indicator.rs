@@ -1,4 +1,4 @@
-//! Shows a class to somebody without a screen: the last stop of the walk on a real board.
+//! Shows a class on output pins, without a screen.
 
 use embedded_hal::digital::{OutputPin, PinState};
 

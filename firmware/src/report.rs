@@ -73,7 +73,7 @@ impl From<denselet::Error> for Failure {
 #[derive(Debug)]
 pub struct Report<O> {
     output: O,
-    /// The line so far; the byte behind it is 0.
+    /// The line so far; the byte after it is 0.
     buffer: [u8; BUFFER],
     len: usize,
 }

@@ -23,7 +23,7 @@ GROWTH, BLOCKS, STEM, CLASSES, SHAPE = 12, (6, 6, 6), 24, 10, (32, 32, 3)
 
 
 def build(is_tuned):
-    """The network as int8 TensorFlow Lite, with random parameters and batch norms that are no identity."""
+    """The network as int8 TensorFlow Lite, with random parameters and batch norms that are not the identity."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf
     from tensorflow.keras import layers

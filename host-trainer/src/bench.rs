@@ -1,4 +1,4 @@
-//! How fast this machine trains a network: whole steps on random pictures. Beside the main path.
+//! How fast this machine trains a network: whole steps on random images. Beside the main path.
 
 use crate::net::{Network, Normalisation, Pass, Step, product_speed};
 use crate::spec::Spec;
@@ -14,7 +14,7 @@ use std::time::Instant;
 pub struct Speed {
     /// The network.
     pub net: String,
-    /// Pictures per step.
+    /// Images per step.
     pub batch: usize,
     /// Threads that worked.
     pub threads: usize,
@@ -24,7 +24,7 @@ pub struct Speed {
     pub images_per_second: f64,
     /// At the fastest step.
     pub best_images_per_second: f64,
-    /// Six operations per multiply-accumulate as the paper writes the network, without the gradient of the picture.
+    /// Six operations per multiply-accumulate as the paper writes the network, without the gradient of the image.
     pub gflops: f64,
     /// Of a matrix product that stays in the first cache level, on as many threads, in the same units.
     pub peak_gflops: f64,
@@ -34,7 +34,7 @@ pub struct Speed {
     pub peak_rss_mb: Option<f64>,
 }
 
-/// Floating-point operations of one training step for one picture.
+/// Floating-point operations of one training step for one image.
 fn operations(spec: &Spec) -> f64 {
     let stem = spec.maps().stem.pixels()
         * spec.stem.kernel_height

@@ -62,7 +62,7 @@ impl Blob {
     /// Reads a blob file.
     ///
     /// # Errors
-    /// Where the file cannot be read or is no blob.
+    /// Returns an error if the file cannot be read or is not a blob.
     pub fn read(path: &Path) -> Result<Self, BlobError> {
         if path.is_dir() {
             let advice = "expected a blob (.dlt), found a folder: `denselet export` makes a blob of a run";

@@ -64,7 +64,7 @@ pub struct Ranges {
 /// Images that go through the network at a time: bounds the memory of what is observed.
 const CHUNK: usize = 32;
 
-/// Runs `images` (NHWC bytes, whole pictures) through `network` and keeps the range of every channel: plain minimum and
+/// Runs `images` (NHWC bytes, whole images) through `network` and keeps the range of every channel: plain minimum and
 /// maximum, which did better than percentiles on every network tried.
 pub fn calibrate(network: &Network, images: &[u8]) -> Ranges {
     let spec = &network.spec;

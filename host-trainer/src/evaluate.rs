@@ -4,7 +4,7 @@ use crate::blob::Blob;
 use denselet::{Error, Network};
 use rayon::prelude::*;
 
-/// Logits of every image, `[n][classes]`, in order. `images` are NHWC bytes, whole pictures.
+/// Logits of every image, `[n][classes]`, in order. `images` are NHWC bytes, whole images.
 ///
 /// `done` is told about images as they are finished, from any thread.
 ///

@@ -1,6 +1,6 @@
 //! Runs every image that the host lays before it, whole, and says what an inference took: what `denselet run` reads.
 //!
-//! The images are the file `images.bin` in the emulator's folder, one behind the other; the blob and the code are all
+//! The images are the file `images.bin` in the emulator's folder, one after the other; the blob and the code are all
 //! that is in flash. Without the file one image is run whose bytes count up from 0.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 

@@ -38,7 +38,7 @@ fn run() {
     let Ok(mut network) = Network::new(BLOB, arena) else {
         return;
     };
-    // Whoever takes pictures would write here.
+    // A camera would write here.
     let image = core::hint::black_box(image);
     if let Ok(logits) = network.run(image) {
         CLASS.store(logits.argmax(), Ordering::Relaxed);

@@ -51,7 +51,7 @@ extern "C" fn no_mark() {
     unsafe { asm!("/* nothing */", options(nostack, preserves_flags)) }
 }
 
-/// What is called before the work and behind it.
+/// Functions that are called before and after the work.
 type Marks = [extern "C" fn(); 2];
 
 /// Counts instructions; knows what counting itself costs.
@@ -73,7 +73,7 @@ impl InstructionCounter {
     }
 
     /// Runs `work` between [`denselet_begin`] and [`denselet_end`]; returns the instructions that it executed, without
-    /// its own return, or `None` where there is nothing to count them with.
+    /// its own return, or `None` if the board cannot count them.
     pub fn count(&self, work: &mut dyn FnMut()) -> Option<u64> {
         let total = bracket(work, [denselet_begin, denselet_end]);
         self.overhead.map(|overhead| total.saturating_sub(overhead))
@@ -91,12 +91,12 @@ impl InstructionCounter {
 #[inline(never)]
 fn bracket(work: &mut dyn FnMut(), marks: Marks) -> u64 {
     // Hidden from the optimiser, which would write one bracket for each caller and an empty one for no work.
-    let [before, behind] = core::hint::black_box(marks);
+    let [before, after] = core::hint::black_box(marks);
     let work = core::hint::black_box(work);
     let start = start_ticks();
     before();
     work();
-    behind();
+    after();
     executed(stop_ticks(start))
 }
 

@@ -46,7 +46,7 @@ pub struct File {
 }
 
 impl File {
-    /// Opens a file by its path; `None` where there is no such file.
+    /// Opens a file by its path; `None` if there is no such file.
     pub fn open(path: &core::ffi::CStr) -> Option<Self> {
         let arguments = [path.as_ptr().expose_provenance(), READ_BINARY, path.count_bytes()];
         // SAFETY: the operation reads three words, a path of the length given among them.

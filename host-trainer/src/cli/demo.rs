@@ -81,7 +81,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         data.train.len()
     ));
     let mut watch = Watch::new(args.json);
-    // So few pictures are all trained on.
+    // So few images are all trained on.
     let recipe = Recipe {
         held_out: 0.0,
         ..Recipe::for_data(&data)
@@ -204,7 +204,7 @@ fn print(report: &Report, outcome: &Outcome) {
     ));
 }
 
-/// The picture: test images with what the integer runtime says of each.
+/// The image: test images with what the integer runtime says of each.
 fn draw(path: &Path, report: &Report, data: &Dataset, logits: &[i32]) -> anyhow::Result<()> {
     let classes = data.classes.len();
     let predictions: Vec<usize> = logits.chunks_exact(classes).map(evaluate::largest).collect();

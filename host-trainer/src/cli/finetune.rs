@@ -189,7 +189,7 @@ fn tune(args: &Args) -> anyhow::Result<Report> {
         // Killed before the first epoch was done.
         recipe
     } else {
-        // Of a network that was trained elsewhere nothing is known but the data; shifting or mirroring pictures might be new
+        // Of a network that was trained elsewhere nothing is known but the data; shifting or mirroring images might be new
         // to it.
         let elsewhere = || train::Recipe {
             augment: Augment::default(),

@@ -64,7 +64,7 @@ fn boards_of(order: &str) -> anyhow::Result<String> {
     else {
         anyhow::bail!("weights in {order} order: expected plain, pairs or quads");
     };
-    // A hundredth is no difference that a user should export again for.
+    // A hundredth is not worth another export.
     let (fast, slow): (Vec<_>, Vec<_>) = table.boards.iter().partition(|board| board.times(order) < 1.01);
     let names: Vec<&str> = fast.iter().map(|board| board.name.as_str()).collect();
     let slow: Vec<String> = slow

@@ -51,7 +51,7 @@ pub struct Meta {
     pub data_checksum: Option<u32>,
 }
 
-/// A fine-tuned network between two epochs, and all it takes to go on but the float network that it takes after.
+/// A fine-tuned network between two epochs, with everything that a resumed run needs except the float network, its teacher.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finetuned {
     /// What the integers are rounded from.

@@ -1,5 +1,5 @@
-//! From sums of gradients by bytes to gradients of the parameters, and the units they are trained in; belongs to
-//! `finetune`. The formulas, with their sources, are in `FINETUNING.md`.
+//! Converts sums of gradients by bytes to gradients of the parameters, in the units of the learning rate. The formulas, with
+//! their sources, are in `FINETUNING.md`.
 
 use super::memory::StageSums;
 use super::product::padded;
@@ -195,7 +195,7 @@ impl Parameters {
         out
     }
 
-    /// As many parameters of the same value: of some, such as a bottleneck's range where there is none, nobody speaks.
+    /// Returns as many parameters, all of `value`. Unused ones, such as the range of an absent bottleneck, are filled too.
     fn filled(&self, value: f32) -> Self {
         let mut out = self.clone();
         for tensor in out.tensors() {

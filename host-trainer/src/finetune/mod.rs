@@ -86,7 +86,7 @@ pub fn finetune(
     Run::new(network, data, recipe)?.finish(data, progress)
 }
 
-/// The same from parameters that somebody else has calibrated.
+/// The same, from parameters that the caller has calibrated.
 ///
 /// # Errors
 ///

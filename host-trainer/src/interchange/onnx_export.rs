@@ -271,7 +271,7 @@ fn ints(name: &str, values: &[usize]) -> Attribute {
     }
 }
 
-/// An input or output of any number of pictures.
+/// An input or output of any number of images.
 fn value(name: &str, sides: &[usize]) -> ValueInfo {
     let batch = Dimension {
         dim_param: Some("N".into()),

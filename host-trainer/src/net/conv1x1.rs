@@ -66,7 +66,7 @@ pub(super) fn add_columns(rows: &[f32], width: usize, to: &mut [f32]) {
 
 /// z[pixel][o] = sum over i of w[o][i] relu(scale_i x_i + shift_i), and the sums of z and of its squares.
 pub(super) struct Forward<'a> {
-    /// Block buffer of the job's pictures.
+    /// Block buffer of the job's images.
     pub(super) x: &'a [f32],
     /// Floats from one of its pixels to the next.
     pub(super) stride: usize,
@@ -133,7 +133,7 @@ pub(super) struct Backward<'a> {
     pub(super) norm: &'a Active,
     /// Bottleneck outputs.
     pub(super) z: &'a [f32],
-    /// Gradients behind the bottleneck's own batch norm, ReLU already passed.
+    /// Gradients after the batch norm of the bottleneck, with the ReLU already passed.
     pub(super) d: &'a [f32],
     /// What batch statistics owe to them.
     pub(super) owed: &'a Owed,
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn dropout_behind_the_bottleneck_is_differentiated() {
+    fn dropout_after_the_bottleneck_is_differentiated() {
         check(&SMALL.replace("theta", "dropout = 0.3\ntheta"), "conv1");
     }
 }

@@ -44,7 +44,7 @@ pub(super) fn turn_gradient(conv: &mut Conv, sums: &[f32], width: usize) {
 pub(super) struct Forward<'a> {
     /// Bottleneck outputs; `None`: the block buffer itself.
     pub(super) source: Option<&'a [f32]>,
-    /// Block buffer of the job's pictures.
+    /// Block buffer of the job's images.
     pub(super) x: &'a mut [f32],
     /// Its shape.
     pub(super) map: Map,
@@ -284,7 +284,7 @@ impl WithSimd for Backward<'_> {
     }
 }
 
-/// The gradients of a picture's slot, without what batch statistics owe, in rows with a zero pixel on either side. Runs
+/// The gradients of an image's slot, without what batch statistics owe, in rows with a zero pixel on either side. Runs
 /// with vectors that suit the slot, which is narrower than what [`Backward`] works on.
 struct Settle<'a> {
     owed: &'a Owed,

@@ -1,6 +1,6 @@
 //! Dropout whose mask is a function of its place, so that the backward pass needs no memory of it.
 
-/// Dropout behind one convolution in one step.
+/// Dropout after one convolution in one step.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Dropout {
     /// Probability of dropping a value.

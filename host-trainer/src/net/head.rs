@@ -7,14 +7,14 @@ use super::simd::{by_groups, load, store};
 use crate::spec::Map;
 use pulp::{Simd, WithSimd};
 
-/// Averages relu(scale * x + shift), or x itself without a norm, over each picture.
+/// Averages relu(scale * x + shift), or x itself without a norm, over each image.
 pub(super) struct Average<'a> {
     pub(super) x: &'a [f32],
     pub(super) map: Map,
     /// Channels that mean something.
     pub(super) channels: usize,
     pub(super) norm: Option<&'a Active>,
-    /// `[picture][c]`, padded like the map.
+    /// `[image][c]`, padded like the map.
     pub(super) to: &'a mut [f32],
 }
 
@@ -83,7 +83,7 @@ pub(super) struct Spread<'a> {
     /// Channels that mean something.
     pub(super) channels: usize,
     pub(super) norm: Option<&'a Active>,
-    /// Gradients of the averages, `[picture][c]`, padded like the map.
+    /// Gradients of the averages, `[image][c]`, padded like the map.
     pub(super) from: &'a [f32],
     pub(super) scratch: &'a mut Scratch,
 }
@@ -155,7 +155,7 @@ fn spread_group<S: Simd, const V: usize>(
     store::<S, V>(seconds, first, second);
 }
 
-/// Logits of averages that lie `stride` floats apart, `[picture][class]`.
+/// Logits of averages that lie `stride` floats apart, `[image][class]`.
 pub(super) fn linear(head: &Linear, averages: &[f32], stride: usize, logits: &mut [f32]) {
     let pictures = averages
         .chunks_exact(stride)

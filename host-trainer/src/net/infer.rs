@@ -1,7 +1,7 @@
 //! Inference: running statistics, no gradients. What evaluation, calibration and export see of a network.
 //!
-//! What is observed comes from a version written for clarity; logits come from the pass of training, and tests hold the
-//! two together.
+//! What is observed comes from an executor written for clarity; logits come from the training pass. Tests check that the
+//! two agree.
 
 use super::plain::{Affine, Step, Turned, average, max_pool};
 use super::{Conv, Network, Pass};
@@ -26,14 +26,14 @@ pub enum Site {
 }
 
 impl Network {
-    /// Inference-mode logits of `n` raw pictures (NHWC bytes): `[n][classes]`.
+    /// Inference-mode logits of `n` raw images (NHWC bytes): `[n][classes]`.
     ///
     /// # Panics
     ///
-    /// When `images` does not hold exactly `n` pictures.
+    /// If `images` does not hold exactly `n` images.
     pub fn logits(&self, images: &[u8], n: usize) -> Vec<f32> {
         let size = self.image_len();
-        assert_eq!(images.len(), n * size, "bytes of {n} pictures");
+        assert_eq!(images.len(), n * size, "bytes of {n} images");
         let mut pass = Pass::inference(&self.spec, n.min(BATCH));
         let mut logits = Vec::with_capacity(n * self.spec.classes);
         for batch in images.chunks(BATCH * size) {
@@ -42,32 +42,32 @@ impl Network {
         logits
     }
 
-    /// Inference-mode logits of `n` pictures that are normalised already (NHWC): `[n][classes]`.
+    /// Inference-mode logits of `n` images that are normalised already (NHWC): `[n][classes]`.
     ///
     /// # Panics
     ///
-    /// When `input` does not hold exactly `n` pictures.
+    /// If `input` does not hold exactly `n` images.
     pub fn logits_of(&self, input: &[f32], n: usize) -> Vec<f32> {
         let size = self.image_len();
-        assert_eq!(input.len(), n * size, "values of {n} pictures");
+        assert_eq!(input.len(), n * size, "values of {n} images");
         let plan = Executor::new(self);
         let mut logits = vec![0.0; n * self.spec.classes];
         input
             .par_chunks(size)
             .zip(logits.par_chunks_mut(self.spec.classes))
-            .for_each(|(picture, out)| out.copy_from_slice(&plan.run(picture, &mut |_, _, _| {})));
+            .for_each(|(image, out)| out.copy_from_slice(&plan.run(image, &mut |_, _, _| {})));
         logits
     }
 
-    /// Runs `n` raw pictures in inference mode and calls `see(site, values, channels)` with what stands at each
-    /// site, all pictures together, in the order of the forward pass.
+    /// Runs `n` raw images in inference mode and calls `see(site, values, channels)` with what stands at each
+    /// site, all images together, in the order of the forward pass.
     ///
     /// # Panics
     ///
-    /// When `images` does not hold exactly `n` pictures.
+    /// If `images` does not hold exactly `n` images.
     pub fn observe(&self, images: &[u8], n: usize, see: &mut dyn FnMut(Site, &[f32], usize)) {
         let size = self.image_len();
-        assert_eq!(images.len(), n * size, "bytes of {n} pictures");
+        assert_eq!(images.len(), n * size, "bytes of {n} images");
         let plan = Executor::new(self);
         let seen: Vec<Vec<(Site, Vec<f32>, usize)>> = images
             .par_chunks(size)
@@ -86,7 +86,7 @@ impl Network {
         }
     }
 
-    /// Bytes of one raw picture.
+    /// Bytes of one raw image.
     pub fn image_len(&self) -> usize {
         self.spec.input.height * self.spec.input.width * self.spec.input.channels
     }

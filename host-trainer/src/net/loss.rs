@@ -1,13 +1,13 @@
-//! What a batch's logits are worth, and their gradients; belongs to `net`, behind `head`.
+//! The loss of a batch of logits, and its gradients.
 
 /// What logits are held against besides labels. By default nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Loss<'a> {
     /// Share of the labels spread over all classes, from 0 to below 1.
     pub smoothing: f32,
-    /// What a picture shows instead of its label alone: shares `[picture][class]`, each row's sum 1.
+    /// What an image shows instead of its label alone: shares `[image][class]`, each row's sum 1.
     pub shares: Option<&'a [f32]>,
-    /// What a picture of each class counts; a picture of several counts what they do by their shares.
+    /// What an image of each class counts; an image of several counts what they do by their shares.
     pub class_weights: Option<&'a [f32]>,
     /// A network to take after.
     pub teacher: Option<Teacher<'a>>,
@@ -16,7 +16,7 @@ pub struct Loss<'a> {
 /// What a teacher says of a batch (Hinton, Vinyals, Dean, 2015).
 #[derive(Clone, Copy, Debug)]
 pub struct Teacher<'a> {
-    /// Its logits, `[picture][class]`.
+    /// Its logits, `[image][class]`.
     pub logits: &'a [f32],
     /// Divides both networks' logits, above 0.
     pub temperature: f32,
@@ -27,14 +27,14 @@ pub struct Teacher<'a> {
 /// What a batch's logits are worth.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Score {
-    /// Mean loss of a picture.
+    /// Mean loss of an image.
     pub loss: f64,
-    /// Pictures whose largest logit is their label's.
+    /// Images whose largest logit is their label's.
     pub correct: usize,
 }
 
 impl Loss<'_> {
-    /// Softmax and cross-entropy, mixed with the distance from the teacher; turns logits, `[picture][class]`, into their
+    /// Softmax and cross-entropy, mixed with the distance from the teacher; turns logits, `[image][class]`, into their
     /// gradients.
     ///
     /// # Panics
@@ -84,7 +84,7 @@ impl Loss<'_> {
 }
 
 impl Teacher<'_> {
-    /// Share times Kullback-Leibler distance of one picture, times the squared temperature, so that its gradients stay as large.
+    /// Share times Kullback-Leibler distance of one image, times the squared temperature, so that its gradients stay as large.
     fn distance(&self, [own, said]: [&[f32]; 2], [soft_own, soft_said]: &[Soft; 2]) -> f64 {
         let terms = own.iter().zip(said).map(|(own, said)| {
             let log = soft_said.log(*said);
@@ -94,7 +94,7 @@ impl Teacher<'_> {
     }
 }
 
-/// The softmax of one picture's logits at a temperature.
+/// The softmax of one image's logits at a temperature.
 struct Soft {
     largest: f32,
     temperature: f32,

@@ -7,7 +7,7 @@ use core::ops::{Deref, DerefMut};
 /// Jobs a batch is cut into. Fixed, so that sums are added in the same order whatever the number of threads.
 pub(super) const JOBS: usize = 16;
 
-/// Pictures of one job of a batch of `n`.
+/// Images of one job of a batch of `n`.
 pub(super) fn share(n: usize) -> usize {
     n.div_ceil(JOBS).max(1)
 }
@@ -83,10 +83,10 @@ impl Room {
     }
 }
 
-/// Two sums per channel, in single precision for one picture and in double precision for a job.
+/// Two sums per channel, in single precision for one image and in double precision for a job.
 #[derive(Debug, Default)]
 pub(super) struct Sums {
-    /// Of the picture at hand, padded.
+    /// Of the image at hand, padded.
     pub(super) near: [Vec<f32>; 2],
     /// Of the job.
     pub(super) far: [Vec<f64>; 2],
@@ -103,7 +103,7 @@ impl Sums {
         }
     }
 
-    /// Moves the picture's sums into the job's.
+    /// Moves the image's sums into the job's.
     pub(super) fn fold(&mut self) {
         for (near, far) in self.near.iter_mut().zip(&mut self.far) {
             for (near, far) in near.iter_mut().zip(far) {
@@ -159,7 +159,7 @@ impl Totals {
         }
     }
 
-    /// Of the whole batch where its statistics are synchronised; of this rank's pictures otherwise.
+    /// Of the whole batch where its statistics are synchronised; of this rank's images otherwise.
     pub(super) fn shared(mut self, sharing: &Sharing) -> Self {
         if sharing.synchronised {
             let mut both = self.sums.concat();

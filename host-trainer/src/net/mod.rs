@@ -101,14 +101,14 @@ pub struct Normed<'n> {
 pub struct Stem {
     /// The convolution over normalised input; padding is zero after normalisation.
     pub conv: Conv,
-    /// Batch norm behind it, followed by ReLU.
+    /// Batch norm after it, followed by ReLU.
     pub norm: Option<BatchNorm>,
 }
 
 /// One dense layer: (norm1, ReLU, 1x1 conv1, norm2, ReLU, 3x3 conv2), or (norm1, ReLU, conv2) without bottleneck.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layer {
-    /// Over everything in front of the layer.
+    /// Over all channels before the layer.
     pub norm1: BatchNorm,
     /// The 1x1 bottleneck.
     pub conv1: Option<Conv>,
@@ -127,12 +127,12 @@ pub struct Transition {
     pub conv: Conv,
 }
 
-/// One dense block and the transition behind it.
+/// One dense block and the transition after it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Block {
     /// Its layers in order.
     pub layers: Vec<Layer>,
-    /// What shrinks the map behind it.
+    /// The transition after it.
     pub transition: Option<Transition>,
 }
 

@@ -141,7 +141,7 @@ impl Pull {
         self.slope.fill(0.0);
     }
 
-    /// Takes a consumer's sums of d and of d (x - mean) over this rank's pictures, and writes its own gradients.
+    /// Takes a consumer's sums of d and of d (x - mean) over this rank's images, and writes its own gradients.
     pub(super) fn take(
         &mut self,
         active: &Active,
@@ -172,7 +172,7 @@ impl Pull {
     }
 }
 
-/// The gradients of a batch norm, from the sums of d and of d (x - mean) over this rank's pictures.
+/// The gradients of a batch norm, from the sums of d and of d (x - mean) over this rank's images.
 pub(super) fn differentiate(active: &Active, totals: &Totals, gradient: &mut BatchNorm) {
     let [firsts, seconds] = &totals.sums;
     for c in 0..active.channels {
@@ -214,7 +214,7 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// to[pixel][c] = relu(scale * x + shift); `to` has a row every `width` floats and room for a vector behind the last.
+/// to[pixel][c] = relu(scale * x + shift); `to` has a row every `width` floats and room for a vector after the last.
 #[inline(always)]
 pub(super) fn activate<S: Simd>(simd: S, active: &Active, x: Rows<'_>, to: &mut [f32], width: usize) {
     by_groups!(active.channels, activate_group, simd, active, x, &mut *to, width);
@@ -293,7 +293,7 @@ fn settle_group<S: Simd, const V: usize>(
 }
 
 /// Copies rows of products to the channels from `slot` on of rows of `width` floats, and adds them and their squares
-/// to the sums. Channels behind them, up to a whole vector, are written too.
+/// to the sums. Channels after them, up to a whole vector, are written too.
 #[inline(always)]
 pub(super) fn deliver<S: Simd>(
     simd: S,

@@ -123,7 +123,7 @@ impl Step {
     }
 }
 
-/// Means of 2x2 pixels (1x2 where there is one row).
+/// Means of 2x2 pixels (1x2 if there is one row).
 pub(super) fn average(values: &[f32], map: Map) -> (Map, Vec<f32>) {
     let half = map.halved(map.channels);
     let rows = if map.height == 1 { 1 } else { 2 };
@@ -143,7 +143,7 @@ pub(super) fn average(values: &[f32], map: Map) -> (Map, Vec<f32>) {
     (half, out)
 }
 
-/// 3x3 stride-2 max pool, one pixel of padding (1x3 where there is one row).
+/// 3x3 stride-2 max pool, one pixel of padding (1x3 if there is one row).
 pub(super) fn max_pool(values: &[f32], map: Map, pool: StemPool) -> (Map, Vec<f32>) {
     let out_map = Map {
         height: map.height.div_ceil(2),

@@ -1,4 +1,4 @@
-//! The two matrix products training is made of, on vectors of channels; belongs to `net`, and serves `finetune` too.
+//! The two matrix products of training, on vectors of channels. `finetune` uses them too.
 //!
 //! Both keep a tile of sums in registers while they walk the inner dimension: 8 rows x 48 channels, 12 x 32 or
 //! 16 x 16 with AVX-512, 6 x 16 or 10 x 8 with AVX2. Measured on one core of an AMD EPYC 9004: 110 to 117 GFLOP/s
@@ -30,7 +30,7 @@ fn most_rows<S: Simd>(vectors: usize) -> usize {
     }
 }
 
-/// Panels this machine's registers hold: three vectors, or two where there are only 16 registers.
+/// Panels this machine's registers hold: three vectors, or two if there are only 16 registers.
 #[inline(always)]
 fn most_vectors<S: Simd>() -> usize {
     if S::REGISTER_COUNT >= 32 { MOST_VECTORS } else { 2 }

@@ -1,4 +1,4 @@
-//! Processes that train one network together, each on its share of every batch; belongs to `net`, under `pass`.
+//! Processes that train one network together, each on its share of every batch.
 
 use core::fmt::Debug;
 use std::sync::Arc;
@@ -59,12 +59,12 @@ impl Default for Sharing {
 }
 
 impl Sharing {
-    /// Number of this rank's first picture among the whole batch's, where each rank has `n`.
+    /// Number of this rank's first image among the whole batch's, where each rank has `n`.
     pub(super) fn first(&self, n: usize) -> usize {
         self.ranks.rank() * n
     }
 
-    /// Turns gradients of the mean loss of a rank's pictures into those of the whole batch's: what ranks add is then right.
+    /// Turns gradients of the mean loss of a rank's images into those of the whole batch's: what ranks add is then right.
     pub(super) fn shrink(&self, gradients: &mut [f32]) {
         if self.ranks.count() > 1 {
             let count = self.ranks.count() as f32;
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
     use crate::spec::Spec;
 
-    /// Pictures of the whole batch.
+    /// Images of the whole batch.
     const BATCH: usize = 12;
 
     /// Gradients and running statistics of one step on `count` ranks, summed and averaged over them; the ranks' own losses.

@@ -25,7 +25,7 @@ pub(super) fn turn_gradient(conv: &mut Conv, sums: &[f32], width: usize) {
     }
 }
 
-/// Shape of a padded, normalised picture and the convolution's walk over it.
+/// Shape of a padded, normalised image and the convolution's walk over it.
 #[derive(Clone, Copy)]
 pub(super) struct Walk {
     pub(super) input: Input,
@@ -45,7 +45,7 @@ impl Walk {
         }
     }
 
-    /// Writes one picture, normalised, inside its frame of zeros.
+    /// Writes one image, normalised, inside its frame of zeros.
     #[inline(always)]
     fn frame(self, image: &[u8], normal: &Normalisation, frame: &mut [f32]) {
         let channels = self.input.channels;
@@ -68,7 +68,7 @@ impl Walk {
     }
 }
 
-/// Convolves raw pictures into the first channels of each pixel of `to`, and sums them and their squares.
+/// Convolves raw images into the first channels of each pixel of `to`, and sums them and their squares.
 pub(super) struct Forward<'a> {
     pub(super) images: &'a [u8],
     pub(super) normal: &'a Normalisation,
@@ -137,7 +137,7 @@ impl WithSimd for Forward<'_> {
     }
 }
 
-/// The gradient of [`Forward`]: the weights' only, nobody asks for that of the picture.
+/// The gradient of [`Forward`] with respect to the weights; the gradient of the image is not needed.
 pub(super) struct Backward<'a> {
     pub(super) images: &'a [u8],
     pub(super) normal: &'a Normalisation,
@@ -147,7 +147,7 @@ pub(super) struct Backward<'a> {
     pub(super) g: &'a [f32],
     pub(super) map: Map,
     pub(super) owed: &'a Owed,
-    /// Scales of the batch norm right behind, if there is one.
+    /// Scales of the batch norm directly after it, if there is one.
     pub(super) scale: Option<&'a [f32]>,
     pub(super) has_bias: bool,
     pub(super) scratch: &'a mut Scratch,

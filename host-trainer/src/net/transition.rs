@@ -88,7 +88,7 @@ pub(super) struct Forward<'a> {
     pub(super) norm: &'a Active,
     pub(super) weights: &'a Panels,
     pub(super) finish: Finish<'a>,
-    /// Next block buffer of the job's pictures.
+    /// Next block buffer of the job's images.
     pub(super) next: &'a mut [f32],
     pub(super) next_map: Map,
     pub(super) outputs: usize,

@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 
-/// Test image `index` as the text of a `data:` address. Three channels are colours, any other number grey pictures one
+/// Test image `index` as the text of a `data:` address. Three channels are colours, any other number grey images one
 /// below the other; a sensor's channels are rows of one.
 pub(super) fn address(data: &Dataset, index: usize) -> anyhow::Result<String> {
     let size = data.image_len();

@@ -1,4 +1,4 @@
-//! Shapes and counts of a [`Spec`]: feature maps, parameters, multiply-accumulates; belongs to the first stage.
+//! Shapes and counts of a [`Spec`]: feature maps, parameters, multiply-accumulates.
 
 use super::{Block, Geometry, Layer, Spec};
 use denselet::format::Kind;
@@ -32,10 +32,10 @@ impl Map {
     }
 }
 
-/// Every feature map of a network, for one picture.
+/// Every feature map of a network, for one image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Maps {
-    /// What the stem's convolution makes, in front of its max pool.
+    /// The output of the stem's convolution, before its max pool.
     pub stem: Map,
     /// Each block's buffer with all its channels, once its last layer is done.
     pub blocks: Vec<Map>,

@@ -1,4 +1,4 @@
-//! What can be wrong with a network description; belongs to the first stage.
+//! Errors of a network description.
 
 use super::{Maps, Spec};
 use denselet::layout::stride;

@@ -1,4 +1,4 @@
-//! The short TOML form people write, resolved to a [`Spec`]; belongs to the first stage.
+//! The short TOML form of a network, resolved to a [`Spec`].
 
 use super::error::check_stages;
 use super::{Block, Input, Layer, Spec, SpecError, Stem};

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub struct Spec {
     /// Name for people: a preset's name or a file's stem.
     pub name: String,
-    /// Input picture, NHWC.
+    /// Input image, NHWC.
     pub input: Input,
     /// Number of classes, at least 2.
     pub classes: usize,
@@ -24,7 +24,7 @@ pub struct Spec {
     pub epsilon: f32,
 }
 
-/// Shape of one input picture.
+/// Shape of one input image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
@@ -58,7 +58,7 @@ pub struct Stem {
     pub kernel_width: usize,
     /// Step in both directions (1 vertically when the input's height is 1).
     pub stride: usize,
-    /// Zero rows above the picture and zero columns left of it.
+    /// Zero rows above the image and zero columns left of it.
     pub pad_top: usize,
     /// See `pad_top`.
     pub pad_left: usize,
@@ -88,7 +88,7 @@ impl Stem {
     }
 }
 
-/// One dense block and the transition behind it, if any.
+/// One dense block and the transition after it, if any.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Block {
     /// Dense layers in order.

@@ -1,4 +1,4 @@
-//! The networks that have a name; belongs to the first stage.
+//! The presets: networks with a name.
 
 /// Name and text of each preset, in the order they are listed.
 macro_rules! table {

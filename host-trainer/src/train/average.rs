@@ -1,8 +1,8 @@
-//! A moving average of the weights of a run; belongs to `train`, behind each step.
+//! A moving average of the weights of a run, updated after each step.
 
 use crate::net::Network;
 
-/// Moves every tensor of `average`, running statistics too, towards `network` behind step `at` of the run, from 0.
+/// Moves every tensor of `average`, running statistics too, towards `network` after step `at` of the run, from 0.
 ///
 /// Early averages forget faster, or they would remember the weights at birth.
 pub(super) fn follow(average: &mut Network, network: &mut Network, decay: f32, at: usize) {

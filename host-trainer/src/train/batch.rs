@@ -11,19 +11,19 @@ use std::sync::mpsc::SyncSender;
 /// Batches that wait at most.
 pub(super) const AHEAD: usize = 2;
 
-/// Pictures of one step.
+/// Images of one step.
 pub(super) struct Batch {
     /// Raw bytes, NHWC, augmented.
     pub(super) images: Vec<u8>,
-    /// One per picture.
+    /// One per image.
     pub(super) labels: Vec<u16>,
-    /// What each picture shows of each class, `[picture][class]`, where pictures are mixed.
+    /// What each image shows of each class, `[image][class]`, where images are mixed.
     pub(super) shares: Option<Vec<f32>>,
     /// Decides what is dropped in this step.
     pub(super) key: u64,
 }
 
-/// Pictures of one rank in one step.
+/// Images of one rank in one step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Part<'b> {
     pub(super) images: &'b [u8],
@@ -46,7 +46,7 @@ impl Batch {
     }
 }
 
-/// Prepares an epoch's batches in this order and sends them, until all are sent or nobody takes them any more. Place and
+/// Prepares an epoch's batches in this order and sends them, until all are sent or the receiver is gone. Place and
 /// dropout are drawn from `bits`, the rest of the augmentation from `more`. Every rank prepares whole batches, for then all
 /// draw the same numbers.
 pub(super) fn prepare(

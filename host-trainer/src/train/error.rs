@@ -12,7 +12,7 @@ pub enum TrainError {
     /// The run's folder is another's, or another process writes there.
     #[error(transparent)]
     Folder(#[from] FolderError),
-    /// The data set's pictures are not what the network takes.
+    /// The data set's images are not what the network takes.
     #[error(
         "network `{network}` takes {}x{}x{} images, data set `{data}` has {}x{}x{}",
         expected.height, expected.width, expected.channels, found.height, found.width, found.channels
@@ -100,7 +100,7 @@ pub enum TrainError {
     /// The processes of a run cannot be told apart.
     #[error("ranks: {0}")]
     Ranks(String),
-    /// A rank does not train the same network on the same pictures.
+    /// A rank does not train the same network on the same images.
     #[error(
         "rank {rank} has another {what} than rank 0: every rank needs the same program and the same files"
     )]

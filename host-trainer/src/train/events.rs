@@ -1,4 +1,4 @@
-//! What each epoch brought, as a TensorBoard event file; belongs to `train`, beside `log`.
+//! Writes the figures of each epoch as a TensorBoard event file.
 //!
 //! TensorBoard reads on while a file grows, so a run appends to its file; a run that goes on first takes away what the
 //! file holds beyond the checkpoint and what a kill cut short. The format is a row of records: the length (u64) and its
@@ -131,7 +131,7 @@ fn of(done: &Epoch, now: f64) -> Event {
     );
     value.extend(done.held_out_loss.map(|loss| scalar("loss/held_out", loss)));
     value.push(scalar("rate", f64::from(done.rate)));
-    // 0 means that nobody knows any more.
+    // 0 stands for an unknown speed.
     value.extend((done.images_per_second > 0.0).then(|| scalar(SPEED, done.images_per_second)));
     Event {
         wall_time: now,
@@ -234,14 +234,14 @@ mod tests {
         };
         assert_eq!(tags(&found[1]).len(), 4);
         assert_eq!(tags(&found[2])[2], "accuracy/held_out");
-        // Going on changes nothing; going back to an earlier checkpoint takes away what came behind it.
+        // Going on changes nothing; going back to an earlier checkpoint removes the later events.
         assert_eq!(bring(&two, &loaded(epochs(2)), 3.0), two);
         assert_eq!(bring(&two, &loaded(epochs(1)), 3.0), one);
         // A record cut short is written again.
         let cut = bring(&two[..two.len() - 3], &epochs(2), 4.0);
         assert!(cut.starts_with(&one));
         assert_eq!(events(&cut)[2].wall_time, 4.0);
-        // What is no event file is replaced.
+        // A file that is not an event file is replaced.
         assert_eq!(bring(b"something else", &epochs(1), 1.0), one);
         let mut other = epochs(1);
         other[0].loss = 7.0;

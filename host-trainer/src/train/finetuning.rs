@@ -1,4 +1,4 @@
-//! What a recipe says of the fine-tuning behind a run; belongs to `train`, beside `recipe`. `finetune` does it.
+//! The fields of a recipe for the fine-tuning after a run. `finetune` runs it.
 
 use super::TrainError;
 use super::bounds::{MOST_EPOCHS, TEMPERATURES};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Finetuning {
-    /// Times every picture is seen.
+    /// Times every image is seen.
     pub epochs: usize,
     /// Learning rate at its highest, in steps of quantisation; it falls to zero along half a cosine.
     pub rate: f32,
@@ -16,7 +16,7 @@ pub struct Finetuning {
     pub distillation: f32,
     /// Divides both networks' logits in that distance.
     pub temperature: f32,
-    /// Training pictures that calibrate before the first step.
+    /// Training images that calibrate before the first step.
     pub calibration: usize,
 }
 

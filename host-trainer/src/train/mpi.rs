@@ -1,4 +1,4 @@
-//! Ranks that MPI started; belongs to `train`, with the feature `mpi`.
+//! Ranks that MPI started; compiled with the feature `mpi`.
 
 use super::TrainError;
 use crate::net::Ranks;

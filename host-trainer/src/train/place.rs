@@ -1,4 +1,4 @@
-//! A run in its folder, on one rank or several; belongs to `train`, over `run`.
+//! A run in its folder, on one rank or several.
 
 use super::checkpoint::{self, Checkpoint};
 use super::run::{self, Run};
@@ -45,7 +45,7 @@ pub fn train_in(
 ///
 /// # Errors
 ///
-/// As [`train_in`]; when the batch cannot be shared, and when ranks have different networks or pictures. Where one rank fails all
+/// As [`train_in`]; when the batch cannot be shared, and when ranks have different networks or images. Where one rank fails all
 /// do, see [`agree`].
 pub fn train_among(
     ranks: &Arc<dyn Ranks>,
@@ -139,7 +139,7 @@ fn open(place: Place<'_>, recipe: &Recipe) -> Result<(RunFolder, Begun), TrainEr
 /// Writes what an epoch brought into a run's folder.
 fn save(folder: &Path, state: &Checkpoint) -> Result<(), TrainError> {
     let history = &state.meta.history;
-    // The best first: whoever is stopped in between does this epoch again, and writes the same.
+    // The best first: a run that is stopped in between repeats this epoch and writes the same.
     if best(history) == history.last().map(|epoch| epoch.number) {
         state.save_best(folder)?;
     }
@@ -153,8 +153,8 @@ pub(crate) fn record(folder: &Path, history: &[Epoch]) -> Result<(), TrainError>
     events::follow(folder, history)
 }
 
-/// The processes that `mpirun` started, this one among them; this one alone where nobody did. What it gives ends MPI when it is
-/// dropped, and is given once.
+/// Returns the ranks that `mpirun` started, or this process alone without `mpirun`. MPI ends when the result is dropped; the
+/// function succeeds once.
 ///
 /// # Errors
 ///

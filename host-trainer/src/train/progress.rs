@@ -9,9 +9,9 @@ pub struct Epoch {
     pub number: usize,
     /// Mean training loss.
     pub loss: f64,
-    /// Share of training pictures classified correctly while training, 0 to 1.
+    /// Share of training images classified correctly while training, 0 to 1.
     pub accuracy: f64,
-    /// Share of held-out training pictures classified correctly afterwards; absent where none are held out.
+    /// Share of held-out training images classified correctly afterwards; absent where none are held out.
     pub held_out_accuracy: Option<f64>,
     /// Mean loss of the held-out training images afterwards, without smoothing, mixing or a teacher; absent if none are held
     /// out, and in files written before it was kept.
@@ -20,7 +20,7 @@ pub struct Epoch {
     /// Learning rate of the last step.
     #[serde(default)]
     pub rate: f32,
-    /// Training speed; differs from run to run, so checkpoints leave it out, and 0 means that nobody knows any more.
+    /// Training speed. It differs from run to run, so checkpoints leave it out; 0 stands for an unknown speed.
     #[serde(skip)]
     pub images_per_second: f64,
     /// What the epoch took, with measuring; as for the speed.
@@ -28,7 +28,7 @@ pub struct Epoch {
     pub seconds: f64,
 }
 
-/// Where a run stands, for whoever watches it.
+/// The state of a run, for its observer.
 #[derive(Clone, Copy, Debug)]
 pub struct Position {
     /// From 1.
@@ -39,25 +39,25 @@ pub struct Position {
     pub step: usize,
     /// Steps of an epoch.
     pub steps: usize,
-    /// Pictures of one step.
+    /// Images of one step.
     pub batch: usize,
     /// Mean training loss of this epoch so far.
     pub loss: f64,
-    /// Share of this epoch's pictures classified correctly so far.
+    /// Share of the images of this epoch that are classified correctly so far.
     pub accuracy: f64,
     /// Training speed of this epoch so far.
     pub images_per_second: f64,
 }
 
-/// Somebody who watches a run. Both methods do nothing by default.
+/// An observer of a run. Both methods do nothing by default.
 pub trait Progress {
-    /// After every step.
+    /// Called after every step.
     fn step(&mut self, _at: &Position) {}
-    /// After every epoch, its checkpoint written.
+    /// Called after every epoch, once its checkpoint is written.
     fn epoch(&mut self, _done: &Epoch) {}
 }
 
-/// Nobody watches.
+/// An observer that does nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
 

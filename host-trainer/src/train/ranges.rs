@@ -7,7 +7,7 @@ use super::{Distil, Finetuning, Recipe, TrainError};
 const MOST_RATE: f32 = 1e6;
 
 impl Recipe {
-    /// Checks every number against a training split of `count` pictures.
+    /// Checks every number against a training split of `count` images.
     ///
     /// # Errors
     ///

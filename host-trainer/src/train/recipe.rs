@@ -33,9 +33,9 @@ pub enum Schedule {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Recipe {
-    /// Times every picture is seen.
+    /// Times every image is seen.
     pub epochs: usize,
-    /// Pictures per step, of all ranks together.
+    /// Images per step, of all ranks together.
     pub batch: usize,
     /// Whether batch norm takes its statistics over all ranks of a run; otherwise each takes its own.
     pub sync_batch_norm: bool,
@@ -61,20 +61,20 @@ pub struct Recipe {
     /// Share that a moving average of the weights keeps at a step; the average is what is measured and exported. None: the
     /// weights themselves are.
     pub average: Option<f32>,
-    /// Share of values dropped behind each convolution of a layer; none: what the network's file says.
+    /// Share of values dropped after each convolution of a layer; none: the share in the network's file.
     pub dropout: Option<f32>,
-    /// What a picture of each class counts; none: all count 1.
+    /// What an image of each class counts; none: all count 1.
     pub class_weights: Option<ClassWeights>,
     /// A network to take after.
     pub distil: Distil,
-    /// What may happen to training pictures.
+    /// What may happen to training images.
     pub augment: Augment,
     /// How the device's integers are trained on from the run's network; none: they are not.
     pub finetune: Option<Finetuning>,
     /// Share of the training split that is not trained on but measured after every epoch: whole people where the data set
     /// knows them. Where it brings a validation split, any share above 0 measures that one. 0: nothing is measured.
     pub held_out: f32,
-    /// Decides the weights at birth, the order of pictures, augmentation and dropout.
+    /// Decides the weights at birth, the order of images, augmentation and dropout.
     pub seed: u64,
 }
 
@@ -119,7 +119,7 @@ impl Recipe {
             ..Self::default()
         };
         match data.name.as_str() {
-            // A digit's place and side are part of what it is; so few pictures want more decay.
+            // A digit's place and side are part of what it is; so few images want more decay.
             "digits" => Self {
                 epochs: 60,
                 batch: 32,
@@ -187,7 +187,7 @@ impl Recipe {
     ///
     /// # Errors
     ///
-    /// Names line and field of what is no recipe.
+    /// Returns an error with line and field if the text is not a recipe.
     pub fn with(&self, text: &str) -> Result<Self, toml::de::Error> {
         // Read alone first: its errors show the line.
         toml::from_str::<Self>(text)?;
@@ -224,7 +224,7 @@ impl Recipe {
         }
     }
 
-    /// Pictures of `count` that are not trained on.
+    /// Images of `count` that are not trained on.
     pub(super) fn held_out(&self, count: usize) -> usize {
         (self.held_out * count as f32) as usize
     }

@@ -1,4 +1,4 @@
-//! One run, epoch after epoch: which pictures are trained on, in which order, and the steps.
+//! One run, epoch after epoch: which images are trained on, in which order, and the steps.
 
 use super::batch;
 use super::checkpoint::{Checkpoint, Meta};
@@ -167,7 +167,7 @@ impl Run {
         let images_per_second = (count * recipe.batch) as f64 / start.elapsed().as_secs_f64().max(1e-9);
         let mut networks: Vec<&mut Network> = [Some(network), averaged].into_iter().flatten().collect();
         share::level(ranks, recipe.sync_batch_norm, &mut networks, optimiser);
-        // The average, where there is one, is what is measured.
+        // The average is measured if there is one.
         let kept = match networks.last() {
             Some(network) if recipe.held_out > 0.0 && !data.validation.is_empty() => {
                 Some(share::measure(ranks, network, &data.validation))
@@ -216,7 +216,7 @@ pub(super) fn check(
     recipe.check_ranks(ranks.count())
 }
 
-/// Stream that decides which pictures are held out; epochs use theirs, counted from 0.
+/// Stream that decides which images are held out; epochs use theirs, counted from 0.
 const HELD_OUT_STREAM: u64 = u64::MAX;
 /// Added to an epoch's number: stream of what augmentation draws besides place.
 pub(crate) const AUGMENT_STREAM: u64 = 1 << 32;
@@ -241,8 +241,8 @@ pub fn held_out(data: &Dataset, recipe: &Recipe) -> Option<Split> {
     (!aside.is_empty()).then(|| pick(&data.train, &aside, data.image_len()))
 }
 
-/// Numbers of the training pictures in a seeded order, and of those that are held out: none where the data set brings a
-/// validation split, whole groups where it knows them, pictures otherwise.
+/// Numbers of the training images in a seeded order, and of those that are held out: none where the data set brings a
+/// validation split, whole groups where it knows them, images otherwise.
 fn divide(data: &Dataset, recipe: &Recipe) -> (Vec<usize>, Vec<usize>) {
     let mut order = shuffled(data.train.len(), recipe.seed, HELD_OUT_STREAM);
     let count = recipe.held_out(data.train.len());
@@ -318,7 +318,7 @@ mod tests {
             ..Recipe::for_data(&data)
         };
         let (order, aside) = divide(&data, &recipe);
-        // Fifteen pictures are two groups of ten.
+        // Fifteen images are two groups of ten.
         assert_eq!((order.len(), aside.len()), (80, 20));
         assert!(
             order

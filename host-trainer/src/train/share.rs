@@ -10,8 +10,8 @@ use crate::spec::Spec;
 use core::hash::{Hash, Hasher};
 use std::hash::DefaultHasher;
 
-/// This outcome, where no rank failed. Otherwise the first that did keeps its error and all others fail because of it, so that
-/// one message is printed and nobody waits for somebody who is gone.
+/// Returns this outcome if no rank failed. Otherwise the first rank that failed keeps its error, and all others fail because of
+/// it: one message is printed, and no rank waits for one that has ended.
 ///
 /// # Errors
 ///
@@ -41,7 +41,7 @@ pub fn from_first(ranks: &dyn Ranks, own: Option<Vec<u8>>) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Whether this rank has the network and the pictures that rank 0 has.
+/// Whether this rank has the network and the images that rank 0 has.
 pub(super) fn check_same(ranks: &dyn Ranks, spec: &Spec, data: &Dataset) -> Result<(), TrainError> {
     if ranks.count() == 1 {
         return Ok(());

@@ -1,5 +1,4 @@
-//! One step of a run: a batch through the network and back, every rank's gradients, the optimiser; belongs to `train`,
-//! under `run`.
+//! One step of a run: forward and backward pass of a batch, the gradients of every rank, the optimiser.
 
 use super::batch::Batch;
 use super::finite::first_broken;

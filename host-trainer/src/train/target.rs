@@ -1,4 +1,4 @@
-//! What logits are held against besides labels, as a recipe says it; belongs to `train`, beside `recipe`.
+//! The targets of logits besides labels, as fields of a recipe: class weights and distillation.
 
 use crate::data::Dataset;
 use crate::net::Teacher;
@@ -7,7 +7,7 @@ use core::str::FromStr;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// What a picture of each class counts.
+/// What an image of each class counts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected `balanced` or a list of a number per class")]
 pub enum ClassWeights {
@@ -21,7 +21,7 @@ pub enum ClassWeights {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Balance {
-    /// All classes count the same together, and a picture counts 1 on average.
+    /// All classes count the same together, and an image counts 1 on average.
     Balanced,
 }
 
@@ -57,7 +57,7 @@ impl fmt::Display for ClassWeights {
 const MOST_WEIGHT: f32 = 10_000.0;
 
 impl ClassWeights {
-    /// One number per class, for the training pictures with these numbers.
+    /// One number per class, for the training images with these numbers.
     pub(super) fn of(&self, data: &Dataset, trained: &[usize]) -> Vec<f32> {
         match self {
             Self::Are(weights) => weights.clone(),
@@ -67,7 +67,7 @@ impl ClassWeights {
                     counts[usize::from(data.train.labels[at])] += 1;
                 }
                 let even = trained.len() as f32 / counts.len() as f32;
-                // A class without pictures is never asked for.
+                // A class without images is never asked for.
                 counts.iter().map(|&count| even / count.max(1) as f32).collect()
             }
         }
@@ -86,11 +86,11 @@ impl ClassWeights {
     }
 }
 
-/// Taking after a network that is trained already.
+/// Distillation from a trained network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Distil {
-    /// Its checkpoint or the folder of its run; none: nobody is taken after.
+    /// Checkpoint of the teacher or the folder of its run; none: no distillation.
     pub teacher: Option<PathBuf>,
     /// Divides both networks' logits.
     pub temperature: f32,

@@ -48,7 +48,7 @@ pub(super) fn in_order(mut network: Network, numbers: &[u16]) -> Network {
     network
 }
 
-/// Whether the recipe's class weights are for the data set's classes, and something of its pictures is left uncovered.
+/// Whether the recipe's class weights are for the data set's classes, and something of its images is left uncovered.
 pub(super) fn check(recipe: &Recipe, data: &Dataset) -> Result<(), TrainError> {
     for (field, mask, side) in [
         ("augment.mask_rows", recipe.augment.mask_rows, data.height),

@@ -1,4 +1,4 @@
-//! Tensors and one JSON text to and from a safetensors file; belongs to `train`, under `checkpoint` and that of `finetune`.
+//! Writes tensors and one JSON text to a safetensors file, and reads them, for checkpoints of training and fine-tuning.
 
 use super::checkpoint_error::CheckpointError;
 use super::finite;

@@ -7,7 +7,7 @@ use crate::evaluate::Confusion;
 use crate::net::{Network, Role, Tensor};
 use crate::spec::Spec;
 
-/// Checks that a data set has pictures and classes as the network `name` takes them.
+/// Checks that a data set has images and classes as the network `name` takes them.
 pub(crate) fn fits(name: &str, spec: &Spec, data: &Dataset) -> Result<(), TrainError> {
     if spec.input != data.shape() {
         return Err(TrainError::Shape {
@@ -28,7 +28,7 @@ pub(crate) fn fits(name: &str, spec: &Spec, data: &Dataset) -> Result<(), TrainE
     Ok(())
 }
 
-/// Share of a split's pictures that `network` classifies correctly, 0 to 1.
+/// Share of a split's images that `network` classifies correctly, 0 to 1.
 pub fn accuracy(network: &Network, split: &Split) -> f64 {
     let logits = network.logits(&split.images, split.len());
     Confusion::new(&logits, &split.labels, network.spec.classes).accuracy()

@@ -160,14 +160,14 @@ mod tests {
             .unwrap()
             .to_string();
         assert!(error.contains("classes"), "{error}");
-        let nobody = Recipe {
+        let absent = Recipe {
             distil: Distil {
                 teacher: Some("nosuch".into()),
                 ..Distil::default()
             },
             ..recipe
         };
-        let error = train(&spec, &data, &nobody, &mut Silent).unwrap_err().to_string();
+        let error = train(&spec, &data, &absent, &mut Silent).unwrap_err().to_string();
         assert!(error.contains("nosuch"), "{error}");
     }
 

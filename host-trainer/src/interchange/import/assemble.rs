@@ -11,7 +11,7 @@ use denselet::shape::StemPool;
 /// Epsilon of networks whose batch norms are all folded away.
 const EPSILON: f32 = 1e-5;
 
-/// The network, and what stands between a picture as the file's network takes it and its normalised input.
+/// The network, and what stands between an image as the file's network takes it and its normalised input.
 pub(super) fn assemble(
     graph: &Graph,
     found: &Found,
@@ -96,7 +96,7 @@ fn normalisation(affine: &Affine) -> Result<(Normalisation, Vec<f64>), Problem> 
     Ok((Normalisation { mean, std }, signs))
 }
 
-/// Nothing may be left that is no number, or no variance.
+/// Checks that every value is a finite number, and every variance valid.
 fn check(network: &mut Network) -> Result<(), Problem> {
     let epsilon = network.spec.epsilon;
     for tensor in network.tensors() {
@@ -210,7 +210,7 @@ impl Parts<'_> {
         Ok(head)
     }
 
-    /// The batch norm behind a convolution.
+    /// The batch norm after a convolution.
     fn own_norm(&self, gate: Gate, conv: &Conv) -> BatchNorm {
         let straight: Vec<usize> = (0..conv.outputs).collect();
         self.norm(gate, &straight)

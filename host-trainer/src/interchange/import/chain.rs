@@ -67,7 +67,7 @@ impl<'g> Chain<'g> {
         })
     }
 
-    /// What scales the picture, and the first convolution.
+    /// What scales the image, and the first convolution.
     pub(super) fn input(&self) -> Result<(Option<Affine>, usize), Problem> {
         self.see(0);
         let mut affine: Option<Affine> = None;
@@ -141,7 +141,7 @@ impl<'g> Chain<'g> {
             return Err(self.refuse(
                 number,
                 &format!("it pools {}", described(window)),
-                "the max pool behind a stem is 3x3 with stride 2 and one pixel of padding on every side \
+                "the max pool after a stem is 3x3 with stride 2 and one pixel of padding on every side \
                  (in Keras: ZeroPadding2D(1) and MaxPooling2D(3, strides=2)), or padding=\"same\"",
             ));
         };
@@ -390,7 +390,7 @@ impl<'g> Chain<'g> {
             if !is_seen && !joins.is_join(number) && !self.readers[number].is_empty() {
                 return Err(self.refuse(
                     number,
-                    "it is no part of the stem, a dense layer, a transition or the head",
+                    "it is not part of the stem, a dense layer, a transition or the head",
                     "remove the branch it belongs to",
                 ));
             }

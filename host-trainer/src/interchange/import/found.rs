@@ -3,25 +3,25 @@
 use super::graph::Affine;
 use denselet::shape::StemPool;
 
-/// What stands in front of a ReLU: the node that scales and shifts, if any.
+/// The node before a ReLU that scales and shifts, if any.
 pub(super) type Gate = Option<usize>;
 
 /// The parts of a network, by node.
 #[derive(Debug)]
 pub(super) struct Found {
-    /// What happens to a picture in front of the stem's convolution; `None`: nothing.
+    /// Scale and shift of an image before the convolution of the stem; `None`: none.
     pub(super) input: Option<Affine>,
     /// The first convolution.
     pub(super) stem: usize,
-    /// In front of the ReLU behind it, where there is one.
+    /// Before the ReLU after it, if there is one.
     pub(super) stem_gate: Option<Gate>,
-    /// The max pool behind that.
+    /// The max pool after that.
     pub(super) pool: StemPool,
     /// Dense blocks in order.
     pub(super) blocks: Vec<FoundBlock>,
     /// Channels of the file's order, in ours, that the head reads.
     pub(super) head_order: Vec<usize>,
-    /// In front of the ReLU before the average, where there is one.
+    /// Before the ReLU before the average, if there is one.
     pub(super) head_gate: Option<Gate>,
     /// The linear layer.
     pub(super) head: usize,
@@ -62,7 +62,7 @@ pub(super) struct FoundLayer {
     /// Our channel `c` is the file's channel `order[c]`.
     pub(super) order: Vec<usize>,
     pub(super) gate: Gate,
-    /// The 1x1, and what stands in front of the ReLU behind it.
+    /// The 1x1, and the node before the ReLU after it.
     pub(super) bottleneck: Option<(usize, Gate)>,
     pub(super) conv: usize,
 }

@@ -1,7 +1,7 @@
-//! The neutral graph that every reader makes and everything behind it reads.
+//! The neutral graph that every reader writes and every later step reads.
 //!
-//! A graph knows feature maps of one picture and nothing of file formats, names of layers or axis orders: channels lie
-//! last, weights are `[o][ky][kx][i]`. Nodes stand behind their inputs.
+//! A graph knows feature maps of one image and nothing of file formats, names of layers or axis orders: channels lie
+//! last, weights are `[o][ky][kx][i]`. Nodes come after their inputs.
 
 use super::error::Problem;
 use super::precision::Precision;
@@ -16,10 +16,10 @@ use denselet::limits;
 const MOST_NODES: usize = 1 << 16;
 /// Values a feature map may have: 256 MiB of floats.
 const MOST_VALUES: usize = limits::MAP;
-/// Sides of an input picture, as a blob allows them.
+/// Sides of an input image, as a blob allows them.
 const LARGEST_SIDE: usize = limits::SIDE;
 
-/// Order of the axes in which a file's network takes its pictures.
+/// Order of the axes in which a file's network takes its images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Axes {
     /// Channels before rows and columns.
@@ -40,7 +40,7 @@ pub struct Affine {
 /// What a node computes from its inputs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
-    /// The picture.
+    /// The image.
     Input,
     /// `scale * x + shift` per channel.
     Affine(Affine),
@@ -81,20 +81,20 @@ pub struct Node {
     pub op: Op,
     /// Numbers of the nodes it reads.
     pub inputs: Vec<usize>,
-    /// What it leaves, for one picture.
+    /// What it leaves, for one image.
     pub map: Map,
 }
 
 /// A network as it stands in a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Graph {
-    /// How the file's network takes its pictures.
+    /// How the file's network takes its images.
     pub axes: Axes,
-    /// Every node behind those it reads; the first is the input.
+    /// Every node comes after those that it reads; the first is the input.
     pub nodes: Vec<Node>,
     /// The node whose map is the answer.
     pub output: usize,
-    /// Dropout probability behind convolutions, where the file tells one.
+    /// Dropout probability after convolutions, if the file contains one.
     pub dropout: f32,
     /// Whether the file's maker says that the network takes bytes, as an export of denselet does.
     pub takes_bytes: bool,
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn same_padding_puts_the_odd_one_behind() {
+    fn same_padding_puts_the_odd_one_last() {
         assert_eq!(same(32, 3, 1), (1, 1));
         assert_eq!(same(32, 3, 2), (0, 1));
         assert_eq!(same(33, 3, 2), (1, 1));

@@ -1,4 +1,4 @@
-//! The shape of a network's pictures, from what the file says and what the user adds.
+//! The shape of a network's images, from what the file says and what the user adds.
 
 use super::error::Problem;
 use crate::spec::{Input, Map};

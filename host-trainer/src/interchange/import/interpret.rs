@@ -7,7 +7,7 @@ use crate::spec::Map;
 use rayon::prelude::*;
 
 impl Graph {
-    /// Answers for `n` pictures of `inputs`, floats as the network takes them but channels last: `[n][outputs]`.
+    /// Answers for `n` images of `inputs`, floats as the network takes them but channels last: `[n][outputs]`.
     pub fn run(&self, inputs: &[f32], n: usize) -> Vec<f32> {
         self.run_to(self.output, inputs, n)
     }
@@ -21,7 +21,7 @@ impl Graph {
         }
     }
 
-    /// What node `end` makes of `n` pictures.
+    /// What node `end` makes of `n` images.
     pub fn run_to(&self, end: usize, inputs: &[f32], n: usize) -> Vec<f32> {
         let size = inputs.len() / n.max(1);
         let map = self.nodes[end].map;
@@ -37,7 +37,7 @@ impl Graph {
         answers
     }
 
-    /// The last node that reads each node; nodes that nobody needs read themselves.
+    /// Returns the last node that reads each node; a node without readers is its own.
     fn last_use(&self) -> Vec<usize> {
         let readers = self.readers();
         let last = |(number, readers): (usize, &Vec<usize>)| readers.last().copied().unwrap_or(number);

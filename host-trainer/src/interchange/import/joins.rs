@@ -11,7 +11,7 @@ const MOST_PIECES: usize = 1 << 22;
 pub(super) struct Joins<'g> {
     pub(super) graph: &'g Graph,
     pub(super) readers: &'g [Vec<usize>],
-    /// Per node: who made its channels, in the file's order; nothing for nodes that are no join.
+    /// Per node: the nodes that computed its channels, in the order of the file; empty for nodes that are not joins.
     pub(super) pieces: Vec<Vec<usize>>,
     /// The joins of a set of makers, by the sorted set.
     pub(super) by_set: HashMap<Vec<usize>, Vec<usize>>,

@@ -14,9 +14,9 @@ const MAGIC: &[u8] = b"\x93NUMPY";
 /// Inputs as a network takes them and what its framework answers.
 #[derive(Clone, Debug)]
 pub struct Vectors {
-    /// Inputs; the first axis counts pictures.
+    /// Inputs; the first axis counts images.
     pub(super) x: Tensor,
-    /// Answers; the first axis counts pictures.
+    /// Answers; the first axis counts images.
     pub(super) y: Tensor,
 }
 

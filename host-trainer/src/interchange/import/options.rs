@@ -13,7 +13,7 @@ pub(super) const KINDS: &str = "a .keras, .h5, .onnx or .safetensors file";
 /// What a file may leave open.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Shape of a picture.
+    /// Shape of an image.
     pub input: Option<Input>,
     /// How bytes become what the network takes.
     pub preprocess: Option<Preprocess>,

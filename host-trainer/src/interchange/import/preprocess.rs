@@ -17,7 +17,7 @@ pub struct Preprocess {
     std: Vec<f64>,
 }
 
-/// Means and deviations of ImageNet's pictures, as torchvision and keras.applications' DenseNets take them.
+/// Means and deviations of ImageNet's images, as torchvision and keras.applications' DenseNets take them.
 const IMAGENET: ([f64; 3], [f64; 3]) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
 
 impl Preprocess {
@@ -68,7 +68,7 @@ impl Preprocess {
         }
     }
 
-    /// As scale and shift of bytes, for pictures of `channels` channels.
+    /// As scale and shift of bytes, for images of `channels` channels.
     ///
     /// # Errors
     ///

@@ -74,7 +74,7 @@ impl Chain<'_> {
         self.refuse(reader, why, advice)
     }
 
-    /// Whether nothing else reads what `reader` reads: then no join does, and it is no dense layer.
+    /// Whether nothing else reads what `reader` reads: then no join does, and it is not a dense layer.
     fn is_alone(&self, reader: usize) -> bool {
         let input = self.graph.nodes[reader].inputs.first();
         input.is_some_and(|input| self.only_reader(*input) == Some(reader))

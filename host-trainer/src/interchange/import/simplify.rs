@@ -1,5 +1,5 @@
 //! Rewrites a graph so that one function has one form: padding goes into what it pads, scales and shifts into each other or
-//! into the weights behind them. After reading, before matching.
+//! into the weights after them. After reading, before matching.
 //!
 //! Nothing here depends on where in a network a node stands; that is `structure`'s knowledge.
 
@@ -167,7 +167,7 @@ impl Simple<'_> {
         if self.is_positive(at) {
             return Ok(at);
         }
-        // The largest of a window stays the largest behind a ReLU.
+        // The largest of a window stays the largest after a ReLU.
         if let (&Op::MaxPool(window), true) = (self.op(at), self.is_private(at)) {
             let pool = self.new.nodes[at].clone();
             let relu = self.push(node, Op::Relu, pool.inputs.clone())?;
@@ -227,7 +227,7 @@ impl Simple<'_> {
         }
         let is_pooled = |inputs: &[usize]| matches!(self.op(inputs[0]), Op::AveragePool(..));
         match &before.op {
-            // A classifier that runs before the average; behind an average pool it is a transition's.
+            // A classifier that runs before the average; after an average pool it is that of a transition.
             Op::Conv(conv, window)
                 if conv.taps() == 1
                     && *window == Window::PIXEL
@@ -244,14 +244,14 @@ impl Simple<'_> {
     fn linear(&mut self, node: &Node, linear: &Linear, at: usize) -> Result<usize, Problem> {
         let from = self.new.nodes[at].inputs.clone();
         if let Some(affine) = as_affine(self.op(at)).filter(|affine| affine.scale.len() == linear.inputs) {
-            return self.linear(node, &behind_affine(linear, &affine), from[0]);
+            return self.linear(node, &after_affine(linear, &affine), from[0]);
         }
         match self.op(at) {
             Op::Linear(before)
                 if before.outputs == linear.inputs
                     && linear.outputs.saturating_mul(before.inputs) <= MOST_FOLDED =>
             {
-                let linear = behind_linear(linear, before);
+                let linear = after_linear(linear, before);
                 self.push(node, Op::Linear(linear), from)
             }
             _ => self.push(node, Op::Linear(linear.clone()), vec![at]),
@@ -312,7 +312,7 @@ fn scale_rows<'r>(rows: impl Iterator<Item = (&'r mut [f32], &'r mut f32)>, affi
 }
 
 /// `linear` of what `affine` makes.
-fn behind_affine(linear: &Linear, affine: &Affine) -> Linear {
+fn after_affine(linear: &Linear, affine: &Affine) -> Linear {
     let mut folded = linear.clone();
     let rows = folded
         .weight
@@ -330,7 +330,7 @@ fn behind_affine(linear: &Linear, affine: &Affine) -> Linear {
 }
 
 /// `linear` of what `before` makes.
-fn behind_linear(linear: &Linear, before: &Linear) -> Linear {
+fn after_linear(linear: &Linear, before: &Linear) -> Linear {
     let mut weight = Vec::with_capacity(linear.outputs * before.inputs);
     let mut bias = Vec::with_capacity(linear.outputs);
     for (row, own) in linear.weight.chunks_exact(linear.inputs).zip(&linear.bias) {

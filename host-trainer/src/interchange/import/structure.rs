@@ -98,7 +98,7 @@ impl Joins<'_> {
         let newest = sources[sources.len() - 1];
         match found.as_slice() {
             [(reader, value)] => Ok((*reader, self.order(*value, sources))),
-            [] => Err(self.nobody(chain, newest, sources)),
+            [] => Err(self.no_reader(chain, newest, sources)),
             [(first, _), (second, _), ..] => Err(chain.refuse(
                 *second,
                 &format!(
@@ -110,8 +110,8 @@ impl Joins<'_> {
         }
     }
 
-    /// Why nothing reads the whole block.
-    fn nobody(&self, chain: &Chain<'_>, newest: usize, sources: &[usize]) -> Problem {
+    /// Returns the error of a block that no layer reads as a whole.
+    fn no_reader(&self, chain: &Chain<'_>, newest: usize, sources: &[usize]) -> Problem {
         let join = self.readers[newest].iter().find(|&&reader| self.is_join(reader));
         let Some(&join) = join else {
             return chain.refuse(
@@ -124,7 +124,7 @@ impl Joins<'_> {
         let stranger = self.pieces[join].iter().find(|piece| !sources.contains(piece));
         let missing = sources.iter().find(|source| !self.pieces[join].contains(source));
         let why = match (stranger, missing) {
-            (Some(piece), _) => format!("it joins {}, which is no part of its block", name(piece)),
+            (Some(piece), _) => format!("it joins {}, which is not part of its block", name(piece)),
             (None, Some(source)) => format!("it leaves out {}", name(source)),
             (None, None) => "nothing but further joins reads it".to_owned(),
         };
@@ -174,6 +174,6 @@ impl Joins<'_> {
             return Ok(());
         }
         let all: Vec<usize> = sources.iter().copied().chain([conv]).collect();
-        Err(self.nobody(chain, conv, &all))
+        Err(self.no_reader(chain, conv, &all))
     }
 }

@@ -65,7 +65,7 @@ impl Number {
     }
 }
 
-/// Values a tensor of this shape has; `None` where nobody could hold them.
+/// Returns the number of values of a tensor of this shape; `None` if they do not fit memory.
 pub(super) fn count(shape: &[usize]) -> Option<usize> {
     shape
         .iter()
@@ -73,7 +73,7 @@ pub(super) fn count(shape: &[usize]) -> Option<usize> {
 }
 
 impl Tensor {
-    /// The sides, where there are exactly `N`.
+    /// Returns the sides if there are exactly `N`.
     pub(super) fn sides<const N: usize>(&self, name: &str) -> Result<[usize; N], Problem> {
         self.shape.as_slice().try_into().map_err(|_| {
             Problem::field(

@@ -24,11 +24,11 @@ pub struct Imported {
     pub network: Network,
     /// What the file describes, for [`check`](super::check).
     pub graph: Graph,
-    /// From a picture as the file's network takes it, channels last, to the network's normalised input.
+    /// From an image as the file's network takes it, channels last, to the network's normalised input.
     pub takes: Affine,
     /// What the file's network makes of its logits.
     pub ending: Ending,
-    /// How bytes become pictures as the file's network takes them.
+    /// How bytes become images as the file's network takes them.
     pub preprocess: Preprocess,
     /// Whether that was said, by the user or by the file, or is told by the reference vectors; otherwise it is a guess.
     pub preprocess_is_known: bool,

@@ -76,7 +76,7 @@ impl Window {
     }
 }
 
-/// What "same" padding adds before and after a side, as TensorFlow and ONNX's `SAME_UPPER` do: the odd one goes behind.
+/// What "same" padding adds before and after a side, as TensorFlow and ONNX's `SAME_UPPER` do: the odd one goes last.
 pub(super) fn same(size: usize, kernel: usize, stride: usize) -> (usize, usize) {
     let steps = size.div_ceil(stride.max(1)).saturating_sub(1);
     let all = (steps * stride + kernel).saturating_sub(size);

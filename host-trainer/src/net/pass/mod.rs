@@ -1,6 +1,6 @@
 //! One batch through the network and back, in place on one buffer per block.
 //!
-//! A step is a sequence of phases. In each, jobs of a few pictures run side by side; between phases the jobs' sums are
+//! A step is a sequence of phases. In each, jobs of a few images run side by side; between phases the jobs' sums are
 //! added in the order of the jobs, so the result does not depend on the number of threads.
 
 mod backward;
@@ -27,7 +27,7 @@ struct Features {
     pull: Pull,
 }
 
-/// What a convolution in front of a batch norm of its own makes: a bottleneck, or the ImageNet form's stem.
+/// The output of a convolution before its own batch norm: a bottleneck, or the stem of the ImageNet form.
 #[derive(Debug)]
 struct Inner {
     channels: usize,
@@ -53,7 +53,7 @@ pub struct Pass {
     inner: Vec<Vec<Option<Inner>>>,
     stem: Option<Inner>,
     stem_map: Map,
-    /// Gradients behind a batch norm of its own; in inference the bottleneck at hand.
+    /// Gradients after its own batch norm; in inference the bottleneck at hand.
     delta: Buffer,
     averages: Vec<f32>,
     logits: Vec<f32>,
@@ -83,7 +83,7 @@ pub struct Step<'a> {
 }
 
 impl Pass {
-    /// Buffers to train networks of `spec` with up to `capacity` pictures at once.
+    /// Buffers to train networks of `spec` with up to `capacity` images at once.
     pub fn training(spec: &Spec, capacity: usize) -> Self {
         Self::new(spec, capacity, true)
     }
@@ -98,7 +98,7 @@ impl Pass {
         self
     }
 
-    /// Buffers for inference with up to `capacity` pictures at once.
+    /// Buffers for inference with up to `capacity` images at once.
     pub fn inference(spec: &Spec, capacity: usize) -> Self {
         Self::new(spec, capacity, false)
     }
@@ -187,16 +187,16 @@ impl Pass {
         }
     }
 
-    /// Pictures a batch may have.
+    /// Images a batch may have.
     pub fn capacity(&self) -> usize {
         self.capacity
     }
 
-    /// Inference-mode logits of raw pictures, `[picture][class]`.
+    /// Inference-mode logits of raw images, `[image][class]`.
     ///
     /// # Panics
     ///
-    /// When `network` is not of this pass's spec or there are more pictures than its capacity.
+    /// When `network` is not of this pass's spec or there are more images than its capacity.
     pub fn logits(&mut self, network: &Network, images: &[u8]) -> &[f32] {
         let n = self.begin(network, images);
         rayon::scope(|_| self.forward(network, images, n, Statistics::Running, 0));
@@ -204,7 +204,7 @@ impl Pass {
     }
 
     /// Forward, loss and backward with the batch's statistics: fills `gradient`, a network of the same shape, and
-    /// moves the running statistics. Among several ranks, gradients are those of this rank's pictures in the whole batch's
+    /// moves the running statistics. Among several ranks, gradients are those of this rank's images in the whole batch's
     /// mean loss, so that their sum over the ranks is the whole gradient; the score is this rank's own.
     ///
     /// # Panics
@@ -219,7 +219,7 @@ impl Pass {
         gradient: &mut Network,
     ) -> Score {
         let n = self.begin(network, images);
-        assert_eq!(labels.len(), n, "labels of {n} pictures");
+        assert_eq!(labels.len(), n, "labels of {n} images");
         assert!(
             labels.iter().all(|&label| usize::from(label) < self.spec.classes),
             "labels below the classes"
@@ -241,7 +241,7 @@ impl Pass {
         let n = images.len() / network.image_len();
         assert!(
             n * network.image_len() == images.len() && n <= self.capacity,
-            "whole pictures, not too many"
+            "expected whole images, at most as many as the buffers hold"
         );
         n
     }

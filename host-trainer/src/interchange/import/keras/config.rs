@@ -275,7 +275,7 @@ fn references(value: Option<&Value>) -> Vec<Reference> {
     }
 }
 
-/// Connects each layer with the one in front of it; the first may carry the input's shape.
+/// Connects each layer with the one before it; the first may carry the input's shape.
 fn sequential(mut layers: Vec<Layer>) -> Model {
     if let Some(first) = layers.first().filter(|first| first.class != "InputLayer") {
         let input = Layer {

@@ -45,7 +45,7 @@ impl H5 {
         self.file.group(path).is_ok()
     }
 
-    /// A text attribute of a group; `None` where there is none.
+    /// A text attribute of a group; `None` if there is none.
     pub(super) fn text(&self, group: &str, name: &str) -> Option<String> {
         let attribute = self.group(group)?.attribute(name).ok()?;
         let mut texts = attribute.read_strings().ok().filter(|texts| texts.len() == 1);
@@ -76,7 +76,7 @@ impl H5 {
         }
     }
 
-    /// An array of floats; `None` where there is none of this path.
+    /// An array of floats; `None` if there is none at this path.
     pub(super) fn tensor(&self, path: &str) -> Result<Option<Tensor>, Problem> {
         let Ok(data) = self.file.dataset(path) else {
             return Ok(None);

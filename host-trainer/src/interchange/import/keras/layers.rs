@@ -52,7 +52,7 @@ fn find<'m>(model: &'m Model, name: &str) -> Result<&'m Layer, Problem> {
     found.ok_or_else(|| Problem::field(format!("layer `{name}`"), "a layer of the model", "none"))
 }
 
-/// Shape of the picture, by the input layer and the user.
+/// Shape of the image, by the input layer and the user.
 fn picture(layer: &Layer, input: Option<Input>) -> Result<Map, Problem> {
     let shape = ["batch_shape", "batch_input_shape"]
         .iter()

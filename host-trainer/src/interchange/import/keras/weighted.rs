@@ -186,7 +186,7 @@ impl Reader<'_> {
     }
 }
 
-/// Takes the next item where there should be one.
+/// Takes the next item; an error if there is none.
 trait NextIf: Iterator {
     fn next_if(&mut self, is_there: bool) -> Option<Self::Item> {
         if is_there { self.next() } else { None }

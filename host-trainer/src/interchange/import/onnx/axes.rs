@@ -63,7 +63,7 @@ pub(super) fn reshaped(axes: &[Axis], map: Map, target: &[Option<usize>]) -> Opt
     is_whole.then_some(found)
 }
 
-/// The sides a Reshape asks for, of a value with `total` values per picture and the sides `own` behind the batch.
+/// The sides a Reshape asks for, of a value with `total` values per image and the sides `own` after the batch.
 pub(super) fn asked(target: &[Option<i64>], own: &[usize], zero_copies: bool) -> Option<Vec<Option<usize>>> {
     let total: usize = own.iter().product();
     let (first, rest) = target.split_first()?;

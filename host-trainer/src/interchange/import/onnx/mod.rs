@@ -96,7 +96,7 @@ struct Reader<'m> {
 }
 
 impl<'m> Reader<'m> {
-    /// Reads with one order of the picture's axes; on failure also how many nodes were read.
+    /// Reads with one order of the image's axes; on failure also how many nodes were read.
     fn run(
         file: &'m proto::Graph,
         version: i64,

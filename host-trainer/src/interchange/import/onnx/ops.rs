@@ -110,7 +110,7 @@ impl<'m> Reader<'m> {
         Ok(Value::Map(at, axes))
     }
 
-    /// Convolutions, pools and batch norms read channels behind the batch.
+    /// Convolutions, pools and batch norms read channels after the batch.
     pub(super) fn check_order(&self, node: &View<'m>, at: usize, axes: &[Axis]) -> Result<(), Problem> {
         let map = self.graph.nodes[at].map;
         if agree(axes, &NCHW, map) || agree(axes, &NCW, map) {

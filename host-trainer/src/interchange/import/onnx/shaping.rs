@@ -323,7 +323,7 @@ impl<'m> Reader<'m> {
         };
         found.map(|axes| Value::Map(at, axes)).ok_or_else(|| {
             node.bad(
-                "its perm is no order of the axes",
+                "its perm is not an order of the axes",
                 "check the file with onnx.checker",
             )
         })

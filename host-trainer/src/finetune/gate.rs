@@ -1,56 +1,61 @@
-//! Clamps, forward and backward.
+//! Clamps, forward and backward, on vectors of channels.
+//!
+//! A pixel's channels are whole vectors and a rest: the rest is loaded and stored in part, so that no lane of the next
+//! pixel is touched. Values of a forward pass are whole numbers below 2^24, so no order of operations changes a bit.
 
 use super::integers::Gate;
 use super::lattice::Lattice;
 use crate::spec::Map;
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 
 /// Clamps bytes `u` into `v`.
 pub(super) fn clamp(gate: &Gate, map: Map, u: (&[f32], Lattice), v: (&mut [f32], Lattice)) {
-    each(
-        gate,
-        map,
-        u,
-        v,
-        #[inline(always)]
-        |v, clamped| *v = clamped,
-    );
+    Arch::new().dispatch(Clamp::<false> { gate, map, u, v });
 }
 
 /// Clamps bytes `u` and adds them to `v`.
 pub(super) fn clamp_add(gate: &Gate, map: Map, u: (&[f32], Lattice), v: (&mut [f32], Lattice)) {
-    each(
-        gate,
-        map,
-        u,
-        v,
-        #[inline(always)]
-        |v, clamped| *v += clamped,
-    );
+    Arch::new().dispatch(Clamp::<true> { gate, map, u, v });
 }
 
-/// Does `put` with every value of `v` and what the clamp leaves of its byte.
-#[inline(always)]
-fn each(gate: &Gate, map: Map, u: (&[f32], Lattice), v: (&mut [f32], Lattice), put: impl Fn(&mut f32, f32)) {
-    let n = gate.sign.len();
-    Arch::new().dispatch(
-        #[inline(always)]
-        move || {
-            let (sign, offset) = (&gate.sign[..n], &gate.offset[..n]);
-            for y in 0..map.height {
-                for x in 0..map.width {
-                    let u = &u.0[u.1.at(y, x)..][..n];
-                    let v = &mut v.0[v.1.at(y, x)..][..n];
-                    for i in 0..n {
-                        put(&mut v[i], (sign[i] * u[i] + offset[i]).max(0.0));
-                    }
+/// `v = clamp(u)`, or `v += clamp(u)` if `ADD`.
+struct Clamp<'a, const ADD: bool> {
+    gate: &'a Gate,
+    map: Map,
+    u: (&'a [f32], Lattice),
+    v: (&'a mut [f32], Lattice),
+}
+
+impl<const ADD: bool> WithSimd for Clamp<'_, ADD> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { gate, map, u, v } = self;
+        let n = gate.sign.len();
+        let (signs, sign) = S::as_simd_f32s(&gate.sign);
+        let (offsets, offset) = S::as_simd_f32s(&gate.offset);
+        let zero = simd.splat_f32s(0.0);
+        let clamped = |sign, u, offset| simd.max_f32s(simd.mul_add_e_f32s(sign, u, offset), zero);
+        let put = |v, clamped| if ADD { simd.add_f32s(v, clamped) } else { clamped };
+        for y in 0..map.height {
+            for x in 0..map.width {
+                let (us, u) = S::as_simd_f32s(&u.0[u.1.at(y, x)..][..n]);
+                let (vs, v) = S::as_mut_simd_f32s(&mut v.0[v.1.at(y, x)..][..n]);
+                for (((v, &u), &sign), &offset) in vs.iter_mut().zip(us).zip(signs).zip(offsets) {
+                    *v = put(*v, clamped(sign, u, offset));
+                }
+                if !v.is_empty() {
+                    let load = |values: &[f32]| simd.partial_load_f32s(values);
+                    let clamped = clamped(load(sign), load(u), load(offset));
+                    simd.partial_store_f32s(v, put(load(v), clamped));
                 }
             }
-        },
-    );
+        }
+    }
 }
 
-/// Adds the gradients of clamped bytes, `d`, to those of the bytes, `g`, where the gate is open; sums them in `open`.
+/// Adds the gradients of clamped bytes, `d`, to those of the bytes, `g`, if the gate is open; sums them in `open`.
 pub(super) fn unclamp(
     gate: &Gate,
     map: Map,
@@ -59,25 +64,68 @@ pub(super) fn unclamp(
     g: (&mut [f32], Lattice),
     open: &mut [f32],
 ) {
-    let n = gate.sign.len();
-    Arch::new().dispatch(
-        #[inline(always)]
-        move || {
-            let (sign, offset, shut) = (&gate.sign[..n], &gate.offset[..n], &gate.shut[..n]);
-            let open = &mut open[..n];
-            for y in 0..map.height {
-                for x in 0..map.width {
-                    let d = &d.0[d.1.at(y, x)..][..n];
-                    let u = &u.0[u.1.at(y, x)..][..n];
-                    let g = &mut g.0[g.1.at(y, x)..][..n];
-                    for i in 0..n {
-                        let v = (sign[i] * u[i] + offset[i]).max(0.0);
-                        let passed = if v > shut[i] { d[i] } else { 0.0 };
-                        g[i] += sign[i] * passed;
-                        open[i] += passed;
-                    }
+    Arch::new().dispatch(Unclamp {
+        gate,
+        map,
+        d,
+        u,
+        g,
+        open,
+    });
+}
+
+/// Operands of [`unclamp`].
+struct Unclamp<'a> {
+    gate: &'a Gate,
+    map: Map,
+    d: (&'a [f32], Lattice),
+    u: (&'a [f32], Lattice),
+    g: (&'a mut [f32], Lattice),
+    open: &'a mut [f32],
+}
+
+impl WithSimd for Unclamp<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self {
+            gate,
+            map,
+            d,
+            u,
+            g,
+            open,
+        } = self;
+        let n = gate.sign.len();
+        let (signs, sign) = S::as_simd_f32s(&gate.sign);
+        let (offsets, offset) = S::as_simd_f32s(&gate.offset);
+        let (shuts, shut) = S::as_simd_f32s(&gate.shut);
+        let (opens, open) = S::as_mut_simd_f32s(&mut open[..n]);
+        let zero = simd.splat_f32s(0.0);
+        let passed = |d, u, sign, offset, shut| {
+            let v = simd.max_f32s(simd.mul_add_e_f32s(sign, u, offset), zero);
+            simd.select_f32s(simd.greater_than_f32s(v, shut), d, zero)
+        };
+        for y in 0..map.height {
+            for x in 0..map.width {
+                let (ds, d) = S::as_simd_f32s(&d.0[d.1.at(y, x)..][..n]);
+                let (us, u) = S::as_simd_f32s(&u.0[u.1.at(y, x)..][..n]);
+                let (gs, g) = S::as_mut_simd_f32s(&mut g.0[g.1.at(y, x)..][..n]);
+                let gates = signs.iter().zip(offsets).zip(shuts);
+                let rows = gs.iter_mut().zip(ds).zip(us).zip(opens.iter_mut());
+                for ((((g, &d), &u), open), ((&sign, &offset), &shut)) in rows.zip(gates) {
+                    let passed = passed(d, u, sign, offset, shut);
+                    *g = simd.mul_add_e_f32s(sign, passed, *g);
+                    *open = simd.add_f32s(*open, passed);
+                }
+                if !g.is_empty() {
+                    let load = |values: &[f32]| simd.partial_load_f32s(values);
+                    let passed = passed(load(d), load(u), load(sign), load(offset), load(shut));
+                    simd.partial_store_f32s(g, simd.mul_add_e_f32s(load(sign), passed, load(g)));
+                    simd.partial_store_f32s(open, simd.add_f32s(load(open), passed));
                 }
             }
-        },
-    );
+        }
+    }
 }

@@ -6,7 +6,7 @@ use super::product::padded;
 use crate::spec::Map;
 use denselet::arithmetic;
 use denselet::layout::{BORDERS, border};
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 
 /// Bytes, each a whole number, and what they were before they were rounded and saturated.
 #[derive(Clone, Debug, Default)]
@@ -72,16 +72,13 @@ pub(super) fn requantise(
                     let exact = &mut exact.0[exact.1.at(y, x)..][..n];
                     match &conv.finish {
                         Finish::Round { bias, multiplier } => {
-                            let bias = of_border(bias, n, map, y, x);
-                            let (low, high) = sums.split_at(n);
-                            let out = u.iter_mut().zip(exact);
-                            let per_output = bias.iter().zip(multiplier).zip(&conv.ratio);
-                            for (o, ((u, exact), ((&bias, &m), ratio))) in out.zip(per_output).enumerate() {
-                                let high = high.get(o).map_or(0, |high| (high * WIDE) as i32);
-                                let acc = (low[o] as i32 + high).wrapping_add(bias);
-                                *u = f32::from(arithmetic::requantise(acc, m));
-                                *exact = acc as f32 * ratio;
-                            }
+                            let factors = Factors {
+                                bias: of_border(bias, n, map, y, x),
+                                multiplier,
+                                ratio: &conv.ratio,
+                            };
+                            let high = conv.is_wide.then(|| &sums[n..2 * n]);
+                            factors.round(&sums[..n], high, u, exact);
                         }
                         #[cfg(test)]
                         Finish::Smooth { bias } => {
@@ -96,6 +93,68 @@ pub(super) fn requantise(
             }
         },
     );
+}
+
+/// What turns the sums of a pixel's outputs into bytes, per output.
+#[derive(Clone, Copy)]
+struct Factors<'a> {
+    bias: &'a [i32],
+    multiplier: &'a [i32],
+    ratio: &'a [f32],
+}
+
+impl Factors<'_> {
+    /// Writes the device's bytes to `u` and what they were before rounding to `exact`; `high` are the second parts of wide
+    /// sums. Eight outputs at a time, then four, then one: values in arrays are compiled to vectors, and a layer has a
+    /// multiple of four outputs as a rule.
+    #[inline(always)]
+    fn round(self, low: &[f32], high: Option<&[f32]>, u: &mut [f32], exact: &mut [f32]) {
+        let mut at = 0;
+        while let Some(next) = (at + 8 <= u.len()).then_some(at + 8) {
+            self.some::<8>(at, low, high, (u, exact));
+            at = next;
+        }
+        while let Some(next) = (at + 4 <= u.len()).then_some(at + 4) {
+            self.some::<4>(at, low, high, (u, exact));
+            at = next;
+        }
+        for at in at..u.len() {
+            self.some::<1>(at, low, high, (u, exact));
+        }
+    }
+
+    /// [`Factors::round`] of outputs `at..at + N`.
+    #[inline(always)]
+    fn some<const N: usize>(
+        self,
+        at: usize,
+        low: &[f32],
+        high: Option<&[f32]>,
+        (u, exact): (&mut [f32], &mut [f32]),
+    ) {
+        let bias: [i32; N] = array(self.bias, at);
+        let multiplier: [i32; N] = array(self.multiplier, at);
+        let ratio: [f32; N] = array(self.ratio, at);
+        let mut acc = array::<f32, N>(low, at).map(|low| low as i32);
+        if let Some(high) = high {
+            let high = array::<f32, N>(high, at).map(|high| (high * WIDE) as i32);
+            acc = core::array::from_fn(|o| acc[o] + high[o]);
+        }
+        let acc: [i32; N] = core::array::from_fn(|o| acc[o].wrapping_add(bias[o]));
+        let bytes: [f32; N] =
+            core::array::from_fn(|o| f32::from(arithmetic::requantise(acc[o], multiplier[o])));
+        u[at..at + N].copy_from_slice(&bytes);
+        let before: [f32; N] = core::array::from_fn(|o| acc[o] as f32 * ratio[o]);
+        exact[at..at + N].copy_from_slice(&before);
+    }
+}
+
+/// `values[at..at + N]`.
+#[inline(always)]
+fn array<T: Copy + Default, const N: usize>(values: &[T], at: usize) -> [T; N] {
+    let mut out = [T::default(); N];
+    out.copy_from_slice(&values[at..at + N]);
+    out
 }
 
 /// Biases of the border that a pixel lies at.
@@ -120,44 +179,90 @@ pub(super) fn settle(
     to: (&mut [f32], Lattice),
     sums: &mut ConvSums,
 ) {
-    let n = outputs;
-    Arch::new().dispatch(
-        #[inline(always)]
-        move || {
-            let ConvSums {
-                bias,
-                low,
-                high,
-                rounded,
-                ..
-            } = sums;
-            let (low, high, rounded) = (&mut low[..n], &mut high[..n], &mut rounded[..n]);
-            for y in 0..map.height {
-                for x in 0..map.width {
-                    let g = &g.0[g.1.at(y, x)..][..n];
-                    let u = &bytes.0[bytes.1.at(y, x)..][..n];
-                    let exact = &exact.0[exact.1.at(y, x)..][..n];
-                    let to = &mut to.0[to.1.at(y, x)..][..n];
-                    let kind = if bias.len() == BORDERS * n {
-                        border(map.height, map.width, y, x)
-                    } else {
-                        0
-                    };
-                    let bias = &mut bias[kind * n..][..n];
-                    for o in 0..n {
-                        let below = if exact[o] < 0.0 { g[o] } else { 0.0 };
-                        let above = if exact[o] > 255.0 { g[o] } else { 0.0 };
-                        let inside = g[o] - below - above;
-                        low[o] += below;
-                        high[o] += above;
-                        bias[o] += inside;
-                        rounded[o] += inside * (u[o] - exact[o]);
-                        to[o] = inside;
-                    }
+    Arch::new().dispatch(Settle {
+        map,
+        outputs,
+        g,
+        bytes,
+        exact,
+        to,
+        sums,
+    });
+}
+
+/// Operands of [`settle`].
+struct Settle<'a> {
+    map: Map,
+    outputs: usize,
+    g: (&'a [f32], Lattice),
+    bytes: (&'a [f32], Lattice),
+    exact: (&'a [f32], Lattice),
+    to: (&'a mut [f32], Lattice),
+    sums: &'a mut ConvSums,
+}
+
+impl WithSimd for Settle<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self {
+            map,
+            outputs: n,
+            g,
+            bytes,
+            exact,
+            to,
+            sums,
+        } = self;
+        let has_borders = sums.bias.len() == BORDERS * n;
+        let (lows, low) = S::as_mut_simd_f32s(&mut sums.low[..n]);
+        let (highs, high) = S::as_mut_simd_f32s(&mut sums.high[..n]);
+        let (roundeds, rounded) = S::as_mut_simd_f32s(&mut sums.rounded[..n]);
+        let (zero, most) = (simd.splat_f32s(0.0), simd.splat_f32s(255.0));
+        // What was saturated at 0, at 255, and not at all.
+        let split = |g, exact| {
+            let below = simd.select_f32s(simd.less_than_f32s(exact, zero), g, zero);
+            let above = simd.select_f32s(simd.less_than_f32s(most, exact), g, zero);
+            (below, above, simd.sub_f32s(simd.sub_f32s(g, below), above))
+        };
+        let added = |u, exact, inside| simd.mul_f32s(inside, simd.sub_f32s(u, exact));
+        for y in 0..map.height {
+            for x in 0..map.width {
+                let kind = if has_borders {
+                    border(map.height, map.width, y, x)
+                } else {
+                    0
+                };
+                let (gs, g) = S::as_simd_f32s(&g.0[g.1.at(y, x)..][..n]);
+                let (us, u) = S::as_simd_f32s(&bytes.0[bytes.1.at(y, x)..][..n]);
+                let (exacts, exact) = S::as_simd_f32s(&exact.0[exact.1.at(y, x)..][..n]);
+                let (tos, to) = S::as_mut_simd_f32s(&mut to.0[to.1.at(y, x)..][..n]);
+                let (biases, bias) = S::as_mut_simd_f32s(&mut sums.bias[kind * n..][..n]);
+                let totals = lows.iter_mut().zip(&mut *highs).zip(&mut *roundeds).zip(biases);
+                let rows = tos.iter_mut().zip(gs).zip(us).zip(exacts);
+                for ((((low, high), rounded), bias), (((to, &g), &u), &exact)) in totals.zip(rows) {
+                    let (below, above, inside) = split(g, exact);
+                    *low = simd.add_f32s(*low, below);
+                    *high = simd.add_f32s(*high, above);
+                    *bias = simd.add_f32s(*bias, inside);
+                    *rounded = simd.add_f32s(*rounded, added(u, exact, inside));
+                    *to = inside;
+                }
+                if !to.is_empty() {
+                    let load = |values: &[f32]| simd.partial_load_f32s(values);
+                    let (u, exact) = (load(u), load(exact));
+                    let (below, above, inside) = split(load(g), exact);
+                    simd.partial_store_f32s(low, simd.add_f32s(load(low), below));
+                    simd.partial_store_f32s(high, simd.add_f32s(load(high), above));
+                    simd.partial_store_f32s(bias, simd.add_f32s(load(bias), inside));
+                    let added = added(u, exact, inside);
+                    simd.partial_store_f32s(rounded, simd.add_f32s(load(rounded), added));
+                    simd.partial_store_f32s(to, inside);
                 }
             }
-        },
-    );
+        }
+    }
 }
 
 #[cfg(test)]

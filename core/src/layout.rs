@@ -63,8 +63,8 @@ pub enum Order {
     /// lie side by side, so that an activation can be kept from one tap to the next.
     Pairs,
     /// `[o / 4][q / 16][o % 4][q % 16]`: vectors of four filters in turn, for kernels with 16 lanes. `q` is the position
-    /// `[kx][ky][i]` along the filter, so that a window's columns lie one behind the other, counted from where zeros
-    /// in front fill the filter up to whole vectors.
+    /// `[kx][ky][i]` along the filter, so that the columns of a window follow each other. It is counted from the zeros that
+    /// fill the filter up to whole vectors at its start.
     Quads,
 }
 
@@ -83,7 +83,7 @@ pub struct Filters {
 
 impl Order {
     /// Weights stored for `outputs` filters of `length`: `Pairs` fills up with a filter of zeros, `Quads` with filters and,
-    /// in front of each, with weights; `None` where the number passes `usize`.
+    /// at the start of each, with weights. Returns `None` if the number exceeds `usize`.
     pub const fn weights_len(self, outputs: usize, length: usize) -> Option<usize> {
         let (filters, length) = match self {
             Self::Plain => (Some(outputs), Some(length)),

@@ -14,7 +14,7 @@ pub struct Shape {
     pub channels: usize,
 }
 
-/// Geometry of the stem: a convolution, with a max pool behind it or without.
+/// Geometry of the stem: a convolution, with or without a max pool after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct StemShape {
@@ -84,7 +84,7 @@ impl StemPool {
     }
 }
 
-/// One stage behind the stem, as far as sizes go.
+/// The sizes of one stage after the stem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum StageShape {
@@ -113,7 +113,7 @@ impl Shape {
         self.height * self.width
     }
 
-    /// Shape behind a transition to `filters` channels: 2x2 pooling, 1x2 where the height is 1.
+    /// Returns the shape after a transition to `filters` channels: 2x2 pooling, 1x2 if the height is 1.
     pub const fn pooled(&self, filters: usize) -> Self {
         Self {
             height: self.height / self.pool_rows(),
@@ -180,7 +180,7 @@ mod tests {
     };
 
     #[test]
-    fn imagenet_stem_quarters_the_picture() {
+    fn imagenet_stem_quarters_the_image() {
         let input = Shape {
             height: 224,
             width: 224,
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_larger_than_the_padded_picture_has_no_output() {
+    fn a_filter_larger_than_the_padded_image_has_no_output() {
         let stem = StemShape {
             pad_top: 0,
             pad_bottom: 0,

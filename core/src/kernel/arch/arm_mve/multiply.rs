@@ -38,7 +38,7 @@ unsafe extern "C" {
     // Each multiplies pairs of pixels with quads of filters, at least one of both, and writes four bytes per pixel and
     // quad. Obligations:
     // * `weights` holds that many filters of that many vectors, at least one, in the order of quads;
-    // * behind `line` and what its first vector is filled up with there are values for every pixel;
+    // * after `line` and the padding of its first vector, there are values for every pixel;
     // * `bias` and `multiplier`, aligned, have a value for every filter;
     // * four bytes per quad may be written at `out` for each pixel.
     fn denselet_multiply_bytes(work: &Work);

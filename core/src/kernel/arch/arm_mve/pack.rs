@@ -31,7 +31,7 @@ unsafe extern "C" {
     fn denselet_mve_pool_two(work: &Pool);
     fn denselet_mve_pool_four(work: &Pool);
 
-    // Clamp `depth` bytes, at least one. Obligations: there are as many behind each pointer, or words.
+    // Clamps `depth` bytes, at least one. Obligation: each pointer points to `depth` bytes, or words.
     fn denselet_mve_clamp_bytes(
         source: *const u8,
         mask: *const u8,

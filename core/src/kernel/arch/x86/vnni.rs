@@ -33,7 +33,7 @@ pub struct Filters {
     multiplier: Vec<[i32; BLOCK]>,
 }
 
-/// `[o % 4][i]`, as bytes; zero behind the end of a row of taps.
+/// `[o % 4][i]`, as bytes; zero after the end of a row of taps.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
 struct Weights([[u8; CHUNK]; QUAD]);
@@ -303,7 +303,7 @@ fn load(chunk: &[u8; CHUNK]) -> __m128i {
     unsafe { core::mem::transmute::<[u8; CHUNK], __m128i>(*chunk) }
 }
 
-/// Fewer bytes than a chunk, zeros behind them.
+/// Fewer bytes than a chunk, with zeros after them.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 #[inline]
 fn load_some(bytes: &[u8]) -> __m128i {

@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn every_count_is_the_same_on_every_road() {
-        for name in crate::spec::presets() {
+        for name in spec::presets() {
             let spec = Spec::load(name).unwrap();
             let report = network(&spec, Order::Plain).unwrap();
             assert_eq!(report.params, Some(spec.parameters() as u64), "{name}");
@@ -269,7 +269,7 @@ mod tests {
     #[test]
     fn a_preset_named_after_a_size_fits_it() {
         let mut count = 0;
-        for name in crate::spec::presets() {
+        for name in spec::presets() {
             let size = name.rsplit('-').next().and_then(|last| last.strip_suffix('k'));
             let Some(kib) = size.and_then(|size| size.parse::<usize>().ok()) else {
                 continue;

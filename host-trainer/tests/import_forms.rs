@@ -8,7 +8,7 @@ use denselet_train::fold::fold;
 use denselet_train::interchange::import::{
     Assumed, Ending, Imported, Options, Precision, Structure, Vectors, import,
 };
-use denselet_train::interchange::onnx_export;
+use denselet_train::interchange::{onnx_export, state_dict};
 use denselet_train::net::Network;
 use denselet_train::quantise::quantise;
 use denselet_train::spec::Input;
@@ -73,7 +73,7 @@ fn transitions_without_a_relu_are_linear_in_every_later_step() {
         );
         out_and_in_again(network, name);
         assert!(
-            onnx_export::to_state_dict(network).is_err(),
+            state_dict::to_state_dict(network).is_err(),
             "those names have batch norms"
         );
         integers_are_near(&imported, name);
@@ -159,7 +159,7 @@ fn a_stem_pool_that_pads_as_same_is_the_same_on_every_road() {
         assert!(network.spec.stem.pool_same, "{name}");
         out_and_in_again(network, name);
         assert!(
-            onnx_export::to_state_dict(network).is_err(),
+            state_dict::to_state_dict(network).is_err(),
             "{name}: those names pad every side"
         );
         integers_are_near(&imported, name);

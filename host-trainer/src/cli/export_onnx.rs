@@ -2,7 +2,7 @@
 
 use super::output::{Kind, Output, print_json, say};
 use crate::inspect::grouped;
-use crate::interchange::onnx_export;
+use crate::interchange::{onnx_export, state_dict};
 use crate::train::checkpoint;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -68,7 +68,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         output.write(&bytes)?;
     }
     if let Some(output) = to_state_dict {
-        output.write(&onnx_export::to_state_dict(&network)?)?;
+        output.write(&state_dict::to_state_dict(&network)?)?;
     }
     let listed = |values: &[f32]| {
         let texts: Vec<String> = values.iter().map(ToString::to_string).collect();

@@ -2,3 +2,4 @@
 
 pub mod import;
 pub mod onnx_export;
+pub mod state_dict;

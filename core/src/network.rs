@@ -247,7 +247,7 @@ impl<W: Tap> Job for Push<'_, '_, '_, W> {
             let step = steps.next().ok_or(Refused)?;
             match (&stage, &step) {
                 (model::Stage::Stem(stem), Step::Stem(step)) => {
-                    if !push(tile, network, stem, input, step, rows.chunks_exact(row_len))? {
+                    if !push(tile, network, (stem, input), step, rows.chunks_exact(row_len))? {
                         return Ok(false);
                     }
                 }
@@ -266,8 +266,7 @@ impl<W: Tap> Job for Push<'_, '_, '_, W> {
 fn push<'r, T: Tile>(
     tile: T,
     network: &mut Network<'_, '_>,
-    stem: &model::Stem<'_>,
-    input: Shape,
+    (stem, input): (&model::Stem<'_>, Shape),
     step: &StemStep,
     rows: impl Iterator<Item = &'r [u8]>,
 ) -> Result<bool, Refused> {

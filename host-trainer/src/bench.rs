@@ -69,9 +69,9 @@ pub fn train_speed(spec: &Spec, batch: usize, seconds: f64) -> Speed {
         let step = Instant::now();
         pass.step(
             &mut network,
-            &images,
-            &labels,
             Step {
+                images: &images,
+                labels: &labels,
                 key,
                 ..Step::default()
             },

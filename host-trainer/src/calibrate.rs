@@ -104,3 +104,60 @@ fn widen(ranges: &mut Vec<Range>, values: &[f32], channels: usize) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::images;
+    use crate::net::Normalisation;
+    use crate::spec::Spec;
+
+    #[test]
+    fn a_range_is_the_smallest_and_the_largest_value_of_its_channel() {
+        let mut ranges = Vec::new();
+        widen(&mut ranges, &[1.0, -5.0, 3.0, 4.0], 2);
+        widen(&mut ranges, &[2.0, 9.0, -0.5, 0.0], 2);
+        let range = |min, max| Range { min, max };
+        assert_eq!(ranges, [range(-0.5, 3.0), range(-5.0, 9.0)]);
+    }
+
+    #[test]
+    fn ranges_are_those_of_every_image_however_they_are_cut() {
+        for name in ["digits", "article"] {
+            let spec = Spec::load(name).unwrap();
+            let input = Normalisation {
+                mean: vec![120.0; spec.input.channels],
+                std: vec![70.0; spec.input.channels],
+            };
+            let network = Network::new(&spec, input, 3);
+            let size = network.image_len();
+            // More than one chunk, the last one not whole.
+            let images = images(CHUNK + 3, size);
+            let all = calibrate(&network, &images);
+            let single: Vec<Ranges> = images
+                .chunks(size)
+                .map(|image| calibrate(&network, image))
+                .collect();
+            for (block, ranges) in all.blocks.iter().enumerate() {
+                for (channel, range) in ranges.iter().enumerate() {
+                    let of = |single: &Ranges| single.blocks[block][channel];
+                    let min = single
+                        .iter()
+                        .map(|single| of(single).min)
+                        .fold(f32::MAX, f32::min);
+                    let max = single
+                        .iter()
+                        .map(|single| of(single).max)
+                        .fold(f32::MIN, f32::max);
+                    assert_eq!((range.min, range.max), (min, max), "{name} {block} {channel}");
+                }
+            }
+            for (block, layers) in all.bottlenecks.iter().enumerate() {
+                for (layer, largest) in layers.iter().enumerate() {
+                    let expected = single.iter().map(|single| single.bottlenecks[block][layer]);
+                    assert_eq!(*largest, expected.fold(0.0, f32::max), "{name} {block} {layer}");
+                }
+            }
+        }
+    }
+}

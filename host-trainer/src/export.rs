@@ -177,7 +177,7 @@ fn scales(quantised: &Quantised) -> Vec<u8> {
 
 /// Seeded bytes with some structure: neighbouring pixels are alike.
 #[cfg(test)]
-pub(crate) fn pictures(count: usize, len: usize) -> Vec<u8> {
+pub(crate) fn images(count: usize, len: usize) -> Vec<u8> {
     (0..count * len)
         .map(|n| ((n / 3) * 37 % 251) as u8 ^ (n / len * 29) as u8)
         .collect()
@@ -214,7 +214,7 @@ mod tests {
                 }
             }
         }
-        let images = pictures(24, spec.input.height * spec.input.width * channels);
+        let images = images(24, spec.input.height * spec.input.width * channels);
         let blob = Blob::new(&export(&network, &images, order, None).unwrap()).unwrap();
         let float = network.logits(&images, 24);
         let integers = evaluate::logits(&blob, &images, &|_| {}).unwrap();

@@ -129,3 +129,127 @@ fn take_bytes(conv: &mut FoldedConv, input: &Normalisation) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::images;
+    use crate::net::Role;
+
+    /// A batch norm that computes `slope * x + offset`.
+    fn norm(slope: Vec<f32>, offset: Vec<f32>) -> BatchNorm {
+        let channels = slope.len();
+        BatchNorm {
+            gamma: slope,
+            beta: offset,
+            mean: vec![0.0; channels],
+            var: vec![1.0; channels],
+            epsilon: 0.0,
+        }
+    }
+
+    fn conv(folded: &FoldedConv) -> Conv {
+        Conv {
+            outputs: folded.outputs,
+            kernel_height: folded.rows,
+            kernel_width: folded.columns,
+            inputs: folded.inputs,
+            weight: folded.weight.clone(),
+            bias: Some(folded.bias.clone()),
+        }
+    }
+
+    /// The folded network as one with batch norms, each of which computes what a gate or a ReLU does.
+    fn unfolded(folded: &Folded, like: &Network) -> Network {
+        let relu = |channels| norm(vec![1.0; channels], vec![0.0; channels]);
+        let open = |gate: &Gate| match gate {
+            Gate::Relu { slope, offset } => Some(norm(slope.clone(), offset.clone())),
+            Gate::Pass => None,
+        };
+        let mut out = like.clone();
+        out.input = Normalisation {
+            mean: folded.zero.clone(),
+            std: vec![1.0; folded.zero.len()],
+        };
+        let (mut layers, mut transitions) = (Vec::new(), Vec::new());
+        for stage in &folded.stages {
+            match stage {
+                Stage::Stem { conv: stem } => {
+                    out.stem.conv = conv(stem);
+                    out.stem.norm = like.stem.norm.as_ref().map(|_| relu(stem.outputs));
+                    // The stem reads bytes: its bias takes back what the mean moves.
+                    let filters = stem.weight.chunks_exact(stem.weight.len() / stem.outputs);
+                    for (filter, bias) in filters.zip(out.stem.conv.bias.iter_mut().flatten()) {
+                        let zeros = folded.zero.iter().cycle();
+                        *bias += filter
+                            .iter()
+                            .zip(zeros)
+                            .map(|(weight, zero)| weight * zero)
+                            .sum::<f32>();
+                    }
+                }
+                Stage::Layer {
+                    gate,
+                    bottleneck,
+                    conv: last,
+                } => layers.push((
+                    open(gate).unwrap(),
+                    bottleneck
+                        .as_ref()
+                        .map(|first| (conv(first), relu(first.outputs))),
+                    conv(last),
+                )),
+                Stage::Transition { gate, conv: last } => transitions.push((open(gate), conv(last))),
+                Stage::Head { gate, conv: last } => {
+                    out.final_norm = open(gate);
+                    out.head.weight = last.weight.clone();
+                    out.head.bias = last.bias.clone();
+                }
+            }
+        }
+        let (mut layers, mut transitions) = (layers.into_iter(), transitions.into_iter());
+        for block in &mut out.blocks {
+            for layer in &mut block.layers {
+                let (norm1, first, last) = layers.next().unwrap();
+                (layer.norm1, layer.conv2) = (norm1, last);
+                (layer.conv1, layer.norm2) = first.unzip();
+            }
+            if let Some(transition) = &mut block.transition {
+                (transition.norm, transition.conv) = transitions.next().unwrap();
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn the_folded_network_is_the_network_to_rounding() {
+        let mut small = Spec::load("densenet-121").unwrap();
+        (small.input.height, small.input.width) = (33, 40);
+        let presets = ["digits", "d3", "d4", "article"].map(|name| Spec::load(name).unwrap());
+        for spec in presets.into_iter().chain([small]) {
+            let channels = spec.input.channels;
+            let input = Normalisation {
+                mean: (0..channels).map(|c| 117.3 + c as f32).collect(),
+                std: (0..channels).map(|c| 61.7 + c as f32).collect(),
+            };
+            let mut network = Network::new(&spec, input, 5);
+            let others = network.tensors();
+            let others = others.into_iter().filter(|tensor| tensor.role != Role::Weight);
+            for (index, tensor) in others.enumerate() {
+                for (at, value) in tensor.values.iter_mut().enumerate() {
+                    *value += ((index * 31 + at * 17) % 23) as f32 / 91.0;
+                }
+            }
+            let images = images(3, network.image_len());
+            let expected = network.logits(&images, 3);
+            let found = unfolded(&fold(&network), &network).logits(&images, 3);
+            let largest = expected
+                .iter()
+                .fold(1e-3f32, |largest, logit| largest.max(logit.abs()));
+            for (found, expected) in found.iter().zip(&expected) {
+                let difference = (found - expected).abs() / largest;
+                assert!(difference < 1e-4, "{}: {difference}", spec.name);
+            }
+        }
+    }
+}

@@ -92,7 +92,7 @@ mod tests {
     use super::*;
     use crate::blob::Blob;
     use crate::data::Encoding;
-    use crate::export::{export as write, pictures};
+    use crate::export::{export as write, images};
     use crate::net::{Network, Normalisation};
     use denselet::layout::Order;
 
@@ -104,7 +104,7 @@ mod tests {
             std: vec![70.0],
         };
         let network = Network::new(&spec, input, 3);
-        let images = pictures(4, 64);
+        let images = images(4, 64);
         let classes: Vec<_> = (0..10).map(|n| format!("class {n} ü")).collect();
         let known = About {
             name: "d4".into(),

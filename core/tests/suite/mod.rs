@@ -238,7 +238,7 @@ impl Case {
                 let source_stride = depth + 4 * after;
                 let source = numbers.bytes(width * source_stride)?;
                 let clamp = numbers.clamp(depth)?;
-                let (conv, weights) = numbers.conv(outputs, depth, depth, 1, 255)?;
+                let (conv, weights) = numbers.conv(outputs, [depth, depth], 1, 255)?;
                 let (words, scratch) = numbers.line(line_len(TILE, depth))?;
                 let conv = Prepared::new(tile, &conv, weights, Content::Bytes, scratch).ok()?;
                 let source = conv1x1::Source {
@@ -278,7 +278,7 @@ impl Case {
                 let row_len = (width + 2) * depth;
                 let ring = numbers.bytes(tap_rows * row_len)?;
                 let biases = if has_borders { BORDERS } else { 1 };
-                let (conv, weights) = numbers.conv(outputs, tap_rows * 3 * depth, depth, biases, 255)?;
+                let (conv, weights) = numbers.conv(outputs, [tap_rows * 3 * depth, depth], biases, 255)?;
                 let (words, scratch) = numbers.line(line_len(tap_rows * WINDOW, depth))?;
                 let conv = Prepared::new(tile, &conv, weights, Content::Bytes, scratch).ok()?;
                 let row = conv3x3::Row {
@@ -304,7 +304,7 @@ impl Case {
                 let bytes = numbers.bytes(2 * 2 * pixels * depth)?;
                 let (top, bottom) = bytes.split_at(2 * pixels * depth);
                 let clamp = numbers.clamp(depth)?;
-                let (conv, weights) = numbers.conv(outputs, depth, depth, 1, 1020)?;
+                let (conv, weights) = numbers.conv(outputs, [depth, depth], 1, 1020)?;
                 let (line, scratch) = numbers.line(line_len(TILE, depth))?;
                 let source = transition::Source {
                     rows: &[top, bottom][..rows],
@@ -342,7 +342,7 @@ impl Case {
                 let padded = (width - 1) * stride_x + kernel_width;
                 let ring = numbers.bytes(kernel_height * padded * channels)?;
                 let length = stride(kernel_height * kernel_width * channels);
-                let (conv, weights) = numbers.conv(filters, length, length, 1, 255)?;
+                let (conv, weights) = numbers.conv(filters, [length, length], 1, 255)?;
                 let (words, scratch) = numbers.line(line_len(TILE, length))?;
                 let conv = Prepared::new(tile, &conv, weights, Content::Bytes, scratch).ok()?;
                 let row = stem::Row {
@@ -437,12 +437,11 @@ impl<'m> Numbers<'_, 'm> {
         Clamp::new(mask, threshold)
     }
 
-    /// Filters of `length` values, and `biases` biases per filter; activations reach `largest`.
+    /// Filters of `length` values, `depth` for each tap, and `biases` biases per filter; activations reach `largest`.
     fn conv(
         &mut self,
         outputs: usize,
-        length: usize,
-        depth: usize,
+        [length, depth]: [usize; 2],
         biases: usize,
         largest: u32,
     ) -> Option<(Conv<'m>, &'m [i8])> {

@@ -139,7 +139,7 @@ pub fn blob(recipe: &Recipe) -> Aligned {
     for kind in kinds {
         let sections = Section::ALL.iter().map(|&section| {
             let len = format::section_len(section, recipe.order, kind, shape).unwrap();
-            fill(section, len, kind, shape, recipe.order, &mut random)
+            fill(section, len, (kind, shape), recipe.order, &mut random)
         });
         owned.push((kind, shape, sections.collect()));
         shape = match kind {
@@ -184,8 +184,7 @@ pub fn blob(recipe: &Recipe) -> Aligned {
 fn fill(
     section: Section,
     len: usize,
-    kind: Kind,
-    input: Shape,
+    (kind, input): (Kind, Shape),
     order: Order,
     random: &mut Random,
 ) -> Vec<u8> {

@@ -56,32 +56,20 @@ impl<const ADD: bool> WithSimd for Clamp<'_, ADD> {
 }
 
 /// Adds the gradients of clamped bytes, `d`, to those of the bytes, `g`, if the gate is open; sums them in `open`.
-pub(super) fn unclamp(
-    gate: &Gate,
-    map: Map,
-    d: (&[f32], Lattice),
-    u: (&[f32], Lattice),
-    g: (&mut [f32], Lattice),
-    open: &mut [f32],
-) {
-    Arch::new().dispatch(Unclamp {
-        gate,
-        map,
-        d,
-        u,
-        g,
-        open,
-    });
+pub(super) struct Unclamp<'a> {
+    pub(super) gate: &'a Gate,
+    pub(super) map: Map,
+    pub(super) d: (&'a [f32], Lattice),
+    pub(super) u: (&'a [f32], Lattice),
+    pub(super) g: (&'a mut [f32], Lattice),
+    pub(super) open: &'a mut [f32],
 }
 
-/// Operands of [`unclamp`].
-struct Unclamp<'a> {
-    gate: &'a Gate,
-    map: Map,
-    d: (&'a [f32], Lattice),
-    u: (&'a [f32], Lattice),
-    g: (&'a mut [f32], Lattice),
-    open: &'a mut [f32],
+impl Unclamp<'_> {
+    /// Does it.
+    pub(super) fn run(self) {
+        Arch::new().dispatch(self);
+    }
 }
 
 impl WithSimd for Unclamp<'_> {

@@ -6,7 +6,7 @@ use super::integers::{Conv, Finish, Gate, Integers, Size};
 use super::pass::{Job, Pass};
 use crate::blob::Blob;
 use crate::calibrate::calibrate;
-use crate::export::{pictures, write};
+use crate::export::{images, write};
 use crate::fold::{FoldedConv, Gate as FoldedGate, fold};
 use crate::net::{Loss, Network, Normalisation, Score};
 use crate::quantise::{Quantised, QuantisedConv, QuantisedGate, tap_is_inside};
@@ -110,7 +110,7 @@ fn the_forward_pass_is_the_device_bit_for_bit() {
             conv.weight.iter_mut().for_each(|w| *w = 0.01f32.copysign(*w));
         }
         let spec = &network.spec;
-        let images = pictures(6, image_len(spec));
+        let images = images(6, image_len(spec));
         let parameters = parameters(&network, &images[..2 * image_len(spec)]);
         let quantised = parameters.quantise().unwrap();
         let integers = Integers::new(&parameters.folded, &quantised).unwrap();
@@ -219,7 +219,7 @@ fn smooth(parameters: &Parameters) -> (Integers, Quantised) {
                     true => vec![(ring, 0.0); conv.outputs],
                     false => own.clone(),
                 };
-                let made = smooth_conv(conv, map, &read.borrow(), divisor, &to, integers);
+                let made = smooth_conv(conv, map, (&read.borrow(), &to), divisor, integers);
                 *read.borrow_mut() = to;
                 made
             },
@@ -277,9 +277,8 @@ fn smooth_gate(gate: &FoldedGate, stored: &[(f32, f32)], clamp: &mut QuantisedGa
 fn smooth_conv(
     conv: &FoldedConv,
     map: Map,
-    read: &[(f32, f32)],
+    (read, made): (&[(f32, f32)], &[(f32, f32)]),
     divisor: f32,
-    made: &[(f32, f32)],
     integers: &mut QuantisedConv,
 ) -> Conv {
     let length = conv.rows * conv.columns * conv.inputs;
@@ -359,7 +358,7 @@ fn gradients_are_those_of_finite_differences() {
     for (name, text) in kinds() {
         let network = network(&text, 3);
         let spec = &network.spec;
-        let images = pictures(12, image_len(spec));
+        let images = images(12, image_len(spec));
         let mut parameters = parameters(&network, &images);
         // Ranges that cut something off have gradients; none is empty.
         for stored in &mut parameters.stored {

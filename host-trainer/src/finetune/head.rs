@@ -1,6 +1,6 @@
 //! The head, forward and backward.
 
-use super::gate::{clamp_add, unclamp};
+use super::gate::{Unclamp, clamp_add};
 use super::integers::{Conv, Finish, Gate};
 use super::lattice::Lattice;
 use super::memory::{Features, Scratch, StageSums, Trace};
@@ -65,8 +65,7 @@ impl Head<'_> {
     pub(super) fn backward(
         &self,
         from: &mut Features,
-        trace: &Trace,
-        gradient: &[f32],
+        (trace, gradient): (&Trace, &[f32]),
         scratch: &mut Scratch,
         sums: &mut StageSums,
     ) {
@@ -93,13 +92,14 @@ impl Head<'_> {
         }
         let block = Lattice::whole(from.map);
         let g = (&mut from.g[..], block);
-        unclamp(
-            self.gate,
-            from.map,
-            (d, ONE),
-            (&from.bytes.u, block),
+        Unclamp {
+            gate: self.gate,
+            map: from.map,
+            d: (d, ONE),
+            u: (&from.bytes.u, block),
             g,
-            &mut sums.open,
-        );
+            open: &mut sums.open,
+        }
+        .run();
     }
 }

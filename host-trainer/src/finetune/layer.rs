@@ -1,11 +1,11 @@
 //! A dense layer, forward and backward.
 
-use super::gate::{clamp, unclamp};
+use super::gate::{Unclamp, clamp};
 use super::integers::{Conv, Gate};
 use super::lattice::{Frame, Lattice};
 use super::memory::{Features, Scratch, StageSums, Trace};
 use super::product::{Rows, multiply, outer, padded};
-use super::quantiser::{requantise, settle};
+use super::quantiser::{Settle, requantise};
 use crate::spec::Map;
 
 /// Columns of a layer's convolution.
@@ -139,15 +139,16 @@ impl Layer<'_> {
         frame.clear();
         frame.resize(out.len(), 0.0);
         let bytes = &features.bytes;
-        settle(
+        Settle {
             map,
-            growth,
-            (&features.g, slot),
-            (&bytes.u, slot),
-            (&bytes.exact, slot),
-            (frame, out.inside()),
-            &mut sums.conv,
-        );
+            outputs: growth,
+            g: (&features.g, slot),
+            bytes: (&bytes.u, slot),
+            exact: (&bytes.exact, slot),
+            to: (frame, out.inside()),
+            sums: &mut sums.conv,
+        }
+        .run();
         let read = self.frame(map);
         let framed = self.framed(trace);
         let gradients = &frame[out.inside().start..];
@@ -177,21 +178,30 @@ impl Layer<'_> {
         let block = Lattice::whole(map);
         let Some(first) = self.bottleneck else {
             let g = (&mut features.g[..], block);
-            unclamp(self.gate, map, (d, spaced), (&bytes.u, block), g, &mut sums.open);
+            Unclamp {
+                gate: self.gate,
+                map,
+                d: (d, spaced),
+                u: (&bytes.u, block),
+                g,
+                open: &mut sums.open,
+            }
+            .run();
             return;
         };
         let width = padded(depth);
         let inner = |channels: usize| Lattice::whole(Map { channels, ..map });
         Scratch::settled(settled, map.pixels(), depth);
-        settle(
+        Settle {
             map,
-            depth,
-            (d, spaced),
-            (&trace.inner.u, read.inside()),
-            (&trace.inner.exact, inner(depth)),
-            (settled, inner(width)),
-            &mut sums.first,
-        );
+            outputs: depth,
+            g: (d, spaced),
+            bytes: (&trace.inner.u, read.inside()),
+            exact: (&trace.inner.exact, inner(depth)),
+            to: (settled, inner(width)),
+            sums: &mut sums.first,
+        }
+        .run();
         let rows = pixels(map, inputs);
         outer(&trace.read, rows, settled, depth, &mut sums.first.weight);
         let back = &first.backward;
@@ -199,7 +209,15 @@ impl Layer<'_> {
         multiply(&[settled], pixels(map, width), back, d);
         let g = (&mut features.g[..], block);
         let d = (&d[..], inner(back.width()));
-        unclamp(self.gate, map, d, (&bytes.u, block), g, &mut sums.open);
+        Unclamp {
+            gate: self.gate,
+            map,
+            d,
+            u: (&bytes.u, block),
+            g,
+            open: &mut sums.open,
+        }
+        .run();
     }
 }
 

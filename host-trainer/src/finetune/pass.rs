@@ -125,11 +125,11 @@ impl Job {
                 Stage::Transition { gate, conv } => {
                     block -= 1;
                     let (from, to) = neighbours(features, block);
-                    Transition { gate, conv }.backward(from, to, trace, scratch, sums);
+                    Transition { gate, conv }.backward((from, to), trace, scratch, sums);
                 }
                 Stage::Head { gate, conv } => {
                     let head = head(gate, conv, integers);
-                    head.backward(&mut features[block], trace, gradient, scratch, sums);
+                    head.backward(&mut features[block], (trace, gradient), scratch, sums);
                 }
             }
         }

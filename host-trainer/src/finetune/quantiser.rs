@@ -169,36 +169,22 @@ fn of_border<T>(bias: &[T], outputs: usize, map: Map, y: usize, x: usize) -> &[T
 }
 
 /// The gradient of bytes, `g`, back through rounding (which passes it) and saturation (which stops it) to `to`; sums what
-/// biases and ranges want to know.
-pub(super) fn settle(
-    map: Map,
-    outputs: usize,
-    g: (&[f32], Lattice),
-    bytes: (&[f32], Lattice),
-    exact: (&[f32], Lattice),
-    to: (&mut [f32], Lattice),
-    sums: &mut ConvSums,
-) {
-    Arch::new().dispatch(Settle {
-        map,
-        outputs,
-        g,
-        bytes,
-        exact,
-        to,
-        sums,
-    });
+/// biases and ranges need.
+pub(super) struct Settle<'a> {
+    pub(super) map: Map,
+    pub(super) outputs: usize,
+    pub(super) g: (&'a [f32], Lattice),
+    pub(super) bytes: (&'a [f32], Lattice),
+    pub(super) exact: (&'a [f32], Lattice),
+    pub(super) to: (&'a mut [f32], Lattice),
+    pub(super) sums: &'a mut ConvSums,
 }
 
-/// Operands of [`settle`].
-struct Settle<'a> {
-    map: Map,
-    outputs: usize,
-    g: (&'a [f32], Lattice),
-    bytes: (&'a [f32], Lattice),
-    exact: (&'a [f32], Lattice),
-    to: (&'a mut [f32], Lattice),
-    sums: &'a mut ConvSums,
+impl Settle<'_> {
+    /// Does it.
+    pub(super) fn run(self) {
+        Arch::new().dispatch(self);
+    }
 }
 
 impl WithSimd for Settle<'_> {
@@ -306,15 +292,16 @@ mod tests {
         assert_eq!(u, [0.0, 1.0, 1.0, 255.0]);
         assert_eq!(exact, [-2.0, 0.5, 0.75, 275.25]);
         let mut sums = ConvSums::new(&conv, 1);
-        settle(
+        Settle {
             map,
-            1,
-            (&[1.0, 2.0, 4.0, 8.0], whole),
-            (&u, whole),
-            (&exact, whole),
-            (&mut to, whole),
-            &mut sums,
-        );
+            outputs: 1,
+            g: (&[1.0, 2.0, 4.0, 8.0], whole),
+            bytes: (&u, whole),
+            exact: (&exact, whole),
+            to: (&mut to, whole),
+            sums: &mut sums,
+        }
+        .run();
         assert_eq!(to, [0.0, 2.0, 4.0, 0.0]);
         let found = [sums.low[0], sums.bias[0], sums.rounded[0], sums.high[0]];
         assert_eq!(found, [1.0, 6.0, 2.0 * 0.5 + 4.0 * 0.25, 8.0]);

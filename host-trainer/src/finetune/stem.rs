@@ -4,7 +4,7 @@ use super::integers::Conv;
 use super::lattice::Lattice;
 use super::memory::{Features, Scratch, StageSums, Trace};
 use super::product::{Rows, multiply, outer, padded};
-use super::quantiser::{requantise, settle};
+use super::quantiser::{Settle, requantise};
 use crate::spec::{Map, Spec};
 use denselet::shape::StemPool;
 
@@ -106,27 +106,29 @@ impl Stem<'_> {
             }
             let bytes = &trace.inner;
             let sums = &mut sums.conv;
-            settle(
-                made,
+            Settle {
+                map: made,
                 outputs,
-                (d, whole),
-                (&bytes.u, whole),
-                (&bytes.exact, whole),
-                (settled, to_settled),
+                g: (d, whole),
+                bytes: (&bytes.u, whole),
+                exact: (&bytes.exact, whole),
+                to: (settled, to_settled),
                 sums,
-            );
+            }
+            .run();
         } else {
             let bytes = &to.bytes;
             let sums = &mut sums.conv;
-            settle(
-                made,
+            Settle {
+                map: made,
                 outputs,
-                (&to.g, slot),
-                (&bytes.u, slot),
-                (&bytes.exact, slot),
-                (settled, to_settled),
+                g: (&to.g, slot),
+                bytes: (&bytes.u, slot),
+                exact: (&bytes.exact, slot),
+                to: (settled, to_settled),
                 sums,
-            );
+            }
+            .run();
         }
         outer(&trace.read, self.rows(), settled, outputs, &mut sums.conv.weight);
     }

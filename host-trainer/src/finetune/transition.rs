@@ -1,11 +1,11 @@
 //! A transition, forward and backward: the clamped pixels are added first, then convolved.
 
-use super::gate::{clamp, clamp_add, unclamp};
+use super::gate::{Unclamp, clamp, clamp_add};
 use super::integers::{Conv, Gate};
 use super::lattice::Lattice;
 use super::memory::{Features, Scratch, StageSums, Trace};
 use super::product::{Rows, multiply, outer, padded};
-use super::quantiser::{requantise, settle};
+use super::quantiser::{Settle, requantise};
 use crate::spec::Map;
 
 /// A transition's integers.
@@ -63,8 +63,7 @@ impl Transition<'_> {
     /// From the gradients of the next block's first channels to those of this one.
     pub(super) fn backward(
         &self,
-        from: &mut Features,
-        to: &Features,
+        (from, to): (&mut Features, &Features),
         trace: &Trace,
         scratch: &mut Scratch,
         sums: &mut StageSums,
@@ -79,15 +78,16 @@ impl Transition<'_> {
             channels: width,
             ..made
         });
-        settle(
-            made,
+        Settle {
+            map: made,
             outputs,
-            (&to.g, slot),
-            (&to.bytes.u, slot),
-            (&to.bytes.exact, slot),
-            (settled, to_settled),
-            &mut sums.conv,
-        );
+            g: (&to.g, slot),
+            bytes: (&to.bytes.u, slot),
+            exact: (&to.bytes.exact, slot),
+            to: (settled, to_settled),
+            sums: &mut sums.conv,
+        }
+        .run();
         let read = &trace.read;
         outer(
             read,
@@ -106,7 +106,15 @@ impl Transition<'_> {
         for corner in corners(from.map) {
             let u = (&from.bytes.u[..], corner);
             let g = (&mut from.g[..], corner);
-            unclamp(self.gate, made, (d, whole), u, g, &mut sums.open);
+            Unclamp {
+                gate: self.gate,
+                map: made,
+                d: (d, whole),
+                u,
+                g,
+                open: &mut sums.open,
+            }
+            .run();
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::Conv;
 use super::dropout::Dropout;
 use super::memory::{Scratch, Totals, runs};
-use super::norm::{Active, Moments, Owed, Rows, activate, deliver, padded, settle};
+use super::norm::{Active, Moments, Owed, Rows, RowsMut, Slot, Unsettled, activate, deliver, padded, settle};
 use super::product::{Multiply, Outer, Panels, multiply, outer};
 use super::simd::{PAD, by_groups, load, store};
 use pulp::{Simd, WithSimd};
@@ -94,7 +94,7 @@ impl WithSimd for Forward<'_> {
         for (tile, (start, len)) in runs(self.z.len() / z_stride, TILE).enumerate() {
             let x = Rows::new(&self.x[start * stride..(start + len) * stride], stride);
             let a = a.get(len * step);
-            activate(simd, self.norm, x, a, step);
+            activate(simd, self.norm, x, RowsMut::new(a, step));
             let c = c.get(len * width);
             multiply(
                 S::F32_LANES,
@@ -109,13 +109,11 @@ impl WithSimd for Forward<'_> {
             );
             self.finish.apply(c, outputs, width, self.first + start);
             let z = &mut self.z[start * z_stride..(start + len) * z_stride];
-            deliver(
-                simd,
-                outputs,
-                Rows::new(c, width),
-                (z, z_stride, 0),
-                &mut sums.near,
-            );
+            let z = Slot {
+                rows: RowsMut::new(z, z_stride),
+                first: 0,
+            };
+            deliver(simd, outputs, Rows::new(c, width), z, &mut sums.near);
             if tile % FOLD == FOLD - 1 {
                 sums.fold();
             }
@@ -174,7 +172,13 @@ impl WithSimd for Backward<'_> {
             let z = Rows::new(&self.z[pixels.clone()], z_stride);
             let d = Rows::new(&self.d[pixels], z_stride);
             let dz = b.get(len * wide_out);
-            settle(simd, self.owed, Some(self.scale), d, z, dz, wide_out);
+            let from = Unsettled {
+                owed: self.owed,
+                factor: Some(self.scale),
+                g: d,
+                x: z,
+            };
+            settle(simd, &from, RowsMut::new(dz, wide_out));
             if let Some(dropout) = self.dropout {
                 let finish = Finish {
                     bias: None,
@@ -188,7 +192,7 @@ impl WithSimd for Backward<'_> {
             let block = start * stride..(start + len) * stride;
             let x = Rows::new(&self.x[block.clone()], stride);
             let a = a.get(len * step);
-            activate(simd, self.norm, x, a, step);
+            activate(simd, self.norm, x, RowsMut::new(a, step));
             outer(
                 S::F32_LANES,
                 Outer {
@@ -215,14 +219,16 @@ impl WithSimd for Backward<'_> {
                     c,
                 },
             );
-            let (a, c) = (Rows::new(a, step), Rows::new(c, wide_in));
+            let given = Given {
+                norm: self.norm,
+                x,
+                a: Rows::new(a, step),
+                products: Rows::new(c, wide_in),
+            };
             give(
                 simd,
-                self.norm,
-                x,
-                a,
-                c,
-                (&mut self.g[block], stride),
+                &given,
+                RowsMut::new(&mut self.g[block], stride),
                 &mut sums.near,
             );
             if tile % FOLD == FOLD - 1 {
@@ -233,37 +239,32 @@ impl WithSimd for Backward<'_> {
     }
 }
 
+/// Products on their way back through a batch norm and ReLU.
+pub(super) struct Given<'a> {
+    pub(super) norm: &'a Active,
+    /// What the batch norm reads.
+    pub(super) x: Rows<'a>,
+    /// What the ReLU leaves.
+    pub(super) a: Rows<'a>,
+    pub(super) products: Rows<'a>,
+}
+
 /// Passes products back through ReLU and scale into the gradient buffer, and sums d and d (x - mean).
 #[inline(always)]
-pub(super) fn give<S: Simd>(
-    simd: S,
-    norm: &Active,
-    x: Rows<'_>,
-    a: Rows<'_>,
-    products: Rows<'_>,
-    (g, stride): (&mut [f32], usize),
-    sums: &mut [Vec<f32>; 2],
-) {
-    by_groups!(
-        norm.channels,
-        give_group,
-        simd,
-        norm,
-        (x, a, products),
-        (&mut *g, stride),
-        &mut *sums
-    );
+pub(super) fn give<S: Simd>(simd: S, from: &Given<'_>, mut g: RowsMut<'_>, sums: &mut [Vec<f32>; 2]) {
+    by_groups!(from.norm.channels, give_group, simd, from, &mut g, &mut *sums);
 }
 
 #[inline(always)]
 fn give_group<S: Simd, const V: usize>(
     first: usize,
     simd: S,
-    norm: &Active,
-    (x, a, products): (Rows<'_>, Rows<'_>, Rows<'_>),
-    (g, stride): (&mut [f32], usize),
+    from: &Given<'_>,
+    RowsMut { values: g, stride }: &mut RowsMut<'_>,
     [sums, seconds]: &mut [Vec<f32>; 2],
 ) {
+    let Given { norm, x, a, products } = *from;
+    let stride = *stride;
     let zero = simd.splat_f32s(0.0);
     let scale = load::<S, V>(&norm.scale, first);
     let mean = load::<S, V>(&norm.mean, first);

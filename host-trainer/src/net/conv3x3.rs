@@ -3,10 +3,10 @@
 //! It reads the bottleneck's outputs, or the block buffer itself in networks without bottlenecks.
 
 use super::Conv;
-use super::conv1x1::{Finish, add_columns, give};
+use super::conv1x1::{Finish, Given, add_columns, give};
 use super::dropout::Dropout;
 use super::memory::Scratch;
-use super::norm::{Active, Owed, Rows, activate, deliver, settle};
+use super::norm::{Active, Owed, Rows, RowsMut, Slot, Unsettled, activate, deliver, settle};
 use super::product::{Multiply, Outer, Panels, multiply, outer};
 use super::simd::{PAD, by_groups, dispatch, lanes, load, store};
 use crate::spec::Map;
@@ -95,7 +95,7 @@ impl WithSimd for Forward<'_> {
                             }
                             None => Rows::new(&x[packed * columns * stride..][..columns * stride], stride),
                         };
-                        activate(simd, self.norm, from, to, inputs);
+                        activate(simd, self.norm, from, RowsMut::new(to, inputs));
                         to[columns * inputs..].fill(0.0);
                     } else {
                         to.fill(0.0);
@@ -119,11 +119,11 @@ impl WithSimd for Forward<'_> {
                 );
                 self.finish
                     .apply(c, self.outputs, width, self.first + n * picture + y * columns);
-                let to = (
-                    &mut x[y * columns * stride..(y + 1) * columns * stride],
-                    stride,
-                    self.slot,
-                );
+                let row = &mut x[y * columns * stride..(y + 1) * columns * stride];
+                let to = Slot {
+                    rows: RowsMut::new(row, stride),
+                    first: self.slot,
+                };
                 deliver(simd, self.outputs, Rows::new(c, width), to, &mut sums.near);
             }
             sums.fold();
@@ -242,22 +242,24 @@ impl WithSimd for Backward<'_> {
                             let row = (n * picture + y * columns) * z_stride;
                             let row = row..row + columns * z_stride;
                             let z = Rows::new(&z[row.clone()], z_stride);
-                            pass(simd, self.norm, z, products, tile, &mut d[row], &mut sums.near);
+                            let from = Passed {
+                                norm: self.norm,
+                                z,
+                                products,
+                            };
+                            pass(simd, &from, (tile, &mut d[row]), &mut sums.near);
                         }
                         Sink::Block => {
                             let block = y * columns * stride..(y + 1) * columns * stride;
                             let x = Rows::new(&x[block.clone()], stride);
-                            activate(simd, self.norm, x, tile, width);
-                            let a = Rows::new(tile, width);
-                            give(
-                                simd,
-                                self.norm,
+                            activate(simd, self.norm, x, RowsMut::new(tile, width));
+                            let given = Given {
+                                norm: self.norm,
                                 x,
-                                a,
+                                a: Rows::new(tile, width),
                                 products,
-                                (&mut g[block], stride),
-                                &mut sums.near,
-                            );
+                            };
+                            give(simd, &given, RowsMut::new(&mut g[block], stride), &mut sums.near);
                         }
                     }
                 }
@@ -307,31 +309,34 @@ impl WithSimd for Settle<'_> {
             let to = &mut to[outputs..];
             let g = Rows { values: g, ..self.g };
             let x = Rows { values: x, ..self.x };
-            settle(simd, self.owed, None, g, x, to, outputs);
+            let from = Unsettled {
+                owed: self.owed,
+                factor: None,
+                g,
+                x,
+            };
+            settle(simd, &from, RowsMut::new(to, outputs));
             to[self.columns * outputs..].fill(0.0);
         }
     }
 }
 
-/// Passes products back through the bottleneck's ReLU, recomputes what the convolution read, and sums.
+/// Products on their way back through the bottleneck's ReLU.
+struct Passed<'a> {
+    norm: &'a Active,
+    z: Rows<'a>,
+    products: Rows<'a>,
+}
+
+/// Passes products back through the bottleneck's ReLU to `d`, recomputes what the convolution read, and sums.
 #[inline(always)]
-fn pass<S: Simd>(
-    simd: S,
-    norm: &Active,
-    z: Rows<'_>,
-    products: Rows<'_>,
-    read: &mut [f32],
-    d: &mut [f32],
-    sums: &mut [Vec<f32>; 2],
-) {
+fn pass<S: Simd>(simd: S, from: &Passed<'_>, (read, d): (&mut [f32], &mut [f32]), sums: &mut [Vec<f32>; 2]) {
     by_groups!(
-        norm.channels,
+        from.norm.channels,
         pass_group,
         simd,
-        norm,
-        (z, products),
-        &mut *read,
-        &mut *d,
+        from,
+        (&mut *read, &mut *d),
         &mut *sums
     );
 }
@@ -340,12 +345,11 @@ fn pass<S: Simd>(
 fn pass_group<S: Simd, const V: usize>(
     first: usize,
     simd: S,
-    norm: &Active,
-    (z, products): (Rows<'_>, Rows<'_>),
-    read: &mut [f32],
-    d: &mut [f32],
+    from: &Passed<'_>,
+    (read, d): (&mut [f32], &mut [f32]),
     [sums, seconds]: &mut [Vec<f32>; 2],
 ) {
+    let Passed { norm, z, products } = *from;
     let zero = simd.splat_f32s(0.0);
     let scale = load::<S, V>(&norm.scale, first);
     let shift = load::<S, V>(&norm.shift, first);

@@ -24,7 +24,6 @@ impl WithSimd for Average<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let stride = self.map.channels;
-        let share = simd.splat_f32s(1.0 / self.map.pixels() as f32);
         let pictures = self.x.chunks_exact(self.map.pixels() * stride);
         for (x, to) in pictures.zip(self.to.chunks_exact_mut(stride)) {
             by_groups!(
@@ -33,11 +32,16 @@ impl WithSimd for Average<'_> {
                 simd,
                 self.norm,
                 Rows::new(x, stride),
-                share,
                 &mut *to
             );
         }
     }
+}
+
+/// The share of one pixel in an image's average.
+#[inline(always)]
+fn share<S: Simd>(simd: S, x: Rows<'_>) -> S::f32s {
+    simd.splat_f32s(1.0 / (x.values.len() / x.stride) as f32)
 }
 
 #[inline(always)]
@@ -46,9 +50,9 @@ fn average_group<S: Simd, const V: usize>(
     simd: S,
     norm: Option<&Active>,
     x: Rows<'_>,
-    share: S::f32s,
     to: &mut [f32],
 ) {
+    let share = share(simd, x);
     let zero = simd.splat_f32s(0.0);
     let mut sum = [zero; V];
     if let Some(norm) = norm {
@@ -94,7 +98,6 @@ impl WithSimd for Spread<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let (stride, channels) = (self.map.channels, self.channels);
-        let share = simd.splat_f32s(1.0 / self.map.pixels() as f32);
         let size = self.map.pixels() * stride;
         let sums = &mut self.scratch.sums;
         sums.start(channels);
@@ -106,7 +109,7 @@ impl WithSimd for Spread<'_> {
                 spread_group,
                 simd,
                 self.norm,
-                (x, from, share),
+                (x, from),
                 &mut *g,
                 &mut sums.near
             );
@@ -120,10 +123,11 @@ fn spread_group<S: Simd, const V: usize>(
     first: usize,
     simd: S,
     norm: Option<&Active>,
-    (x, from, share): (Rows<'_>, &[f32], S::f32s),
+    (x, from): (Rows<'_>, &[f32]),
     g: &mut [f32],
     [sums, seconds]: &mut [Vec<f32>; 2],
 ) {
+    let share = share(simd, x);
     let zero = simd.splat_f32s(0.0);
     let mut from = load::<S, V>(from, first);
     for from in &mut from {

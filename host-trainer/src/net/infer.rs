@@ -3,7 +3,7 @@
 //! What is observed comes from an executor written for clarity; logits come from the training pass. Tests check that the
 //! two agree.
 
-use super::plain::{Affine, Step, Turned, average, max_pool};
+use super::plain::{Affine, Step, Target, Turned, average, max_pool};
 use super::{Conv, Network, Pass};
 use crate::spec::Map;
 use crate::stages::{Position, Stage};
@@ -112,7 +112,12 @@ impl Prepared<'_> {
             ..to
         };
         let mut out = vec![0.0; to.pixels() * to.channels];
-        self.conv.run(input, map, step, &mut out, to, 0);
+        let target = Target {
+            values: &mut out,
+            map: to,
+            slot: 0,
+        };
+        self.conv.run(input, map, step, target);
         match &self.norm {
             Some(norm) => (to, norm.relu(&out, to.channels)),
             None => (to, out),
@@ -168,8 +173,12 @@ impl<'n> Executor<'n> {
                         (inner, read) = first.run(&read, inner, Step::ONE, inner);
                         see(Site::Bottleneck(at.block, at.layer), &read, inner.channels);
                     }
-                    let (conv, slot) = (&conv.conv, at.input.channels);
-                    conv.run(&read, inner, Step::padded(&conv.conv), &mut values, whole, slot);
+                    let target = Target {
+                        values: &mut values,
+                        map: whole,
+                        slot: at.input.channels,
+                    };
+                    conv.conv.run(&read, inner, Step::padded(&conv.conv.conv), target);
                     if at.output.channels == whole.channels {
                         see(Site::Block(at.block), &values, whole.channels);
                     }

@@ -214,10 +214,22 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// to[pixel][c] = relu(scale * x + shift); `to` has a row every `width` floats and room for a vector after the last.
+/// Rows that are written, one every `stride` floats, with room for a vector after the last.
+pub(super) struct RowsMut<'a> {
+    pub(super) values: &'a mut [f32],
+    pub(super) stride: usize,
+}
+
+impl<'a> RowsMut<'a> {
+    pub(super) fn new(values: &'a mut [f32], stride: usize) -> Self {
+        Self { values, stride }
+    }
+}
+
+/// to[pixel][c] = relu(scale * x + shift).
 #[inline(always)]
-pub(super) fn activate<S: Simd>(simd: S, active: &Active, x: Rows<'_>, to: &mut [f32], width: usize) {
-    by_groups!(active.channels, activate_group, simd, active, x, &mut *to, width);
+pub(super) fn activate<S: Simd>(simd: S, active: &Active, x: Rows<'_>, mut to: RowsMut<'_>) {
+    by_groups!(active.channels, activate_group, simd, active, x, &mut to);
 }
 
 #[inline(always)]
@@ -226,9 +238,9 @@ fn activate_group<S: Simd, const V: usize>(
     simd: S,
     active: &Active,
     x: Rows<'_>,
-    to: &mut [f32],
-    width: usize,
+    RowsMut { values: to, stride }: &mut RowsMut<'_>,
 ) {
+    let width = *stride;
     let zero = simd.splat_f32s(0.0);
     let scale = load::<S, V>(&active.scale, first);
     let shift = load::<S, V>(&active.shift, first);
@@ -243,39 +255,30 @@ fn activate_group<S: Simd, const V: usize>(
     }
 }
 
-/// to[pixel][c] = factor * (g - (constant + (x - mean) * slope)); `to` as in [`activate`].
+/// Gradients that still owe what batch statistics take.
+pub(super) struct Unsettled<'a> {
+    pub(super) owed: &'a Owed,
+    /// Of each channel; 1 if there is none.
+    pub(super) factor: Option<&'a [f32]>,
+    pub(super) g: Rows<'a>,
+    pub(super) x: Rows<'a>,
+}
+
+/// to[pixel][c] = factor * (g - (constant + (x - mean) * slope)).
 #[inline(always)]
-pub(super) fn settle<S: Simd>(
-    simd: S,
-    owed: &Owed,
-    factor: Option<&[f32]>,
-    g: Rows<'_>,
-    x: Rows<'_>,
-    to: &mut [f32],
-    width: usize,
-) {
-    by_groups!(
-        owed.channels,
-        settle_group,
-        simd,
-        owed,
-        factor,
-        (g, x),
-        &mut *to,
-        width
-    );
+pub(super) fn settle<S: Simd>(simd: S, from: &Unsettled<'_>, mut to: RowsMut<'_>) {
+    by_groups!(from.owed.channels, settle_group, simd, from, &mut to);
 }
 
 #[inline(always)]
 fn settle_group<S: Simd, const V: usize>(
     first: usize,
     simd: S,
-    owed: &Owed,
-    factor: Option<&[f32]>,
-    (g, x): (Rows<'_>, Rows<'_>),
-    to: &mut [f32],
-    width: usize,
+    from: &Unsettled<'_>,
+    RowsMut { values: to, stride }: &mut RowsMut<'_>,
 ) {
+    let Unsettled { owed, factor, g, x } = *from;
+    let width = *stride;
     let mean = load::<S, V>(&owed.mean, first);
     let constant = load::<S, V>(&owed.constant, first);
     let slope = load::<S, V>(&owed.slope, first);
@@ -292,24 +295,23 @@ fn settle_group<S: Simd, const V: usize>(
     }
 }
 
-/// Copies rows of products to the channels from `slot` on of rows of `width` floats, and adds them and their squares
+/// The channels of rows from `first` on.
+pub(super) struct Slot<'a> {
+    pub(super) rows: RowsMut<'a>,
+    pub(super) first: usize,
+}
+
+/// Copies rows of products to the channels from the slot's first on of rows of `width` floats, and adds them and their squares
 /// to the sums. Channels after them, up to a whole vector, are written too.
 #[inline(always)]
 pub(super) fn deliver<S: Simd>(
     simd: S,
     channels: usize,
     from: Rows<'_>,
-    (to, width, slot): (&mut [f32], usize, usize),
+    mut to: Slot<'_>,
     sums: &mut [Vec<f32>; 2],
 ) {
-    by_groups!(
-        channels,
-        deliver_group,
-        simd,
-        from,
-        (&mut *to, width, slot),
-        &mut *sums
-    );
+    by_groups!(channels, deliver_group, simd, from, &mut to, &mut *sums);
 }
 
 #[inline(always)]
@@ -317,9 +319,11 @@ fn deliver_group<S: Simd, const V: usize>(
     first: usize,
     simd: S,
     from: Rows<'_>,
-    (to, width, slot): (&mut [f32], usize, usize),
+    to: &mut Slot<'_>,
     [sums, squares]: &mut [Vec<f32>; 2],
 ) {
+    let Slot { rows, first: slot } = to;
+    let (to, width, slot) = (&mut *rows.values, rows.stride, *slot);
     let mut sum = load::<S, V>(sums, first);
     let mut square = load::<S, V>(squares, first);
     for (from, to) in from.iter().zip(to.chunks_exact_mut(width)) {

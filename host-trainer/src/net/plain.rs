@@ -49,16 +49,13 @@ impl<'n> Turned<'n> {
         Self { conv, weight }
     }
 
-    /// Convolves `input` of shape `map` into the channels from `slot` on of each pixel of `out`.
-    pub(super) fn run(
-        &self,
-        input: &[f32],
-        map: Map,
-        step: Step,
-        out: &mut [f32],
-        out_map: Map,
-        slot: usize,
-    ) {
+    /// Convolves `input` of shape `map` into some channels of each pixel of another map.
+    pub(super) fn run(&self, input: &[f32], map: Map, step: Step, to: Target<'_>) {
+        let Target {
+            values: out,
+            map: out_map,
+            slot,
+        } = to;
         let conv = &*self.conv;
         let (inputs, outputs) = (conv.inputs, conv.outputs);
         let mut sums = vec![0.0f32; outputs];
@@ -94,6 +91,13 @@ impl<'n> Turned<'n> {
             }
         }
     }
+}
+
+/// The channels of a map from `slot` on.
+pub(super) struct Target<'a> {
+    pub(super) values: &'a mut [f32],
+    pub(super) map: Map,
+    pub(super) slot: usize,
 }
 
 /// How a convolution walks its input.

@@ -175,11 +175,12 @@ mod tests {
             let part = ranks.rank() * each..(ranks.rank() + 1) * each;
             let mut pass = Pass::training(spec, each).among(ranks, synchronised);
             let at = Step {
+                images: &images[part.start * size..part.end * size],
+                labels: &labels[part],
                 key: 5,
                 ..Step::default()
             };
-            let images = &images[part.start * size..part.end * size];
-            let score = pass.step(&mut network, images, &labels[part], at, &mut gradient);
+            let score = pass.step(&mut network, at, &mut gradient);
             let tensors = network.tensors().into_iter().zip(gradient.tensors());
             let tensors: Vec<_> = tensors
                 .map(|(tensor, gradient)| match tensor.role {

@@ -14,6 +14,27 @@ struct Maps {
     values: Vec<f64>,
 }
 
+/// The window of a pool.
+struct Window {
+    /// Rows from one window to the next; columns are always two.
+    rows: usize,
+    /// Rows and columns.
+    side: usize,
+    /// Rows above and columns left of the first pixel.
+    before: [usize; 2],
+}
+
+impl Window {
+    /// Two rows and columns without padding.
+    fn pair(rows: usize) -> Self {
+        Self {
+            rows,
+            side: 2,
+            before: [0; 2],
+        }
+    }
+}
+
 impl Maps {
     fn at(&self, n: usize, y: usize, x: usize, c: usize) -> f64 {
         self.values[((n * self.height + y) * self.width + x) * self.channels + c]
@@ -89,14 +110,12 @@ impl Maps {
         self
     }
 
-    fn window(
-        &self,
-        rows: usize,
-        height: usize,
-        fold: impl Fn(&[f64]) -> f64,
-        [above, left]: [usize; 2],
-        side: usize,
-    ) -> Self {
+    fn window(&self, window: Window, height: usize, fold: impl Fn(&[f64]) -> f64) -> Self {
+        let Window {
+            rows,
+            side,
+            before: [above, left],
+        } = window;
         let width = if side == 3 {
             (self.width - 1) / 2 + 1
         } else {
@@ -132,9 +151,9 @@ impl Maps {
     fn halved(&self) -> Self {
         let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
         if self.height == 1 {
-            self.window(1, 1, mean, [0; 2], 2)
+            self.window(Window::pair(1), 1, mean)
         } else {
-            self.window(2, self.height / 2, mean, [0; 2], 2)
+            self.window(Window::pair(2), self.height / 2, mean)
         }
     }
 
@@ -184,13 +203,14 @@ fn loss(network: &Network, images: &[u8], labels: &[u16], step: Step) -> f64 {
         let height = if x.height == 1 { 1 } else { (x.height - 1) / 2 + 1 };
         let before = |side: usize| usize::from(!(s.pool_same && side.is_multiple_of(2)));
         let pads = [before(x.height), before(x.width)];
-        x = x.window(
-            2,
-            height,
-            |v| v.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-            pads,
-            3,
-        );
+        let window = Window {
+            rows: 2,
+            side: 3,
+            before: pads,
+        };
+        x = x.window(window, height, |v| {
+            v.iter().copied().fold(f64::NEG_INFINITY, f64::max)
+        });
     }
     for block in &network.blocks {
         for layer in &block.layers {
@@ -268,6 +288,8 @@ pub(super) fn check_spec(spec: &Spec, part: &str) {
         .collect();
     let labels: Vec<u16> = (0..n).map(|i| (i % spec.classes) as u16).collect();
     let step = Step {
+        images: &images,
+        labels: &labels,
         key: 5,
         loss: Loss {
             smoothing: 0.1,
@@ -277,7 +299,7 @@ pub(super) fn check_spec(spec: &Spec, part: &str) {
     let mut gradient = network.clone();
     let mut trained = network.clone();
     let mut pass = Pass::training(spec, n);
-    let score = pass.step(&mut trained, &images, &labels, step, &mut gradient);
+    let score = pass.step(&mut trained, step, &mut gradient);
     let expected = loss(&network, &images, &labels, step);
     assert!(
         (score.loss - expected).abs() < 1e-5,
@@ -380,10 +402,12 @@ fn threads_do_not_change_a_bit() {
             let images: Vec<u8> = (0..37 * 64u32).map(|i| (i * 31 % 17) as u8).collect();
             let labels: Vec<u16> = (0..37).map(|i| i % 10).collect();
             let step = Step {
+                images: &images,
+                labels: &labels,
                 key: 1,
                 ..Step::default()
             };
-            pass.step(&mut network, &images, &labels, step, &mut gradient);
+            pass.step(&mut network, step, &mut gradient);
             gradient
         })
     };

@@ -2,7 +2,7 @@
 
 use super::conv1x1::{Finish, add_columns};
 use super::memory::Scratch;
-use super::norm::{Active, Owed, Rows, deliver, settle};
+use super::norm::{Active, Owed, Rows, RowsMut, Slot, Unsettled, deliver, settle};
 use super::product::{Multiply, Outer, Panels, multiply, outer};
 use super::{Conv, Normalisation};
 use crate::spec::{Input, Map, Stem};
@@ -124,13 +124,11 @@ impl WithSimd for Forward<'_> {
                     dropout: None,
                 }
                 .apply(c, stem.filters, width, 0);
-                deliver(
-                    simd,
-                    stem.filters,
-                    Rows::new(c, width),
-                    (to, stride, 0),
-                    &mut sums.near,
-                );
+                let to = Slot {
+                    rows: RowsMut::new(to, stride),
+                    first: 0,
+                };
+                deliver(simd, stem.filters, Rows::new(c, width), to, &mut sums.near);
             }
             sums.fold();
         }
@@ -185,15 +183,13 @@ impl WithSimd for Backward<'_> {
             .chunks_exact(input.height * input.width * input.channels);
         for (image, (x, g)) in pictures.zip(self.x.chunks_exact(size).zip(self.g.chunks_exact(size))) {
             self.walk.frame(image, self.normal, frame);
-            settle(
-                simd,
-                self.owed,
-                self.scale,
-                Rows::new(g, stride),
-                Rows::new(x, stride),
-                dy,
-                width,
-            );
+            let from = Unsettled {
+                owed: self.owed,
+                factor: self.scale,
+                g: Rows::new(g, stride),
+                x: Rows::new(x, stride),
+            };
+            settle(simd, &from, RowsMut::new(dy, width));
             if self.has_bias {
                 add_columns(dy, width, bias);
             }
@@ -253,55 +249,71 @@ pub(super) fn pool(
 }
 
 /// The gradient of [`pool`], up to the batch norm's scale: each value goes to the first largest of its window.
-#[expect(clippy::too_many_arguments, reason = "one loop, its operands")]
-pub(super) fn unpool(
-    norm: &Active,
-    pool: StemPool,
-    from: &[f32],
-    map: Map,
-    d: &mut [f32],
-    to: (&[f32], &[f32]),
-    to_map: Map,
-    owed: &Owed,
-    scratch: &mut Scratch,
-) {
-    let (channels, stride) = (norm.channels, map.channels);
-    let sums = &mut scratch.sums;
-    sums.start(channels);
-    let size = map.pixels() * stride;
-    let pooled = to_map.pixels() * to_map.channels;
-    let pictures = from.chunks_exact(size).zip(d.chunks_exact_mut(size));
-    for ((from, d), (x, g)) in pictures.zip(to.0.chunks_exact(pooled).zip(to.1.chunks_exact(pooled))) {
-        d.fill(0.0);
-        let pixels = x
-            .chunks_exact(to_map.channels)
-            .zip(g.chunks_exact(to_map.channels));
-        for (pixel, (x, g)) in pixels.enumerate() {
-            let (y, column) = (pixel / to_map.width, pixel % to_map.width);
-            for c in 0..channels {
-                let mut best = (0.0, None);
-                for row in pool.window(y, map.height) {
-                    for column in pool.window(column, map.width) {
-                        let at = (row * map.width + column) * stride + c;
-                        let value = from[at] * norm.scale[c] + norm.shift[c];
-                        if value > best.0 {
-                            best = (value, Some(at));
+pub(super) struct Unpool<'a> {
+    pub(super) norm: &'a Active,
+    pub(super) pool: StemPool,
+    /// The stem's outputs, before batch norm.
+    pub(super) from: &'a [f32],
+    pub(super) map: Map,
+    /// The block buffer that the pool fills, and its gradients.
+    pub(super) x: &'a [f32],
+    pub(super) g: &'a [f32],
+    pub(super) to_map: Map,
+    /// What batch statistics owe to the buffer's first channels.
+    pub(super) owed: &'a Owed,
+}
+
+impl Unpool<'_> {
+    /// Writes the gradients to `d`.
+    pub(super) fn run(&self, d: &mut [f32], scratch: &mut Scratch) {
+        let Self {
+            norm,
+            pool,
+            from,
+            map,
+            x,
+            g,
+            to_map,
+            owed,
+        } = *self;
+        let (channels, stride) = (norm.channels, map.channels);
+        let sums = &mut scratch.sums;
+        sums.start(channels);
+        let size = map.pixels() * stride;
+        let pooled = to_map.pixels() * to_map.channels;
+        let pictures = from.chunks_exact(size).zip(d.chunks_exact_mut(size));
+        for ((from, d), (x, g)) in pictures.zip(x.chunks_exact(pooled).zip(g.chunks_exact(pooled))) {
+            d.fill(0.0);
+            let pixels = x
+                .chunks_exact(to_map.channels)
+                .zip(g.chunks_exact(to_map.channels));
+            for (pixel, (x, g)) in pixels.enumerate() {
+                let (y, column) = (pixel / to_map.width, pixel % to_map.width);
+                for c in 0..channels {
+                    let mut best = (0.0, None);
+                    for row in pool.window(y, map.height) {
+                        for column in pool.window(column, map.width) {
+                            let at = (row * map.width + column) * stride + c;
+                            let value = from[at] * norm.scale[c] + norm.shift[c];
+                            if value > best.0 {
+                                best = (value, Some(at));
+                            }
                         }
                     }
-                }
-                if let (_, Some(at)) = best {
-                    d[at] += g[c] - (owed.constant[c] + (x[c] - owed.mean[c]) * owed.slope[c]);
+                    if let (_, Some(at)) = best {
+                        d[at] += g[c] - (owed.constant[c] + (x[c] - owed.mean[c]) * owed.slope[c]);
+                    }
                 }
             }
-        }
-        let [first, second] = &mut sums.near;
-        for (from, d) in from.chunks_exact(stride).zip(d.chunks_exact(stride)) {
-            for c in 0..channels {
-                first[c] += d[c];
-                second[c] += d[c] * (from[c] - norm.mean[c]);
+            let [first, second] = &mut sums.near;
+            for (from, d) in from.chunks_exact(stride).zip(d.chunks_exact(stride)) {
+                for c in 0..channels {
+                    first[c] += d[c];
+                    second[c] += d[c] * (from[c] - norm.mean[c]);
+                }
             }
+            sums.fold();
         }
-        sums.fold();
     }
 }
 

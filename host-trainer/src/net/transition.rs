@@ -6,7 +6,7 @@
 use super::conv1x1::{Finish, add_columns};
 use super::dropout::Dropout;
 use super::memory::{Scratch, runs};
-use super::norm::{Active, Owed, Rows, deliver, settle};
+use super::norm::{Active, Owed, Rows, RowsMut, Slot, Unsettled, deliver, settle};
 use super::product::{Multiply, Outer, Panels, multiply, outer};
 use super::simd::{by_groups, load, store};
 use crate::spec::Map;
@@ -20,37 +20,30 @@ fn rows(map: Map) -> usize {
     if map.height == 1 { 1 } else { 2 }
 }
 
-/// Averages max(scale * x + shift, floor) over the neighbourhoods of the output pixels from `start` on into rows of `width`.
-#[inline(always)]
-fn average<S: Simd>(
-    simd: S,
-    norm: &Active,
-    x: &[f32],
+/// The neighbourhoods of the output pixels from `start` on.
+#[derive(Clone, Copy)]
+struct Neighbourhoods<'a> {
+    norm: &'a Active,
+    x: &'a [f32],
     map: Map,
     start: usize,
-    (to, width): (&mut [f32], usize),
-) {
-    by_groups!(
-        norm.channels,
-        average_group,
-        simd,
-        norm,
-        x,
-        map,
-        start,
-        (&mut *to, width)
-    );
+}
+
+/// Averages max(scale * x + shift, floor) over neighbourhoods.
+#[inline(always)]
+fn average<S: Simd>(simd: S, from: Neighbourhoods<'_>, mut to: RowsMut<'_>) {
+    by_groups!(from.norm.channels, average_group, simd, from, &mut to);
 }
 
 #[inline(always)]
 fn average_group<S: Simd, const V: usize>(
     first: usize,
     simd: S,
-    norm: &Active,
-    x: &[f32],
-    map: Map,
-    start: usize,
-    (to, width): (&mut [f32], usize),
+    Neighbourhoods { norm, x, map, start }: Neighbourhoods<'_>,
+    RowsMut {
+        values: to,
+        stride: width,
+    }: &mut RowsMut<'_>,
 ) {
     let (stride, half, rows) = (map.channels, map.width / 2, rows(map));
     let share = simd.splat_f32s(1.0 / (2 * rows) as f32);
@@ -58,7 +51,7 @@ fn average_group<S: Simd, const V: usize>(
     let scale = load::<S, V>(&norm.scale, first);
     let shift = load::<S, V>(&norm.shift, first);
     let (mut y, mut column) = (start / half, start % half);
-    for to in to.chunks_exact_mut(width) {
+    for to in to.chunks_exact_mut(*width) {
         let mut sum = [zero; V];
         for row in 0..rows {
             let at = ((y * rows + row) * map.width + 2 * column) * stride;
@@ -114,7 +107,13 @@ impl WithSimd for Forward<'_> {
         for (n, (x, next)) in pictures.enumerate() {
             for (start, len) in runs(picture, TILE) {
                 let a = a.get(len * step);
-                average(simd, self.norm, x, self.map, start, (a, step));
+                let from = Neighbourhoods {
+                    norm: self.norm,
+                    x,
+                    map: self.map,
+                    start,
+                };
+                average(simd, from, RowsMut::new(a, step));
                 let c = c.get(len * width);
                 multiply(
                     S::F32_LANES,
@@ -130,13 +129,11 @@ impl WithSimd for Forward<'_> {
                 self.finish
                     .apply(c, self.outputs, width, self.first + n * picture + start);
                 let to = &mut next[start * stride..(start + len) * stride];
-                deliver(
-                    simd,
-                    self.outputs,
-                    Rows::new(c, width),
-                    (to, stride, 0),
-                    &mut sums.near,
-                );
+                let to = Slot {
+                    rows: RowsMut::new(to, stride),
+                    first: 0,
+                };
+                deliver(simd, self.outputs, Rows::new(c, width), to, &mut sums.near);
             }
             sums.fold();
         }
@@ -200,7 +197,13 @@ impl WithSimd for Backward<'_> {
                 let dy = b.get(len * wide_out);
                 let next_g = Rows::new(&self.next_g[block.clone()], stride);
                 let next = Rows::new(&self.next[block], stride);
-                settle(simd, self.owed, None, next_g, next, dy, wide_out);
+                let unsettled = Unsettled {
+                    owed: self.owed,
+                    factor: None,
+                    g: next_g,
+                    x: next,
+                };
+                settle(simd, &unsettled, RowsMut::new(dy, wide_out));
                 if let Some(dropout) = self.dropout {
                     let finish = Finish {
                         bias: None,
@@ -212,7 +215,13 @@ impl WithSimd for Backward<'_> {
                     add_columns(dy, wide_out, bias);
                 }
                 let a = a.get(len * step);
-                average(simd, self.norm, x, self.map, start, (a, step));
+                let from = Neighbourhoods {
+                    norm: self.norm,
+                    x,
+                    map: self.map,
+                    start,
+                };
+                average(simd, from, RowsMut::new(a, step));
                 outer(
                     S::F32_LANES,
                     Outer {
@@ -239,16 +248,7 @@ impl WithSimd for Backward<'_> {
                         c,
                     },
                 );
-                spread(
-                    simd,
-                    self.norm,
-                    x,
-                    self.map,
-                    start,
-                    Rows::new(c, wide_in),
-                    g,
-                    &mut sums.near,
-                );
+                spread(simd, from, Rows::new(c, wide_in), g, &mut sums.near);
             }
             sums.fold();
         }
@@ -256,45 +256,33 @@ impl WithSimd for Backward<'_> {
 }
 
 /// Gives each neighbourhood its share of a product, back through ReLU and scale, and sums d and d (x - mean).
-#[expect(clippy::too_many_arguments, reason = "one loop, its operands")]
 #[inline(always)]
 fn spread<S: Simd>(
     simd: S,
-    norm: &Active,
-    x: &[f32],
-    map: Map,
-    start: usize,
+    to: Neighbourhoods<'_>,
     products: Rows<'_>,
     g: &mut [f32],
     sums: &mut [Vec<f32>; 2],
 ) {
     by_groups!(
-        norm.channels,
+        to.norm.channels,
         spread_group,
         simd,
-        norm,
-        x,
-        map,
-        start,
-        products,
+        (to, products),
         &mut *g,
         &mut *sums
     );
 }
 
-#[expect(clippy::too_many_arguments, reason = "one loop, its operands")]
 #[inline(always)]
 fn spread_group<S: Simd, const V: usize>(
     first: usize,
     simd: S,
-    norm: &Active,
-    x: &[f32],
-    map: Map,
-    start: usize,
-    products: Rows<'_>,
+    (to, products): (Neighbourhoods<'_>, Rows<'_>),
     g: &mut [f32],
     [sums, seconds]: &mut [Vec<f32>; 2],
 ) {
+    let Neighbourhoods { norm, x, map, start } = to;
     let (stride, half, rows) = (map.channels, map.width / 2, rows(map));
     let share = simd.splat_f32s(1.0 / (2 * rows) as f32);
     let (zero, floor) = (simd.splat_f32s(0.0), simd.splat_f32s(norm.floor));

@@ -35,6 +35,8 @@ impl Steps<'_> {
             .teacher
             .map(|teacher| teacher.logits(own.images, own.labels.len()));
         let step = Step {
+            images: own.images,
+            labels: own.labels,
             key: batch.key,
             loss: Loss {
                 smoothing: recipe.smoothing,
@@ -43,9 +45,7 @@ impl Steps<'_> {
                 teacher: said.as_deref().map(|said| recipe.distil.lesson(said)),
             },
         };
-        let score = self
-            .pass
-            .step(self.network, own.images, own.labels, step, self.gradient);
+        let score = self.pass.step(self.network, step, self.gradient);
         let score = share::whole_score(self.ranks, score);
         if !score.loss.is_finite() {
             return Err(self.diverged(at, "the loss".into()));

@@ -102,9 +102,9 @@ impl Tile for Portable {
             } else {
                 pixel_sums(filters, values)
             };
-            write(near, lines, conv, o, out, out_stride);
+            write(near, lines, (conv, o), out, out_stride);
             if o + 1 < conv.outputs {
-                write(far, lines, conv, o + 1, out, out_stride);
+                write(far, lines, (conv, o + 1), out, out_stride);
             }
         }
     }
@@ -112,7 +112,7 @@ impl Tile for Portable {
 
 /// Adds biases to the sums of output `o`, requantises them and writes those of pixels that are there.
 #[inline(never)]
-fn write(sums: Sums, lines: &Lines<'_>, conv: &Conv<'_>, o: usize, out: &mut [u8], out_stride: usize) {
+fn write(sums: Sums, lines: &Lines<'_>, (conv, o): (&Conv<'_>, usize), out: &mut [u8], out_stride: usize) {
     let multiplier = conv.multiplier[o];
     let biases = &conv.bias[o..];
     let out = &mut out[o..];

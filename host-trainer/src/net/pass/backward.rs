@@ -1,25 +1,17 @@
 //! The way back: from the gradients of logits to those of every tensor.
 
-use super::Pass;
+use super::{Batch, Pass, Site};
 use crate::net::dropout::Dropout;
 use crate::net::memory::{Scratch, Totals, share, total_bias, total_weight};
 use crate::net::norm::{Active, Owed, differentiate};
 use crate::net::simd::{PAD, dispatch, lanes, widest};
-use crate::net::{
-    BatchNorm, Block, Conv, Layer, Network, Transition, conv1x1, conv3x3, head, stem, transition,
-};
+use crate::net::{Block, Conv, Layer, Network, Transition, conv1x1, conv3x3, head, stem, transition};
 use rayon::prelude::*;
 
 impl Pass {
     /// Gradients of every tensor, from those of the logits.
-    pub(super) fn backward(
-        &mut self,
-        network: &Network,
-        images: &[u8],
-        n: usize,
-        key: u64,
-        gradient: &mut Network,
-    ) {
+    pub(super) fn backward(&mut self, network: &Network, batch: Batch<'_>, gradient: &mut Network) {
+        let Batch { images, n, key, .. } = batch;
         for features in &mut self.features {
             features.pull.clear();
         }
@@ -40,20 +32,30 @@ impl Pass {
             .map(|place| Dropout::new(probability, key, place));
         for (b, block) in network.blocks.iter().enumerate().rev() {
             if let Some(transition) = &block.transition {
-                let drop = drops.next().flatten();
-                self.grow(b, transition, n, drop, &mut gradient.blocks[b]);
+                let site = Site {
+                    block: b,
+                    bottleneck: None,
+                    slot: 0,
+                    n,
+                    dropout: drops.next().flatten(),
+                };
+                self.grow(site, transition, &mut gradient.blocks[b]);
             }
             let mut slot = self.features[b].channels;
             for (l, layer) in block.layers.iter().enumerate().rev() {
                 slot -= layer.conv2.outputs;
                 let to = &mut gradient.blocks[b].layers[l];
-                let drop = drops.next().flatten();
-                if let (Some(conv1), Some(norm2)) = (&layer.conv1, &layer.norm2) {
-                    let owed = self.append_backward((b, Some(l)), (&layer.conv2, norm2), n, slot, drop, to);
-                    let drop = drops.next().flatten();
-                    self.reduce_backward((b, l), (conv1, &layer.norm1, norm2), n, &owed, drop, to);
-                } else {
-                    self.append_backward((b, None), (&layer.conv2, &layer.norm1), n, slot, drop, to);
+                let mut site = Site {
+                    block: b,
+                    bottleneck: layer.norm2.is_some().then_some(l),
+                    slot,
+                    n,
+                    dropout: drops.next().flatten(),
+                };
+                let owed = self.append_backward(site, layer, to);
+                if site.bottleneck.is_some() {
+                    site.dropout = drops.next().flatten();
+                    self.reduce_backward(site, layer, &owed, to);
                 }
             }
         }
@@ -103,19 +105,19 @@ impl Pass {
     }
 
     /// The gradient of [`Pass::append`]; what the bottleneck's statistics owe, if it has one.
-    fn append_backward(
-        &mut self,
-        (b, source): (usize, Option<usize>),
-        (conv, norm): (&Conv, &BatchNorm),
-        n: usize,
-        slot: usize,
-        dropout: Option<Dropout>,
-        to: &mut Layer,
-    ) -> Owed {
+    fn append_backward(&mut self, site: Site, layer: &Layer, to: &mut Layer) -> Owed {
+        let Site {
+            block: b,
+            bottleneck,
+            slot,
+            n,
+            dropout,
+        } = site;
+        let (conv, norm) = (&layer.conv2, layer.norm2.as_ref().unwrap_or(&layer.norm1));
         let features = &mut self.features[b];
         let map = features.map;
         let (pixels, size) = (map.pixels(), map.pixels() * map.channels);
-        let inner = source.and_then(|l| self.inner[b][l].as_ref());
+        let inner = bottleneck.and_then(|l| self.inner[b][l].as_ref());
         let norm = Active::batch(norm, inner.map_or(&features.moments, |inner| &inner.moments));
         let lanes = lanes(conv.inputs);
         let weights = conv3x3::backward_panels(conv, lanes);
@@ -181,18 +183,16 @@ impl Pass {
     }
 
     /// The gradient of [`Pass::reduce`].
-    fn reduce_backward(
-        &mut self,
-        (b, l): (usize, usize),
-        (conv, norm1, norm2): (&Conv, &BatchNorm, &BatchNorm),
-        n: usize,
-        owed: &Owed,
-        dropout: Option<Dropout>,
-        to: &mut Layer,
-    ) {
-        let (Some(inner), Some(conv_to)) = (&self.inner[b][l], &mut to.conv1) else {
+    fn reduce_backward(&mut self, site: Site, layer: &Layer, owed: &Owed, to: &mut Layer) {
+        let Site {
+            block: b, n, dropout, ..
+        } = site;
+        let inner = site.bottleneck.and_then(|l| self.inner[b][l].as_ref());
+        let (Some(inner), Some(conv), Some(norm2)) = (inner, &layer.conv1, &layer.norm2) else {
             return;
         };
+        let Some(conv_to) = &mut to.conv1 else { return };
+        let norm1 = &layer.norm1;
         let features = &mut self.features[b];
         let (pixels, stride, outputs) = (features.map.pixels(), features.map.channels, inner.channels);
         let norm = Active::batch(norm1, &features.moments);
@@ -238,14 +238,10 @@ impl Pass {
     }
 
     /// The gradient of [`Pass::shrink`].
-    fn grow(
-        &mut self,
-        b: usize,
-        transition: &Transition,
-        n: usize,
-        dropout: Option<Dropout>,
-        to: &mut Block,
-    ) {
+    fn grow(&mut self, site: Site, transition: &Transition, to: &mut Block) {
+        let Site {
+            block: b, n, dropout, ..
+        } = site;
         let Some(to) = &mut to.transition else { return };
         let conv = &transition.conv;
         let (before, after) = self.features.split_at_mut(b + 1);
@@ -323,7 +319,17 @@ impl Pass {
                 .with_min_len(grain)
                 .with_max_len(grain)
                 .for_each(|((((from, d), x), g), scratch)| {
-                    stem::unpool(&norm, pool, from, self.stem_map, d, (x, g), map, &owed, scratch);
+                    let unpool = stem::Unpool {
+                        norm: &norm,
+                        pool,
+                        from,
+                        map: self.stem_map,
+                        x,
+                        g,
+                        to_map: map,
+                        owed: &owed,
+                    };
+                    unpool.run(d, scratch);
                 });
             let totals = Totals::new(jobs, n * self.stem_map.pixels());
             differentiate(&norm, &totals, to);

@@ -1,6 +1,6 @@
 //! The way there: from bytes to logits.
 
-use super::{Pass, Statistics, active};
+use super::{Batch, Pass, Site, Statistics, active};
 use crate::net::dropout::Dropout;
 use crate::net::memory::{Scratch, Totals, share};
 use crate::net::norm::{Active, Moments};
@@ -10,15 +10,11 @@ use crate::spec::Map;
 use rayon::prelude::*;
 
 impl Pass {
-    pub(super) fn forward(
-        &mut self,
-        network: &Network,
-        images: &[u8],
-        n: usize,
-        statistics: Statistics,
-        key: u64,
-    ) {
-        self.stem_forward(network, images, n, statistics);
+    pub(super) fn forward(&mut self, network: &Network, batch: Batch<'_>) {
+        let Batch {
+            n, statistics, key, ..
+        } = batch;
+        self.stem_forward(network, batch);
         let probability = if statistics == Statistics::Batch {
             self.spec.dropout
         } else {
@@ -38,14 +34,21 @@ impl Pass {
                     .sum::<usize>();
             for (l, layer) in block.layers.iter().enumerate() {
                 let mut norm = active(&layer.norm1, &self.features[b].moments, statistics);
-                let mut source = None;
+                let mut site = Site {
+                    block: b,
+                    bottleneck: None,
+                    slot,
+                    n,
+                    dropout: dropout(),
+                };
                 if let (Some(conv1), Some(norm2)) = (&layer.conv1, &layer.norm2) {
-                    self.reduce((b, l), conv1, &norm, n, statistics, dropout());
+                    site.bottleneck = Some(l);
+                    self.reduce(site, conv1, &norm, statistics);
                     let inner = self.inner[b][l].as_ref();
                     norm = inner.map_or(norm, |inner| active(norm2, &inner.moments, statistics));
-                    source = Some(l);
+                    site.dropout = dropout();
                 }
-                self.append((b, source), &layer.conv2, &norm, (n, statistics), slot, dropout());
+                self.append(site, &layer.conv2, &norm, statistics);
                 slot += layer.conv2.outputs;
             }
             if let Some(transition) = &block.transition {
@@ -54,7 +57,14 @@ impl Pass {
                     || Active::pass(from.channels),
                     |norm| active(norm, &from.moments, statistics),
                 );
-                self.shrink(b, &transition.conv, &norm, (n, statistics), dropout());
+                let site = Site {
+                    block: b,
+                    bottleneck: None,
+                    slot: 0,
+                    n,
+                    dropout: dropout(),
+                };
+                self.shrink(site, &transition.conv, &norm, statistics);
             }
         }
         let Some(last) = self.features.last() else { return };
@@ -90,7 +100,13 @@ impl Pass {
         );
     }
 
-    fn stem_forward(&mut self, network: &Network, images: &[u8], n: usize, statistics: Statistics) {
+    fn stem_forward(&mut self, network: &Network, batch: Batch<'_>) {
+        let Batch {
+            images,
+            n,
+            statistics,
+            ..
+        } = batch;
         let conv = &network.stem.conv;
         let lanes = lanes(conv.outputs);
         let weights = stem::forward_panels(conv, lanes);
@@ -154,18 +170,12 @@ impl Pass {
     }
 
     /// A layer's 1x1 convolution.
-    fn reduce(
-        &mut self,
-        (b, l): (usize, usize),
-        conv: &Conv,
-        norm: &Active,
-        n: usize,
-        statistics: Statistics,
-        dropout: Option<Dropout>,
-    ) {
-        let Some(inner) = &mut self.inner[b][l] else {
-            return;
-        };
+    fn reduce(&mut self, site: Site, conv: &Conv, norm: &Active, statistics: Statistics) {
+        let Site {
+            block: b, n, dropout, ..
+        } = site;
+        let inner = site.bottleneck.and_then(|l| self.inner[b][l].as_mut());
+        let Some(inner) = inner else { return };
         let features = &self.features[b];
         let (pixels, stride, outputs) = (features.map.pixels(), features.map.channels, inner.channels);
         let inner_size = pixels * inner.stride();
@@ -215,15 +225,14 @@ impl Pass {
     }
 
     /// A layer's 3x3 convolution, which reads a bottleneck or the block itself.
-    fn append(
-        &mut self,
-        (b, source): (usize, Option<usize>),
-        conv: &Conv,
-        norm: &Active,
-        (n, statistics): (usize, Statistics),
-        slot: usize,
-        dropout: Option<Dropout>,
-    ) {
+    fn append(&mut self, site: Site, conv: &Conv, norm: &Active, statistics: Statistics) {
+        let Site {
+            block: b,
+            bottleneck,
+            slot,
+            n,
+            dropout,
+        } = site;
         let features = &mut self.features[b];
         let map = features.map;
         let (pixels, stride) = (map.pixels(), map.channels);
@@ -232,7 +241,7 @@ impl Pass {
         let (share, grain) = (share(n), self.grain);
         let jobs = &mut self.jobs[..n.div_ceil(share)];
         let start = self.sharing.first(n);
-        let z = source.and_then(|l| self.inner[b][l].as_ref()).map(|inner| {
+        let z = bottleneck.and_then(|l| self.inner[b][l].as_ref()).map(|inner| {
             let values = if inner.values.is_empty() {
                 &self.delta
             } else {
@@ -274,14 +283,10 @@ impl Pass {
     }
 
     /// A transition, from block `b` to the next buffer.
-    fn shrink(
-        &mut self,
-        b: usize,
-        conv: &Conv,
-        norm: &Active,
-        (n, statistics): (usize, Statistics),
-        dropout: Option<Dropout>,
-    ) {
+    fn shrink(&mut self, site: Site, conv: &Conv, norm: &Active, statistics: Statistics) {
+        let Site {
+            block: b, n, dropout, ..
+        } = site;
         let (before, after) = self.features.split_at_mut(b + 1);
         let (from, next) = (&before[b], &mut after[0]);
         let (map, next_map) = (from.map, next.map);

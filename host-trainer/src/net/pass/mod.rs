@@ -6,6 +6,7 @@
 mod backward;
 mod forward;
 
+use super::dropout::Dropout;
 use super::loss::{Loss, Score};
 use super::memory::{Buffer, JOBS, Scratch};
 use super::norm::{Active, Moments, Pull, follow};
@@ -73,9 +74,37 @@ enum Statistics {
     Running,
 }
 
-/// How one step differs from plain inference.
+/// A batch on its way through the network.
+#[derive(Clone, Copy)]
+struct Batch<'b> {
+    images: &'b [u8],
+    /// Images.
+    n: usize,
+    statistics: Statistics,
+    /// Decides what dropout drops.
+    key: u64,
+}
+
+/// A convolution's place in a pass.
+#[derive(Clone, Copy)]
+struct Site {
+    block: usize,
+    /// The layer, if its bottleneck is written or read.
+    bottleneck: Option<usize>,
+    /// First channel of the layer's outputs.
+    slot: usize,
+    /// Images.
+    n: usize,
+    dropout: Option<Dropout>,
+}
+
+/// A batch to train on.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Step<'a> {
+    /// NHWC bytes.
+    pub images: &'a [u8],
+    /// One per image.
+    pub labels: &'a [u16],
     /// Decides the dropout masks; different for every step.
     pub key: u64,
     /// What the logits are held against.
@@ -199,7 +228,13 @@ impl Pass {
     /// When `network` is not of this pass's spec or there are more images than its capacity.
     pub fn logits(&mut self, network: &Network, images: &[u8]) -> &[f32] {
         let n = self.begin(network, images);
-        rayon::scope(|_| self.forward(network, images, n, Statistics::Running, 0));
+        let batch = Batch {
+            images,
+            n,
+            statistics: Statistics::Running,
+            key: 0,
+        };
+        rayon::scope(|_| self.forward(network, batch));
         &self.logits[..n * self.spec.classes]
     }
 
@@ -210,27 +245,27 @@ impl Pass {
     /// # Panics
     ///
     /// As [`Pass::logits`], and when labels are missing or name no class.
-    pub fn step(
-        &mut self,
-        network: &mut Network,
-        images: &[u8],
-        labels: &[u16],
-        step: Step<'_>,
-        gradient: &mut Network,
-    ) -> Score {
+    pub fn step(&mut self, network: &mut Network, step: Step<'_>, gradient: &mut Network) -> Score {
+        let Step { images, labels, .. } = step;
         let n = self.begin(network, images);
         assert_eq!(labels.len(), n, "labels of {n} images");
+        let batch = Batch {
+            images,
+            n,
+            statistics: Statistics::Batch,
+            key: step.key,
+        };
         assert!(
             labels.iter().all(|&label| usize::from(label) < self.spec.classes),
             "labels below the classes"
         );
         // In the pool from here on, so that no phase waits to be handed over to it.
         rayon::scope(|_| {
-            self.forward(network, images, n, Statistics::Batch, step.key);
+            self.forward(network, batch);
             let logits = &mut self.logits[..n * self.spec.classes];
             let score = step.loss.take(logits, labels);
             self.sharing.shrink(logits);
-            self.backward(network, images, n, step.key, gradient);
+            self.backward(network, batch, gradient);
             self.follow(network, n);
             score
         })

@@ -7,12 +7,12 @@ use denselet_train::calibrate::calibrate;
 use denselet_train::data::{Dataset, Reading};
 use denselet_train::evaluate::{self, Confusion};
 use denselet_train::finetune::{
-    self, FinetuneError, Parameters, Recipe, checkpoint, finetune, finetune_from, finetune_in,
+    self, FinetuneError, Parameters, Recipe, checkpoint, finetune, finetune_at, finetune_from,
 };
 use denselet_train::fold::fold;
 use denselet_train::net::Network;
 use denselet_train::spec::Spec;
-use denselet_train::train::{self, Finetuning, Position, Progress, Silent};
+use denselet_train::train::{self, Finetuning, Position, Progress, RunFolder, Silent};
 
 fn spec() -> Spec {
     let text = "classes = 10\ngrowth = 4\nblocks = [2, 2]\nbottleneck = true\ntheta = 0.5\n\
@@ -118,6 +118,15 @@ fn the_number_of_threads_changes_no_bit() {
     );
 }
 
+fn place(folder: &RunFolder, resume: bool) -> finetune::Place<'_> {
+    finetune::Place {
+        folder,
+        resume,
+        command: None,
+        guess: None,
+    }
+}
+
 #[test]
 fn a_killed_run_goes_on_and_its_folder_is_what_was_trained() {
     let (network, data, recipe) = quick();
@@ -132,14 +141,27 @@ fn a_killed_run_goes_on_and_its_folder_is_what_was_trained() {
         }
     }
     let killed = std::panic::catch_unwind(|| {
-        let _ = finetune_in(folder.path(), false, &network, &data, &recipe, &mut Stop);
+        let _ = finetune_at(
+            place(&RunFolder::claim(folder.path()).unwrap(), false),
+            &network,
+            &data,
+            &recipe,
+            &mut Stop,
+        );
     });
     assert!(killed.is_err());
     assert_eq!(checkpoint::load(folder.path()).unwrap().meta.epoch, 1);
     // A partly written file, as a kill leaves it.
     let half = folder.path().join(".denselet-half.12345678.tmp");
     std::fs::write(&half, b"half").unwrap();
-    let resumed = finetune_in(folder.path(), true, &network, &data, &recipe, &mut Silent).unwrap();
+    let resumed = finetune_at(
+        place(&RunFolder::claim(folder.path()).unwrap(), true),
+        &network,
+        &data,
+        &recipe,
+        &mut Silent,
+    )
+    .unwrap();
     assert!(!half.exists());
     assert_eq!(resumed.parameters, whole.parameters);
     let loaded = checkpoint::load(folder.path()).unwrap();
@@ -155,7 +177,14 @@ fn a_killed_run_goes_on_and_its_folder_is_what_was_trained() {
 
     let mut other = recipe;
     other.finetune.rate = 0.5;
-    let error = finetune_in(folder.path(), true, &network, &data, &other, &mut Silent).unwrap_err();
+    let error = finetune_at(
+        place(&RunFolder::claim(folder.path()).unwrap(), true),
+        &network,
+        &data,
+        &other,
+        &mut Silent,
+    )
+    .unwrap_err();
     assert!(error.to_string().contains("recipe"), "{error}");
 }
 

@@ -84,7 +84,12 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         resume: args.resume,
         command: Some(&command),
     };
-    train::train_among(&ranks, place, &spec, &data, &recipe, &mut watch)?;
+    let task = train::Task {
+        spec: &spec,
+        data: &data,
+        recipe: &recipe,
+    };
+    train::train_among(&ranks, place, task, &mut watch)?;
     // What follows is one process's work; the others have ended.
     drop(ranks);
     if !is_first {

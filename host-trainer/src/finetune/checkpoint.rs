@@ -6,15 +6,14 @@
 use super::{Parameters, RULE, Recipe, Stored, trained};
 use crate::about::{About, Origin};
 use crate::blob::Blob;
-use crate::data::Encoding;
 use crate::export::{self, ExportError};
 use crate::fold::fold;
 use crate::net::{Network, Normalisation};
 use crate::spec::Spec;
 use crate::stages::Stage;
 use crate::train::checkpoint::CheckpointError;
-use crate::train::tensor_file::{self, Out};
-use crate::train::{Epoch, Optimiser};
+use crate::train::tensor_file::{self, Out, forms};
+use crate::train::{Meta, Optimiser};
 use denselet::layout::Order;
 use safetensors::{SafeTensorError, SafeTensors};
 use serde::{Deserialize, Serialize};
@@ -27,30 +26,6 @@ const KEY: &str = "denselet-finetuned";
 /// Counts changes of the metadata.
 const VERSION: u32 = 1;
 
-/// What is known about a run besides its tensors.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Meta {
-    /// Epochs done.
-    pub epoch: usize,
-    /// Data set, as it was asked for.
-    pub data: String,
-    /// Names of the classes.
-    pub classes: Vec<String>,
-    /// How measurements become bytes; absent if the network reads bytes as they are.
-    #[serde(default)]
-    pub encoding: Option<Encoding>,
-    /// How it is fine-tuned; holds the seed.
-    pub recipe: Recipe,
-    /// What each epoch brought.
-    pub history: Vec<Epoch>,
-    /// What the import of the float network assumed of the preprocessing, if nothing told it: an export repeats it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub guess: Option<String>,
-    /// Checksum of the images that it is trained with and their labels; absent in older files.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub data_checksum: Option<u32>,
-}
-
 /// A fine-tuned network between two epochs, with everything that a resumed run needs except the float network, its teacher.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finetuned {
@@ -60,7 +35,7 @@ pub struct Finetuned {
     pub(super) units: Parameters,
     pub(super) optimiser: Optimiser,
     /// Everything else.
-    pub meta: Meta,
+    pub meta: Meta<Recipe>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -69,7 +44,7 @@ struct Header {
     spec: Spec,
     /// Of the optimiser.
     steps: u64,
-    meta: Meta,
+    meta: Meta<Recipe>,
 }
 
 /// The fine-tuned network's file that `path` means: itself, if it is one, or that of a run's folder.
@@ -152,14 +127,7 @@ impl Finetuned {
                 Out::new(tensor.shape, tensor.values),
             )
         }));
-        for (memory, slices) in self.optimiser.memory() {
-            tensors.extend(trained(parameters).zip(slices).map(|(tensor, values)| {
-                (
-                    format!("{memory}.{}", tensor.name),
-                    Out::new(tensor.shape, values),
-                )
-            }));
-        }
+        tensors.extend(tensor_file::memory(&self.optimiser, &forms(trained(parameters))));
         tensor_file::to_bytes(tensors, KEY, &header)
     }
 }
@@ -183,23 +151,15 @@ fn read(path: &Path, bytes: &[u8]) -> Result<Finetuned, CheckpointError> {
     reader.fill(&mut parameters, "", false)?;
     let mut units = parameters.clone();
     reader.fill(&mut units, UNIT, true)?;
-    let mut memory = Vec::new();
-    for name in RULE.memories() {
-        let mut slices = parameters.clone();
-        reader.fill(&mut slices, &format!("{name}."), true)?;
-        memory.push(
-            trained(&mut slices)
-                .map(|tensor| tensor.values.to_vec())
-                .collect(),
-        );
-    }
+    let trained_forms = forms(trained(&mut parameters));
+    let optimiser = tensor_file::optimiser((path, &file), RULE, steps, &trained_forms)?;
     let all = parameters.tensors().len();
-    let expected = all + (1 + RULE.memories().len()) * trained(&mut parameters).count();
+    let expected = all + (1 + RULE.memories().len()) * trained_forms.len();
     if file.len() != expected {
         return Err(field("tensors", &expected.to_string(), file.len().to_string()));
     }
     Ok(Finetuned {
-        optimiser: Optimiser::restored(RULE, steps, memory),
+        optimiser,
         parameters,
         units,
         meta,

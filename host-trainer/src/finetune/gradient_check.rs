@@ -274,10 +274,13 @@ fn smooth_gate(gate: &FoldedGate, stored: &[(f32, f32)], clamp: &mut QuantisedGa
     out
 }
 
+/// `(factor, constant)` per channel.
+type Meanings<'m> = &'m [(f32, f32)];
+
 fn smooth_conv(
     conv: &FoldedConv,
     map: Map,
-    (read, made): (&[(f32, f32)], &[(f32, f32)]),
+    (read, made): (Meanings<'_>, Meanings<'_>),
     divisor: f32,
     integers: &mut QuantisedConv,
 ) -> Conv {

@@ -6,7 +6,6 @@
 //! gives the same bits on any number of threads, and a run that was interrupted goes on as if it had not been.
 
 pub mod checkpoint;
-mod finite;
 mod gate;
 mod gradient;
 #[cfg(test)]
@@ -26,24 +25,24 @@ mod stem;
 mod transition;
 
 pub use parameters::{Parameters, Stored};
-pub use place::{Place, finetune_at, finetune_in, recorded};
+pub use place::{Place, finetune_at, recorded};
 pub use recipe::Recipe;
 
 use crate::blob::Blob;
-use crate::data::{Dataset, Draws, Ground, Split};
+use crate::data::{Dataset, Ground, Split};
 use crate::evaluate::{self, Confusion};
 use crate::export::{self, ExportError};
 use crate::net::{self, Loss, Network, Score, Teacher, Tensor};
 use crate::quantise::QuantiseError;
+use crate::train::batch::Batch;
 use crate::train::checkpoint::CheckpointError;
-use crate::train::{
-    self, AUGMENT_STREAM, Epoch, Optimiser, Position, Progress, Rule, TrainError, generator, resume, shuffle,
-};
-use checkpoint::{Finetuned, Meta};
+use crate::train::epoch::{Course, Learner};
+use crate::train::finite::first_broken;
+use crate::train::{self, Epoch, Meta, Optimiser, Progress, Rule, TrainError, resume};
+use checkpoint::Finetuned;
 use denselet::layout::Order;
 use integers::Integers;
 use pass::Pass;
-use std::time::Instant;
 
 /// Why fine-tuning stopped without a network.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +75,7 @@ impl From<CheckpointError> for FinetuneError {
 ///
 /// # Errors
 ///
-/// As [`finetune_in`], without those of files.
+/// As [`finetune_at`], without those of files.
 pub fn finetune(
     network: &Network,
     data: &Dataset,
@@ -138,9 +137,9 @@ pub fn confusion(
 /// A run between two epochs.
 struct Run<'n> {
     state: Finetuned,
-    /// The float network, which the integers take after.
+    /// The float network, from which the integers are distilled.
     teacher: &'n Network,
-    said: net::Pass,
+    predicted: net::Pass,
     pass: Pass,
     /// Whether it goes on for more epochs than it was started with.
     is_longer: bool,
@@ -171,8 +170,9 @@ impl<'n> Run<'n> {
             encoding: data.encoding.clone(),
             recipe: recipe.clone(),
             history: Vec::new(),
-            guess: None,
+            command: None,
             data_checksum: Some(data.checksum()),
+            guess: None,
         };
         let state = Finetuned {
             optimiser: Optimiser::new(RULE, &lengths),
@@ -208,7 +208,7 @@ impl<'n> Run<'n> {
         let integers = Integers::new(&parameters.folded, &parameters.quantise()?)?;
         Ok(Self {
             pass: Pass::new(spec, &integers),
-            said: net::Pass::inference(spec, state.meta.recipe.batch),
+            predicted: net::Pass::inference(spec, state.meta.recipe.batch),
             teacher,
             state,
             is_longer: false,
@@ -229,71 +229,24 @@ impl<'n> Run<'n> {
         if epoch >= recipe.finetune.epochs {
             return Ok(None);
         }
-        let mut bits = generator(recipe.seed, epoch as u64);
-        let mut order: Vec<usize> = (0..data.train.len()).collect();
-        shuffle(&mut order, &mut bits);
-        let size = data.image_len();
-        let steps = order.len() / recipe.batch;
-        let mut more = generator(recipe.seed, AUGMENT_STREAM + epoch as u64);
-        let ground = Ground::new(data, &self.teacher.input);
-        let mut images = vec![0; recipe.batch * size];
-        let mut labels = vec![0; recipe.batch];
-        let mut sum = Score::default();
-        let mut rate = 0.0;
-        let start = Instant::now();
-        for (step, picked) in order.chunks_exact(recipe.batch).enumerate() {
-            for ((image, label), &at) in images.chunks_exact_mut(size).zip(&mut labels).zip(picked) {
-                let from = &data.train.images[at * size..][..size];
-                let draws = Draws {
-                    place: &mut bits,
-                    rest: &mut more,
-                };
-                recipe.augment.apply(&ground, draws, from, image);
-                *label = data.train.labels[at];
-            }
-            rate = recipe.rate_at(epoch * steps + step, recipe.finetune.epochs * steps);
-            let diverged = |what: String| {
-                FinetuneError::from(TrainError::Diverged {
-                    epoch: epoch + 1,
-                    step: step + 1,
-                    what,
-                    rate: recipe.finetune.rate,
-                    advice: "a smaller --lr, in another --out",
-                })
-            };
-            let (score, broken) = self.step(&images, &labels, rate)?;
-            if let Some(what) = broken {
-                return Err(diverged(what));
-            }
-            sum.loss += score.loss;
-            sum.correct += score.correct;
-            let seen = (step + 1) * recipe.batch;
-            if !sum.loss.is_finite() {
-                return Err(diverged("the loss".into()));
-            }
-            progress.step(&Position {
-                epoch: epoch + 1,
-                epochs: recipe.finetune.epochs,
-                step: step + 1,
-                steps,
-                batch: recipe.batch,
-                loss: sum.loss / seen as f64,
-                accuracy: sum.correct as f64 / seen as f64,
-                images_per_second: seen as f64 / start.elapsed().as_secs_f64().max(1e-9),
-            });
-        }
-        let seen = (steps * recipe.batch) as f64;
-        let seconds = start.elapsed().as_secs_f64();
-        let done = Epoch {
-            number: epoch + 1,
-            loss: sum.loss / seen,
-            accuracy: sum.correct as f64 / seen,
-            held_out_accuracy: None,
-            held_out_loss: None,
-            rate,
-            images_per_second: seen / seconds.max(1e-9),
-            seconds,
+        let course = Course {
+            data,
+            ground: Ground::new(data, &self.teacher.input),
+            images: (0..data.train.len()).collect(),
+            batch: recipe.batch,
+            augment: recipe.augment,
+            seed: recipe.seed,
+            epoch,
+            epochs: recipe.finetune.epochs,
+            has_keys: false,
+            losses: recipe.batch,
         };
+        let mut steps = Steps {
+            first: epoch * course.steps(),
+            total: recipe.finetune.epochs * course.steps(),
+            run: self,
+        };
+        let done = course.run(&mut steps, progress)?;
         self.state.meta.epoch += 1;
         self.state.meta.history.push(done);
         Ok(Some(done))
@@ -320,18 +273,20 @@ impl<'n> Run<'n> {
             meta.recipe.finetune.distillation,
             meta.recipe.finetune.temperature,
         );
-        let said = if weight > 0.0 {
-            self.said.logits(self.teacher, images)
+        let predicted = if weight > 0.0 {
+            self.predicted.logits(self.teacher, images)
         } else {
             &[]
         };
         let (score, sums) = self.pass.step(&integers, images, &|n, logits, gradient| {
             gradient.copy_from_slice(logits);
-            let teacher = said.get(n * classes..(n + 1) * classes).map(|logits| Teacher {
-                logits,
-                temperature,
-                weight,
-            });
+            let teacher = predicted
+                .get(n * classes..(n + 1) * classes)
+                .map(|logits| Teacher {
+                    logits,
+                    temperature,
+                    weight,
+                });
             let loss = Loss {
                 teacher,
                 ..Loss::default()
@@ -372,9 +327,45 @@ impl<'n> Run<'n> {
             }
         }
         // Before ranges are put in order, which would make a number of NaN.
-        let broken = finite::first_broken(&mut gradient, parameters, optimiser);
+        let broken = first_broken(
+            gradient.tensors(),
+            trained(parameters).collect(),
+            Vec::new(),
+            optimiser,
+        );
         parameters.order();
         Ok((score, broken))
+    }
+}
+
+/// The steps of an epoch.
+struct Steps<'r, 'n> {
+    run: &'r mut Run<'n>,
+    /// Steps of the run before this epoch.
+    first: usize,
+    /// Steps of the whole run.
+    total: usize,
+}
+
+impl Learner for Steps<'_, '_> {
+    type Error = FinetuneError;
+
+    fn step(&mut self, at: usize, batch: &Batch) -> Result<(Score, f32), FinetuneError> {
+        let recipe = &self.run.state.meta.recipe;
+        let rate = recipe.rate_at(self.first + at, self.total);
+        let (epoch, highest) = (self.run.state.meta.epoch + 1, recipe.finetune.rate);
+        let (score, broken) = self.run.step(&batch.images, &batch.labels, rate)?;
+        let broken = broken.or_else(|| (!score.loss.is_finite()).then(|| "the loss".into()));
+        match broken {
+            Some(what) => Err(FinetuneError::from(TrainError::Diverged {
+                epoch,
+                step: at + 1,
+                what,
+                rate: highest,
+                advice: "a smaller --lr, in another --out",
+            })),
+            None => Ok((score, rate)),
+        }
     }
 }
 

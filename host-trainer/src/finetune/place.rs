@@ -7,31 +7,6 @@ use crate::net::Network;
 use crate::train::{self, Progress, RunFolder, TrainError, recipe_file};
 use std::path::Path;
 
-/// Fine-tunes a trained network on the data set's training split, with a checkpoint in `folder` after each epoch. If one is
-/// there already and `resume` says so, the run goes on from it and ends with exactly the network it would have had.
-///
-/// # Errors
-///
-/// When network, data set and recipe do not fit together, or the loss diverges; when a checkpoint cannot be written or
-/// read; when the one that is there began differently.
-pub fn finetune_in(
-    folder: &Path,
-    resume: bool,
-    network: &Network,
-    data: &Dataset,
-    recipe: &Recipe,
-    progress: &mut dyn Progress,
-) -> Result<Finetuned, FinetuneError> {
-    let claim = RunFolder::claim(folder).map_err(TrainError::from)?;
-    let place = Place {
-        folder: &claim,
-        resume,
-        command: None,
-        guess: None,
-    };
-    finetune_at(place, network, data, recipe, progress)
-}
-
 /// Where a run of fine-tuning keeps what it makes.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'p> {
@@ -54,11 +29,13 @@ pub fn recorded(folder: &Path) -> Result<Option<Recipe>, TrainError> {
     Ok(recipe_file::read(folder)?.map(|(recipe, _)| recipe))
 }
 
-/// As [`finetune_in`], in a folder that is claimed already.
+/// Fine-tunes a trained network on the data set's training split, with a checkpoint in the place's folder after each epoch. A
+/// run that resumes ends with exactly the network that it would have had.
 ///
 /// # Errors
 ///
-/// As [`finetune_in`].
+/// Returns an error if network, data set and recipe do not fit together, the loss diverges, a checkpoint cannot be written or
+/// read, or the one that is there was started differently.
 pub fn finetune_at(
     place: Place<'_>,
     network: &Network,

@@ -92,6 +92,13 @@ pub(super) struct Spread<'a> {
     pub(super) scratch: &'a mut Scratch,
 }
 
+/// An image and the gradients of its averages.
+#[derive(Clone, Copy)]
+struct Averaged<'a> {
+    x: Rows<'a>,
+    from: &'a [f32],
+}
+
 impl WithSimd for Spread<'_> {
     type Output = ();
 
@@ -108,8 +115,7 @@ impl WithSimd for Spread<'_> {
                 self.channels,
                 spread_group,
                 simd,
-                self.norm,
-                (x, from),
+                (self.norm, Averaged { x, from }),
                 &mut *g,
                 &mut sums.near
             );
@@ -122,8 +128,7 @@ impl WithSimd for Spread<'_> {
 fn spread_group<S: Simd, const V: usize>(
     first: usize,
     simd: S,
-    norm: Option<&Active>,
-    (x, from): (Rows<'_>, &[f32]),
+    (norm, Averaged { x, from }): (Option<&Active>, Averaged<'_>),
     g: &mut [f32],
     [sums, seconds]: &mut [Vec<f32>; 2],
 ) {

@@ -225,4 +225,44 @@ mod tests {
         let column = sums(3, 1);
         assert_eq!([column[0], column[3], column[6]], [144.0, 146.0, 18.0]);
     }
+
+    #[test]
+    fn a_quantised_weight_and_bias_are_within_half_a_step() {
+        let conv = FoldedConv {
+            outputs: 3,
+            rows: 1,
+            columns: 1,
+            inputs: 40,
+            weight: (0..120)
+                .map(|n| ((n * 37 % 101) as f32 - 50.0) / (7.0 + n as f32))
+                .collect(),
+            bias: vec![0.75, -2.0, 0.0],
+        };
+        let scales = [(0.02, 0), (0.5, 128), (0.003, -30)].map(|(scale, zero)| Scale { scale, zero });
+        for divisor in [1.0, 4.0] {
+            let inner = Inner {
+                divisor,
+                ..Inner::plain(&conv)
+            };
+            let found = integers(&conv, &inner, Outputs::Own(scales.to_vec()));
+            for (o, filter) in inner.weight.chunks_exact(conv.inputs).enumerate() {
+                let scale = f64::from(found.scales[o].scale);
+                // What an accumulator of 1 stands for: a step of the weights, before the division.
+                let accumulator = f64::from(found.multiplier[o]) / 4_294_967_296.0 * scale;
+                let step = accumulator * f64::from(divisor);
+                let quantised = &found.weight[o * conv.inputs..][..conv.inputs];
+                for (weight, integer) in filter.iter().zip(quantised) {
+                    let difference = (f64::from(*weight) - f64::from(*integer) * step).abs();
+                    assert!(difference <= 0.5001 * step, "{o}: {difference} of {step}");
+                }
+                let zero = f64::from(found.scales[o].zero) * scale;
+                let bias = f64::from(found.bias[o]) * accumulator - zero;
+                let difference = (bias - f64::from(conv.bias[o])).abs();
+                assert!(
+                    difference <= 0.5001 * accumulator,
+                    "{o}: {difference} of {accumulator}"
+                );
+            }
+        }
+    }
 }

@@ -5,7 +5,7 @@
 
 pub use super::checkpoint_error::CheckpointError;
 pub use super::meta::{Meta, NO_DATA};
-use super::tensor_file::{self, Out, fill};
+use super::tensor_file::{self, Form, Out, fill, forms};
 use super::{Optimiser, Recipe, TrainError};
 use crate::about::{About, Origin};
 use crate::net::{Conv, Network, Normalisation, Tensor};
@@ -174,14 +174,8 @@ impl Checkpoint {
                 Out::new(tensor.shape, tensor.values),
             ));
         }
-        for (memory, slices) in self.optimiser.iter().flat_map(Optimiser::memory) {
-            let trained = network.tensors().into_iter().filter(Tensor::is_trained);
-            tensors.extend(trained.zip(slices).map(|(tensor, values)| {
-                (
-                    format!("{memory}.{}", tensor.name),
-                    Out::new(tensor.shape, values),
-                )
-            }));
+        if let Some(optimiser) = &self.optimiser {
+            tensors.extend(tensor_file::memory(optimiser, &trained(network)));
         }
         tensor_file::to_bytes(tensors, KEY, &header)
     }
@@ -272,24 +266,9 @@ pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointEr
         |name: &str| (rule.memories().iter()).any(|memory| name.starts_with(&format!("{memory}.")));
     let mut optimiser = None;
     if file.names().iter().any(|name| is_memory(name)) {
-        let mut memory = Vec::new();
-        for name in rule.memories() {
-            let mut slices = Vec::new();
-            for tensor in network.tensors().into_iter().filter(Tensor::is_trained) {
-                let mut values = vec![0.0; tensor.values.len()];
-                fill(
-                    path,
-                    &file,
-                    &format!("{name}.{}", tensor.name),
-                    &tensor.shape,
-                    &mut values,
-                )?;
-                slices.push(values);
-            }
-            expected += slices.len();
-            memory.push(slices);
-        }
-        optimiser = Some(Optimiser::restored(rule, steps, memory));
+        let trained = trained(&mut network);
+        expected += rule.memories().len() * trained.len();
+        optimiser = Some(tensor_file::optimiser((path, &file), rule, steps, &trained)?);
     }
     if optimiser.is_some() && raw.is_some() != meta.recipe.average.is_some() {
         let found = if raw.is_some() { "some" } else { "none" };
@@ -310,7 +289,12 @@ pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointEr
     })
 }
 
-/// Gives convolutions a bias where the file has one.
+/// Names and shapes of the tensors that are trained.
+fn trained(network: &mut Network) -> Vec<Form> {
+    forms(network.tensors().into_iter().filter(Tensor::is_trained))
+}
+
+/// Gives convolutions a bias if the file has one.
 fn add_biases(network: &mut Network, file: &SafeTensors<'_>) {
     let add = |conv: &mut Conv, name: String| {
         if file.tensor(&format!("{name}.bias")).is_ok() {

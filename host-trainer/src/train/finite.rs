@@ -2,38 +2,39 @@
 //! step, so it is done after every one.
 
 use super::Optimiser;
-use crate::net::{Network, Role, Tensor};
+use crate::net::{Role, Tensor};
 
-/// The first tensor of a step that holds a number that is not finite, in the order in which one ruins the next.
+/// Returns the first tensor of a step with a number that is not finite, in the order in which one ruins the next: gradients,
+/// what is trained, the optimiser's memory, averages.
 pub(crate) fn first_broken(
-    gradient: &mut Network,
-    network: &mut Network,
-    averaged: Option<&mut Network>,
+    gradient: Vec<Tensor<'_>>,
+    tensors: Vec<Tensor<'_>>,
+    averaged: Vec<Tensor<'_>>,
     optimiser: &Optimiser,
 ) -> Option<String> {
-    let trained = |tensor: &Tensor<'_>| tensor.is_trained();
+    let trained = |tensor: &&Tensor<'_>| tensor.is_trained();
     let named = |what: &str, name: &str| Some(format!("{what} `{name}`"));
-    if let Some(tensor) = broken(gradient.tensors().into_iter().filter(trained)) {
+    if let Some(tensor) = broken(gradient.iter().filter(trained)) {
         return named("the gradient of", &tensor.name);
     }
-    if let Some(tensor) = broken(network.tensors()) {
+    if let Some(tensor) = broken(&tensors) {
         let what = match tensor.role {
             Role::Statistic => "the batch-norm statistic",
-            _ => "the weights",
+            _ => "the parameter",
         };
         return named(what, &tensor.name);
     }
     for (memory, slices) in optimiser.memory() {
-        let tensors = network.tensors().into_iter().filter(trained);
-        if let Some((tensor, _)) = tensors.zip(slices).find(|(_, slice)| !is_finite(slice)) {
+        let pairs = tensors.iter().filter(trained).zip(slices);
+        if let Some((tensor, _)) = pairs.into_iter().find(|(_, slice)| !is_finite(slice)) {
             return named(&format!("the optimiser's {memory} of"), &tensor.name);
         }
     }
-    let tensor = broken(averaged?.tensors())?;
+    let tensor = broken(&averaged)?;
     named("the average of", &tensor.name)
 }
 
-fn broken<'t>(tensors: impl IntoIterator<Item = Tensor<'t>>) -> Option<Tensor<'t>> {
+fn broken<'r, 't: 'r>(tensors: impl IntoIterator<Item = &'r Tensor<'t>>) -> Option<&'r Tensor<'t>> {
     tensors.into_iter().find(|tensor| !is_finite(tensor.values))
 }
 
@@ -47,7 +48,7 @@ pub(crate) fn is_finite(values: &[f32]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::Normalisation;
+    use crate::net::{Network, Normalisation};
     use crate::spec::Spec;
     use crate::train::{Recipe, trained_lengths};
 
@@ -76,21 +77,32 @@ mod tests {
         let lengths = trained_lengths(&mut network);
         let mut optimiser = Optimiser::new(Recipe::default().rule(), &lengths);
         assert_eq!(
-            first_broken(gradient, &mut network, Some(average), &optimiser),
+            first_broken(
+                gradient.tensors(),
+                network.tensors(),
+                average.tensors(),
+                &optimiser
+            ),
             None
         );
         // What is found first is what broke first: from the last to the first, each hides those before.
         average.tensors()[0].values[0] = f32::NAN;
-        let found = first_broken(gradient, &mut network, Some(average), &optimiser).unwrap();
+        let found = first_broken(
+            gradient.tensors(),
+            network.tensors(),
+            average.tensors(),
+            &optimiser,
+        )
+        .unwrap();
         assert!(found.starts_with("the average of `stem"), "{found}");
         if let Some(slice) = optimiser.memory_mut().last() {
             slice[0] = f32::INFINITY;
         }
-        let found = first_broken(gradient, &mut network, None, &optimiser).unwrap();
+        let found = first_broken(gradient.tensors(), network.tensors(), Vec::new(), &optimiser).unwrap();
         assert!(found.starts_with("the optimiser's velocity of `head"), "{found}");
         for (role, expected) in [
             (Role::Statistic, "the batch-norm statistic `"),
-            (Role::Weight, "the weights `"),
+            (Role::Weight, "the parameter `"),
         ] {
             let mut network = network.clone();
             let mut tensors = network.tensors();
@@ -99,11 +111,11 @@ mod tests {
                 .find(|tensor| tensor.role == role)
                 .unwrap()
                 .values[0] = f32::NAN;
-            let found = first_broken(gradient, &mut network, None, &optimiser).unwrap();
+            let found = first_broken(gradient.tensors(), network.tensors(), Vec::new(), &optimiser).unwrap();
             assert!(found.starts_with(expected), "{found}");
         }
         gradient.tensors()[0].values[0] = f32::NAN;
-        let found = first_broken(gradient, &mut network, None, &optimiser).unwrap();
+        let found = first_broken(gradient.tensors(), network.tensors(), Vec::new(), &optimiser).unwrap();
         assert!(found.starts_with("the gradient of `stem"), "{found}");
     }
 }

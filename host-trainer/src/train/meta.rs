@@ -1,4 +1,4 @@
-//! What a checkpoint says besides its tensors: which data, which recipe, what each epoch brought. A part of `checkpoint`.
+//! Everything in a checkpoint but its tensors: data, recipe, what each epoch reached. Training and fine-tuning share it.
 
 use super::{Epoch, Recipe};
 use crate::data::{Dataset, Encoding};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// What is known about a run besides its tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Meta {
+pub struct Meta<R = Recipe> {
     /// Epochs done.
     pub epoch: usize,
     /// Data set, as it was asked for.
@@ -16,8 +16,8 @@ pub struct Meta {
     /// How bytes were made of measurements; absent where the data set is bytes.
     #[serde(default)]
     pub encoding: Option<Encoding>,
-    /// How it is trained; holds the seed.
-    pub recipe: Recipe,
+    /// How it is trained; contains the seed.
+    pub recipe: R,
     /// What each epoch brought.
     pub history: Vec<Epoch>,
     /// The command line that started the run; absent in older files and in networks made elsewhere.
@@ -26,7 +26,7 @@ pub struct Meta {
     /// Checksum of the images that it is trained with and their labels; absent in older files and in networks made elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_checksum: Option<u32>,
-    /// What an import assumed of the preprocessing, if nothing told it: an export repeats it.
+    /// What an import assumed of the preprocessing, if nothing determined it: an export repeats it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guess: Option<String>,
 }

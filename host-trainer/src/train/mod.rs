@@ -4,10 +4,11 @@
 //! on any number of threads, and a run that was interrupted goes on as if it had not been.
 
 mod average;
-mod batch;
+pub(crate) mod batch;
 mod bounds;
 pub mod checkpoint;
 mod checkpoint_error;
+pub(crate) mod epoch;
 mod error;
 mod events;
 mod finetuning;
@@ -37,13 +38,13 @@ mod whole;
 pub use error::TrainError;
 pub use finetuning::Finetuning;
 pub use folder_error::FolderError;
+pub use meta::Meta;
 pub use optimiser::{Optimiser, Parameters, Rule, norm};
 pub(crate) use place::record;
-pub use place::{Place, ranks, recorded, train_among, train_in};
+pub use place::{Place, Task, ranks, recorded, train_among, train_in};
 pub use progress::{Epoch, Position, Progress, Silent, best};
 pub use recipe::{Method, Recipe, Schedule};
 pub use run::held_out;
-pub(crate) use run::{AUGMENT_STREAM, generator, shuffle};
 pub use run_folder::RunFolder;
 pub use share::{agree, from_first};
 pub use target::{Balance, ClassWeights, Distil};

@@ -24,6 +24,17 @@ pub struct Place<'p> {
     pub command: Option<&'p str>,
 }
 
+/// What is trained, on what, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Task<'t> {
+    /// The network.
+    pub spec: &'t Spec,
+    /// Its images.
+    pub data: &'t Dataset,
+    /// How it is trained.
+    pub recipe: &'t Recipe,
+}
+
 /// As [`train`](super::train()), with a checkpoint in the place's folder after each epoch. A run that goes on from one
 /// ends with exactly the weights it would have had.
 ///
@@ -37,7 +48,8 @@ pub fn train_in(
     recipe: &Recipe,
     progress: &mut dyn Progress,
 ) -> Result<Checkpoint, TrainError> {
-    train_among(&alone(), place, spec, data, recipe, progress)
+    let task = Task { spec, data, recipe };
+    train_among(&alone(), place, task, progress)
 }
 
 /// As [`train_in`], with every rank's share of each batch. Rank 0 alone looks at the place's folder and has its progress
@@ -50,9 +62,7 @@ pub fn train_in(
 pub fn train_among(
     ranks: &Arc<dyn Ranks>,
     place: Place<'_>,
-    spec: &Spec,
-    data: &Dataset,
-    recipe: &Recipe,
+    Task { spec, data, recipe }: Task<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Checkpoint, TrainError> {
     let silent = &mut Silent;

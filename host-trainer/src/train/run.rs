@@ -1,19 +1,14 @@
 //! One run, epoch after epoch: which images are trained on, in which order, and the steps.
 
-use super::batch;
 use super::checkpoint::{Checkpoint, Meta};
+use super::epoch::{Course, generator, shuffle};
 use super::step::{ADVICE, Steps};
-use super::{
-    Epoch, Optimiser, Position, Progress, Recipe, TrainError, fits, resume, share, teacher, trained_lengths,
-};
+use super::{Epoch, Optimiser, Progress, Recipe, TrainError, fits, resume, share, teacher, trained_lengths};
 use crate::data::{Dataset, Ground, Split};
-use crate::net::{Network, Pass, Ranks, Score};
+use crate::net::{Network, Pass, Ranks};
 use crate::spec::Spec;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
 use std::time::Instant;
 
 /// A run between two epochs.
@@ -114,10 +109,7 @@ impl Run {
         };
         let optimiser =
             optimiser.get_or_insert_with(|| Optimiser::new(recipe.rule(), &trained_lengths(network)));
-        let (mut order, aside) = divide(data, recipe);
-        let mut bits = generator(recipe.seed, meta.epoch as u64);
-        shuffle(&mut order, &mut bits);
-
+        let (order, aside) = divide(data, recipe);
         let ranks = &*self.ranks;
         let count = order.len() / recipe.batch;
         let mut steps = Steps {
@@ -136,35 +128,20 @@ impl Run {
             epoch: meta.epoch,
             count,
         };
-        let mut sum = Score::default();
-        let mut last_rate = 0.0;
+        let course = Course {
+            data,
+            ground: Ground::new(data, &steps.network.input),
+            images: order,
+            batch: recipe.batch,
+            augment: recipe.augment,
+            seed: recipe.seed,
+            epoch: meta.epoch,
+            epochs: recipe.epochs,
+            has_keys: true,
+            losses: 1,
+        };
         let start = Instant::now();
-        let more = generator(recipe.seed, AUGMENT_STREAM + meta.epoch as u64);
-        let ground = &Ground::new(data, &steps.network.input);
-        let (sender, batches) = sync_channel(batch::AHEAD);
-        std::thread::scope(|scope| -> Result<(), TrainError> {
-            let order = &order;
-            scope.spawn(move || batch::prepare(data, order, recipe, ground, bits, more, &sender));
-            for (step, batch) in batches.into_iter().enumerate() {
-                let (score, rate) = steps.take(step, &batch)?;
-                last_rate = rate;
-                sum.loss += score.loss;
-                sum.correct += score.correct;
-                let seen = ((step + 1) * recipe.batch) as f64;
-                progress.step(&Position {
-                    epoch: meta.epoch + 1,
-                    epochs: recipe.epochs,
-                    step: step + 1,
-                    steps: count,
-                    batch: recipe.batch,
-                    loss: sum.loss / (step + 1) as f64,
-                    accuracy: sum.correct as f64 / seen,
-                    images_per_second: seen / start.elapsed().as_secs_f64().max(1e-9),
-                });
-            }
-            Ok(())
-        })?;
-        let images_per_second = (count * recipe.batch) as f64 / start.elapsed().as_secs_f64().max(1e-9);
+        let trained = course.run(&mut steps, progress)?;
         let mut networks: Vec<&mut Network> = [Some(network), averaged].into_iter().flatten().collect();
         share::level(ranks, recipe.sync_batch_norm, &mut networks, optimiser);
         // The average is measured if there is one.
@@ -189,14 +166,10 @@ impl Run {
         }
         meta.epoch += 1;
         let done = Epoch {
-            number: meta.epoch,
-            loss: sum.loss / count as f64,
-            accuracy: sum.correct as f64 / (count * recipe.batch) as f64,
             held_out_accuracy: kept.map(|(accuracy, _)| accuracy),
             held_out_loss: kept.map(|(_, loss)| loss),
-            rate: last_rate,
-            images_per_second,
             seconds: start.elapsed().as_secs_f64(),
+            ..trained
         };
         meta.history.push(done);
         Ok(Some(done))
@@ -218,16 +191,6 @@ pub(super) fn check(
 
 /// Stream that decides which images are held out; epochs use theirs, counted from 0.
 const HELD_OUT_STREAM: u64 = u64::MAX;
-/// Added to an epoch's number: stream of what augmentation draws besides place.
-pub(crate) const AUGMENT_STREAM: u64 = 1 << 32;
-
-/// Seeded bits, a stream for each epoch.
-pub(crate) fn generator(seed: u64, stream: u64) -> ChaCha8Rng {
-    let mut bits = ChaCha8Rng::seed_from_u64(seed);
-    bits.set_stream(stream);
-    bits
-}
-
 /// The images that a run of this recipe does not train on: the validation split, or the part of the training split that the
 /// recipe holds out; nothing if it holds out none.
 pub fn held_out(data: &Dataset, recipe: &Recipe) -> Option<Split> {
@@ -275,14 +238,6 @@ fn shuffled(count: usize, seed: u64, stream: u64) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();
     shuffle(&mut order, &mut generator(seed, stream));
     order
-}
-
-/// Puts numbers in a random order.
-pub(crate) fn shuffle(order: &mut [usize], bits: &mut ChaCha8Rng) {
-    for last in (1..order.len()).rev() {
-        let at = (u128::from(bits.next_u64()) * (last as u128 + 1)) >> 64;
-        order.swap(last, at as usize);
-    }
 }
 
 /// The spec with the recipe's dropout, where it has one.

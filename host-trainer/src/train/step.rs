@@ -1,6 +1,7 @@
 //! One step of a run: forward and backward pass of a batch, the gradients of every rank, the optimiser.
 
 use super::batch::Batch;
+use super::epoch::Learner;
 use super::finite::first_broken;
 use super::{Optimiser, Recipe, TrainError, agree, average, norm, parameters, share};
 use crate::net::{Loss, Network, Pass, Ranks, Score, Step};
@@ -26,9 +27,10 @@ pub(super) struct Steps<'r> {
     pub(super) count: usize,
 }
 
-impl Steps<'_> {
-    /// Takes step `at` of the epoch, from 0. The whole batch's score, and the learning rate.
-    pub(super) fn take(&mut self, at: usize, batch: &Batch) -> Result<(Score, f32), TrainError> {
+impl Learner for Steps<'_> {
+    type Error = TrainError;
+
+    fn step(&mut self, at: usize, batch: &Batch) -> Result<(Score, f32), TrainError> {
         let recipe = self.recipe;
         let own = batch.part(self.ranks.rank(), self.ranks.count());
         let said = self
@@ -65,9 +67,9 @@ impl Steps<'_> {
             average::follow(averaged, self.network, decay, done);
         }
         let broken = first_broken(
-            self.gradient,
-            self.network,
-            self.averaged.as_deref_mut(),
+            self.gradient.tensors(),
+            self.network.tensors(),
+            self.averaged.as_deref_mut().map_or(Vec::new(), Network::tensors),
             self.optimiser,
         );
         // Batch-norm statistics may be each rank's own: where one breaks, all stop.
@@ -77,7 +79,9 @@ impl Steps<'_> {
         )?;
         Ok((score, rate))
     }
+}
 
+impl Steps<'_> {
     fn diverged(&self, at: usize, what: String) -> TrainError {
         TrainError::Diverged {
             epoch: self.epoch + 1,

@@ -1,8 +1,9 @@
 //! Writes tensors and one JSON text to a safetensors file, and reads them, for checkpoints of training and fine-tuning.
 
 use super::checkpoint_error::CheckpointError;
-use super::finite;
+use super::{Optimiser, Rule, finite};
 use crate::input_file;
+use crate::net::Tensor;
 use crate::spec::Spec;
 use crate::whole_file;
 use denselet::limits;
@@ -140,6 +141,53 @@ impl View for Out {
     fn data_len(&self) -> usize {
         self.bytes.len()
     }
+}
+
+/// Name and shape of a tensor.
+pub(crate) struct Form {
+    name: String,
+    shape: Vec<usize>,
+}
+
+/// Names and shapes of tensors.
+pub(crate) fn forms<'t>(tensors: impl IntoIterator<Item = Tensor<'t>>) -> Vec<Form> {
+    let tensors = tensors.into_iter();
+    tensors
+        .map(|Tensor { name, shape, .. }| Form { name, shape })
+        .collect()
+}
+
+/// What an optimiser remembers of `trained` tensors, as tensors of a file.
+pub(crate) fn memory(optimiser: &Optimiser, trained: &[Form]) -> Vec<(String, Out)> {
+    let memories = optimiser.memory();
+    memories
+        .flat_map(|(memory, slices)| {
+            trained.iter().zip(slices).map(move |(form, values)| {
+                let name = format!("{memory}.{}", form.name);
+                (name, Out::new(form.shape.clone(), values))
+            })
+        })
+        .collect()
+}
+
+/// Reads what an optimiser remembers of `trained` tensors from a file.
+pub(crate) fn optimiser(
+    (path, file): (&Path, &SafeTensors<'_>),
+    rule: Rule,
+    steps: u64,
+    trained: &[Form],
+) -> Result<Optimiser, CheckpointError> {
+    let mut memories = Vec::new();
+    for memory in rule.memories() {
+        let mut slices = Vec::new();
+        for Form { name, shape } in trained {
+            let mut values = vec![0.0; shape.iter().product()];
+            fill(path, file, &format!("{memory}.{name}"), shape, &mut values)?;
+            slices.push(values);
+        }
+        memories.push(slices);
+    }
+    Ok(Optimiser::restored(rule, steps, memories))
 }
 
 /// Reads one tensor of the file.

@@ -5,9 +5,29 @@
 #[allow(unreachable_pub, reason = "shared by several tests")]
 mod support;
 
+use denselet::kernel::{Tile, arch};
 use denselet::network::Network;
 use proptest::prelude::*;
 use support::{Aligned, Random, blob, recipes::recipes, run, slow};
+
+/// Runs one image on each inner loop.
+struct Every {
+    blob: Aligned,
+    image: Vec<u8>,
+    expected: Vec<i32>,
+    count: usize,
+}
+
+impl arch::Visitor for Every {
+    fn visit<T: Tile>(&mut self, tile: T) {
+        let mut memory = Aligned::zeros(denselet::arena_len(self.blob.bytes()));
+        memory.bytes_mut().fill(0xa5);
+        let mut network = Network::in_bytes(self.blob.bytes(), memory.bytes_mut()).unwrap();
+        let logits = network.run_on(tile, &self.image).unwrap();
+        assert_eq!(logits.as_slice(), self.expected, "{}", T::NAME);
+        self.count += 1;
+    }
+}
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 2 } else { 400 }, max_global_rejects: 100_000, ..Default::default() })]
@@ -23,6 +43,21 @@ proptest! {
         let (again, other_mark) = run(blob.bytes(), &image, 0x5a);
         prop_assert_eq!(&logits, &again);
         prop_assert_eq!(mark.max(other_mark), denselet::arena_len(blob.bytes()));
+    }
+
+    #[test]
+    fn every_inner_loop_of_this_machine_gives_the_same_bits(recipe in recipes()) {
+        let blob = blob(&recipe);
+        let image = Random::new(recipe.seed ^ 2).bytes(recipe.input.pixels() * recipe.input.channels);
+        let mut every = Every {
+            expected: slow::run(blob.bytes(), &image),
+            blob,
+            image,
+            count: 0,
+        };
+        arch::each(&mut every);
+        // The reference and the portable loop exist everywhere.
+        prop_assert!(every.count >= 2);
     }
 
     #[test]

@@ -174,3 +174,92 @@ impl<'s, T: Tile> Layer<'s, T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use super::*;
+    use crate::kernel::arch::portable::Portable;
+    use crate::model::{Model, Stage};
+    use crate::plan::{Plan, Step};
+    use std::vec;
+    use std::vec::Vec;
+
+    /// Buffers of one layer, apart from its block's map.
+    struct Own {
+        line: Vec<u32>,
+        ring: Vec<u8>,
+    }
+
+    impl Own {
+        fn new(step: &LayerStep) -> Self {
+            Self {
+                line: vec![0xa5a5_a5a5; step.line.len() / 4],
+                ring: vec![0xa5; step.ring.len()],
+            }
+        }
+
+        fn memory<'m>(&'m mut self, maps: &'m mut [u8]) -> Memory<'m> {
+            Memory {
+                maps,
+                line: &mut self.line,
+                scratch: [&mut [], &mut []],
+                ring: &mut self.ring,
+            }
+        }
+    }
+
+    #[test]
+    fn layers_row_by_row_give_the_bits_of_whole_maps() {
+        let model = Model::read(crate::include_blob!("../../tests/golden/digits.dlt")).unwrap();
+        let header = model.header();
+        let plan = Plan::new(header.input, &header.stem, model.shapes()).unwrap();
+        let steps = plan.steps(header.input, &header.stem, model.shapes()).unwrap();
+        let layers: Vec<(model::Layer<'_>, LayerStep)> = model
+            .stages()
+            .zip(steps)
+            .filter_map(|((stage, _), step)| match (stage, step) {
+                (Stage::Layer(layer), Step::Layer(step)) => Some((layer, step)),
+                _ => None,
+            })
+            .collect();
+        // Two layers of one block, the second of which reads what the first appends.
+        let [(first, first_step), (second, second_step)] = &layers[..2] else {
+            panic!("two layers")
+        };
+        assert_eq!(first_step.map, second_step.map);
+        let mut start = vec![0u8; first_step.map.end()];
+        for (at, byte) in start.iter_mut().enumerate() {
+            *byte = (at * 37 % 251) as u8;
+        }
+        let run = |is_interleaved: bool| {
+            let mut maps = start.clone();
+            let (mut one, mut two) = (Own::new(first_step), Own::new(second_step));
+            let [a, b] = [first, second].map(|layer| {
+                let bottleneck = layer.bottleneck.as_ref().map(|conv| {
+                    Prepared::new(Portable, &conv.parameters, conv.weights, Content::Bytes, &mut []).unwrap()
+                });
+                let conv = &layer.conv;
+                let conv = Prepared::new(Portable, &conv.parameters, conv.weights, Content::Bytes, &mut []);
+                (bottleneck, conv.unwrap())
+            });
+            let mut upper = Layer::new(first.clamp, a.0.as_ref(), &a.1, first_step);
+            let mut lower = Layer::new(second.clamp, b.0.as_ref(), &b.1, second_step);
+            let height = first_step.map.shape.height;
+            for y in 0..height {
+                assert!(upper.next_row(Portable, &mut one.memory(&mut maps)).unwrap());
+                // A row needs the row below it, if there is one.
+                if is_interleaved && y > 0 {
+                    assert!(lower.next_row(Portable, &mut two.memory(&mut maps)).unwrap());
+                }
+            }
+            while lower.next_row(Portable, &mut two.memory(&mut maps)).unwrap() {}
+            assert!(!upper.next_row(Portable, &mut one.memory(&mut maps)).unwrap());
+            maps
+        };
+        let (whole, interleaved) = (run(false), run(true));
+        assert_eq!(whole, interleaved);
+        assert_ne!(whole, start);
+    }
+}

@@ -202,7 +202,7 @@ impl<O: Output> Report<O> {
         self.end();
     }
 
-    /// Only the numbers of an error: its text would bring the formatting machinery with it, several times this file.
+    /// Only the numbers of an error: its text would link the formatting machinery, several times this file.
     fn runtime(&mut self, error: denselet::Error) {
         match error {
             denselet::Error::Format(_) => self.text("the runtime refuses the model"),

@@ -57,7 +57,7 @@ impl Range {
 pub struct Ranges {
     /// Per block, per channel of its buffer; a last entry for what a final transition leaves, if there is one.
     pub blocks: Vec<Vec<Range>>,
-    /// Per block, per layer: the largest value behind the bottleneck's ReLU (0 without bottleneck).
+    /// Per block, per layer: the largest value after the bottleneck's ReLU (0 without bottleneck).
     pub bottlenecks: Vec<Vec<f32>>,
 }
 

@@ -76,7 +76,7 @@ impl Fidelity {
         )
     }
 
-    /// What is to be said if int8 loses more than 2 points.
+    /// The warning if int8 loses more than 2 points.
     pub fn warning(&self) -> Option<String> {
         (self.float_accuracy - self.int8_accuracy > ALLOWED).then(|| {
             format!(
@@ -92,7 +92,7 @@ impl Fidelity {
     }
 }
 
-/// What is to be said of calibration images: classes that none of them is of.
+/// The warning about classes of which there is no calibration image.
 pub fn calibration_warning(calibration: &Calibration) -> Option<String> {
     let missing = &calibration.missing;
     (!missing.is_empty()).then(|| {

@@ -2,7 +2,7 @@
 //! `spec`, before `net`.
 //!
 //! Each step has gates and convolutions of its own kind, and the list keeps its form: what holds for every convolution is
-//! said once.
+//! written once.
 
 use crate::spec::{Geometry, Map, Spec};
 use denselet::format::Kind;

@@ -60,7 +60,7 @@ fn a_badly_calibrated_network_recovers() {
             rate: 0.5,
             ..Finetuning::default()
         },
-        ..Recipe::behind(&train::Recipe::for_data(&data))
+        ..Recipe::after(&train::Recipe::for_data(&data))
     };
     let done = finetune_from(bad, &network, &data, &recipe, &mut Silent).unwrap();
     let after = accuracy(&done.parameters, &data);
@@ -89,7 +89,7 @@ fn quick() -> (Network, Dataset, Recipe) {
             calibration: 32,
             ..Finetuning::default()
         },
-        ..Recipe::behind(&train::Recipe::for_data(&data))
+        ..Recipe::after(&train::Recipe::for_data(&data))
     };
     (network, data, recipe)
 }

@@ -57,15 +57,15 @@ fn wait(mut child: Child) -> (bool, String, String) {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    let (mut said, mut complained) = (String::new(), String::new());
-    child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    let (mut printed, mut complained) = (String::new(), String::new());
+    child.stdout.take().unwrap().read_to_string(&mut printed).unwrap();
     child
         .stderr
         .take()
         .unwrap()
         .read_to_string(&mut complained)
         .unwrap();
-    (child.wait().unwrap().success(), said, complained)
+    (child.wait().unwrap().success(), printed, complained)
 }
 
 fn run(mut command: Command) -> (bool, String, String) {
@@ -93,7 +93,7 @@ fn shared_statistics_are_those_of_one_rank() {
     let [alone, shared, own] = ["alone", "shared", "own"].map(|name| folder.path().join(name));
     let epochs = ["--epochs", "3"];
     let shares = ["--epochs", "3", "--sync-batch-norm"];
-    let mut said = Vec::new();
+    let mut printed = Vec::new();
     for (count, out, more) in [
         (1, &alone, &epochs[..]),
         (2, &shared, &shares),
@@ -101,7 +101,7 @@ fn shared_statistics_are_those_of_one_rank() {
     ] {
         let (is_well, lines, complaints) = run(train(count, "digits", out, more));
         assert!(is_well, "{complaints}");
-        said.push(lines);
+        printed.push(lines);
     }
     let apart = |run: &Path| {
         let pairs = losses(&alone).into_iter().zip(losses(run));
@@ -117,10 +117,12 @@ fn shared_statistics_are_those_of_one_rank() {
     // One rank writes and prints.
     assert_eq!(names(&shared), names(&alone));
     assert!(
-        said.iter().all(|said| said.matches("epoch 2: loss").count() == 1),
-        "{said:?}"
+        printed
+            .iter()
+            .all(|printed| printed.matches("epoch 2: loss").count() == 1),
+        "{printed:?}"
     );
-    assert_eq!(said[1].lines().count(), said[0].lines().count());
+    assert_eq!(printed[1].lines().count(), printed[0].lines().count());
 }
 
 /// Trains on two ranks, stops them after the first checkpoint, and returns the number of epochs in the last one.

@@ -179,7 +179,7 @@ pub fn blob(recipe: &Recipe) -> Aligned {
     Aligned::new(&bytes)
 }
 
-/// One array: multipliers that bring a random sum into a byte, everything else anything it may be, but zero weights
+/// One array: multipliers that scale a random sum to a byte, any value elsewhere, but zero weights
 /// where a filter is padded.
 fn fill(
     section: Section,

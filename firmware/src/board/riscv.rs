@@ -15,7 +15,7 @@ pub(super) struct Ticks {
     pub(super) wraps: u64,
 }
 
-/// What the counter said at the start.
+/// The counter at the start.
 pub(super) type Started = u64;
 
 /// Starts counting: returns what the counter says. It is not set to zero, since the emulator does not carry from the low

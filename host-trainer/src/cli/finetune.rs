@@ -132,7 +132,7 @@ pub fn after_training(
 }
 
 impl Report {
-    /// What is to be said if fine-tuning made the integers worse than calibration did.
+    /// The warning if fine-tuning made the integers worse than calibration did.
     fn worse(&self) -> Option<String> {
         (self.int8_accuracy < self.calibrated_accuracy).then(|| {
             format!(
@@ -196,7 +196,7 @@ fn tune(args: &Args) -> anyhow::Result<Report> {
             ..train::Recipe::for_data(&data)
         };
         let is_ours = !meta.history.is_empty();
-        Recipe::behind(&if is_ours { meta.recipe } else { elsewhere() })
+        Recipe::after(&if is_ours { meta.recipe } else { elsewhere() })
     };
     recipe.batch = args.batch.unwrap_or(recipe.batch);
     recipe.seed = args.seed.unwrap_or(recipe.seed);

@@ -191,7 +191,7 @@ fn measured_images(data: &Dataset, recipe: &Recipe) -> String {
 /// Points of held-out accuracy that the last epoch may be below the best one without a warning, 0 to 1.
 const MAY_FALL: f64 = 0.02;
 
-/// What is to be said if the last epoch is worse than the best one.
+/// The note if the last epoch is worse than the best one.
 fn fallen(history: &[Epoch]) -> Option<String> {
     let last = history.last()?.held_out_accuracy?;
     let best = history.get(train::best(history)?.checked_sub(1)?)?;

@@ -11,7 +11,7 @@ use crate::spec::Map;
 use crate::stages::{Position, Stage};
 use denselet::layout::BORDERS;
 
-/// A convolution's parameters, those of the gate in front of it and of the range behind it, with their integers.
+/// A convolution's parameters, of the gate before it and of the range after it, with their integers.
 struct Part<'p> {
     /// Stage, 0 for the stem.
     index: usize,

@@ -315,16 +315,15 @@ fn smooth_conv(
     Conv::of(size, weight.collect(), ratio, Finish::Smooth { bias })
 }
 
-/// Sum of the losses of pictures, labels in turn.
+/// Sum of the losses of images, labels in turn.
 fn loss(integers: &Integers, spec: &Spec, images: &[u8]) -> f64 {
     let mut job = Job::new(spec, integers);
-    let pictures = images.chunks_exact(image_len(spec)).enumerate();
-    pictures
-        .map(|(n, image)| {
-            job.forward(spec, integers, image);
-            judge(spec.classes, n, &mut job.logits.clone()).loss
-        })
-        .sum()
+    let each = images.chunks_exact(image_len(spec)).enumerate();
+    each.map(|(n, image)| {
+        job.forward(spec, integers, image);
+        judge(spec.classes, n, &mut job.logits.clone()).loss
+    })
+    .sum()
 }
 
 fn judge(classes: usize, n: usize, logits: &mut [f32]) -> Score {

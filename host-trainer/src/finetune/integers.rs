@@ -74,7 +74,7 @@ pub(super) const WIDE: f32 = 16.0;
 /// Below this, floats count without gaps.
 const EXACT: f32 = 16_777_216.0;
 
-/// Largest value behind a clamp.
+/// Largest value after a clamp.
 const LARGEST: f32 = 255.0;
 
 /// Pixels that a transition adds up, at most.
@@ -246,7 +246,7 @@ impl Conv {
         }
     }
 
-    /// One without outputs, where there is none.
+    /// A convolution without outputs.
     pub(super) fn none() -> Self {
         let finish = Finish::Round {
             bias: Vec::new(),

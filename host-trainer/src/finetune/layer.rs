@@ -20,7 +20,7 @@ pub(super) struct Layer<'a> {
 }
 
 impl Layer<'_> {
-    /// Channels in front of the layer's slot.
+    /// Channels before the layer's slot.
     fn inputs(&self) -> usize {
         self.gate.sign.len()
     }
@@ -46,7 +46,7 @@ impl Layer<'_> {
         trace
     }
 
-    /// Reads the block's channels so far and fills the slot behind them.
+    /// Reads the block's channels so far and fills the slot after them.
     pub(super) fn forward(&self, features: &mut Features, trace: &mut Trace, scratch: &mut Scratch) {
         let (map, inputs) = (features.map, self.inputs());
         let frame = self.frame(map);
@@ -114,7 +114,7 @@ impl Layer<'_> {
         }
     }
 
-    /// From the gradients of the layer's slot to those of the channels in front of it.
+    /// From the gradients of the layer's slot to those of the channels before it.
     pub(super) fn backward(
         &self,
         features: &mut Features,

@@ -6,11 +6,11 @@ use super::quantiser::{Bytes, ConvSums};
 use crate::spec::Map;
 use denselet::layout::BORDERS;
 
-/// A block's map of one picture.
+/// A block's map of one image.
 #[derive(Clone, Debug)]
 pub(super) struct Features {
     pub(super) map: Map,
-    /// Bytes as the device has them; behind a max pool those of the first channels have no exact values.
+    /// Bytes as the device has them; after a max pool those of the first channels have no exact values.
     pub(super) bytes: Bytes,
     /// The loss's gradients by the bytes.
     pub(super) g: Vec<f32>,
@@ -35,7 +35,7 @@ impl Features {
 pub(super) struct Trace {
     /// What its first convolution reads.
     pub(super) read: Vec<f32>,
-    /// What lies between a first and a second step: a bottleneck, or the stem's map in front of its max pool.
+    /// What lies between a first and a second step: a bottleneck, or the stem's map before its max pool.
     pub(super) inner: Bytes,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Scratch {
     pub(super) frame: Vec<f32>,
     /// Gradients of what a convolution read.
     pub(super) d: Vec<f32>,
-    /// Gradients behind rounding and saturation, in rows of padded outputs.
+    /// Gradients after rounding and saturation, in rows of padded outputs.
     pub(super) settled: Vec<f32>,
 }
 
@@ -66,7 +66,7 @@ impl Scratch {
     }
 }
 
-/// Sums over pictures of one stage.
+/// Sums over images of one stage.
 #[derive(Clone, Debug)]
 pub(super) struct StageSums {
     /// Gradients of clamped bytes, where the gate was open: `[i]`.

@@ -118,7 +118,7 @@ pub fn check(network: &Network, data: &Dataset, recipe: &Recipe) -> Result<(), T
 ///
 /// # Panics
 ///
-/// When the split's pictures are not what the network takes.
+/// If the split's images are not what the network takes.
 pub fn confusion(
     parameters: &Parameters,
     split: &Split,
@@ -126,7 +126,7 @@ pub fn confusion(
 ) -> Result<Confusion, FinetuneError> {
     let bytes = export::write(&parameters.quantise()?, Order::Plain, None)?;
     let blob = Blob::new(&bytes).map_err(ExportError::from)?;
-    let logits = evaluate::logits(&blob, &split.images, done).expect("pictures of the network's shape");
+    let logits = evaluate::logits(&blob, &split.images, done).expect("images of the network's shape");
     Ok(Confusion::new(
         &logits,
         &split.labels,

@@ -1,7 +1,7 @@
 //! What fine-tuning trains: the folded network and the ranges its bytes span, in float.
 //!
 //! `quantise` makes the integer network of them exactly as an export does. A gate's slope is 1 or -1 here: its size stands in
-//! the weights behind it, where `quantise` would put it anyway, so that each thing the integers know is trained once.
+//! the weights after it, where `quantise` would put it anyway, so that each thing the integers know is trained once.
 
 use super::Recipe;
 use crate::calibrate::{Calibration, Range, Ranges, calibrate};
@@ -145,7 +145,7 @@ impl Parameters {
     }
 }
 
-/// Moves the size of a gate's slopes into the weights behind it: what a gate lets through is in proportion to it.
+/// Moves the size of a gate's slopes into the weights after it: what a gate lets through is in proportion to it.
 fn settle_slopes(gate: &mut Gate, conv: &mut FoldedConv) {
     let Gate::Relu { slope, offset } = gate else {
         return;

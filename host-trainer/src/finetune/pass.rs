@@ -1,6 +1,6 @@
-//! Pictures through the quantised network and back.
+//! Images through the quantised network and back.
 //!
-//! There are no batch statistics, so one picture goes all the way before the next begins, and what it leaves behind stays in
+//! There are no batch statistics, so one image goes all the way before the next begins, and what it leaves stays in
 //! the cache. Jobs of a fixed share of the batch run side by side, and their sums are added in the order of the jobs: the
 //! result does not depend on the number of threads.
 
@@ -18,10 +18,10 @@ use rayon::prelude::*;
 /// Shares of a batch.
 const JOBS: usize = 8;
 
-/// What is asked of a picture, by its number in the batch: the loss of its logits, and the gradient of that.
+/// The loss of an image by its number in the batch, and the gradient of its logits.
 pub(super) type Judge<'a> = dyn Fn(usize, &[f32], &mut [f32]) -> Score + Sync + 'a;
 
-/// Buffers for one job, and its pictures' way through them.
+/// Buffers for one job, and the way of its images through them.
 #[derive(Clone, Debug)]
 pub(super) struct Job {
     /// One per block, and what a last transition leaves for the head.
@@ -160,10 +160,10 @@ fn head<'a>(gate: &'a Gate, conv: &'a Conv, integers: &Integers) -> Head<'a> {
     }
 }
 
-/// A block and the one behind it.
+/// A block and the next one.
 fn neighbours(features: &mut [Features], block: usize) -> (&mut Features, &mut Features) {
-    let (before, behind) = features.split_at_mut(block + 1);
-    (&mut before[block], &mut behind[0])
+    let (before, after) = features.split_at_mut(block + 1);
+    (&mut before[block], &mut after[0])
 }
 
 /// The jobs of a batch.
@@ -182,7 +182,7 @@ impl Pass {
         }
     }
 
-    /// A batch of pictures, NHWC bytes, through the network and back: the sum of their scores, and the sums of gradients,
+    /// A batch of images, NHWC bytes, through the network and back: the sum of their scores, and the sums of gradients,
     /// stage by stage.
     pub(super) fn step(
         &mut self,

@@ -33,7 +33,7 @@ impl Matrix {
     }
 }
 
-/// Rows of floats, each `step` floats behind the one before, each `len` floats long. They may overlap.
+/// Rows of floats, each `step` floats after the one before, each `len` floats long. They may overlap.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rows {
     pub(super) rows: usize,

@@ -15,7 +15,7 @@ pub(super) struct Bytes {
     pub(super) exact: Vec<f32>,
 }
 
-/// Sums of gradients that belong to one convolution, over everything a batch's share of pictures.
+/// Sums of gradients of one convolution, over a batch's share of images.
 #[derive(Clone, Debug)]
 pub(super) struct ConvSums {
     /// Of the gradient of each output, in bytes, times what it read: `[ky][kx][i][o]`, rows padded.

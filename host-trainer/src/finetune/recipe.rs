@@ -10,18 +10,18 @@ use serde::{Deserialize, Serialize};
 pub struct Recipe {
     /// How the integers are trained.
     pub finetune: Finetuning,
-    /// Pictures per step.
+    /// Images per step.
     pub batch: usize,
-    /// What may happen to training pictures.
+    /// What may happen to training images.
     pub augment: Augment,
-    /// Decides the order of pictures and augmentation.
+    /// Decides the order of images and augmentation.
     pub seed: u64,
 }
 
 impl Recipe {
-    /// What a run's recipe says of its fine-tuning, or a sensible one where it says nothing. Pictures are not mixed: the
-    /// float network's answers say already what is between them.
-    pub fn behind(run: &train::Recipe) -> Self {
+    /// The fine-tuning of a run's recipe, or the default if the recipe has none. Images are not mixed: the float network's
+    /// answers already interpolate.
+    pub fn after(run: &train::Recipe) -> Self {
         Self {
             finetune: run.finetune.unwrap_or_default(),
             batch: run.batch,
@@ -54,11 +54,11 @@ impl Recipe {
         resume::same("recipe", &allowed, self)
     }
 
-    /// Checks every number against a training split of `count` pictures.
+    /// Checks every number against a training split of `count` images.
     ///
     /// # Errors
     ///
-    /// The first one that makes no training.
+    /// Returns an error for the first one that is out of range.
     pub fn check(&self, count: usize) -> Result<(), TrainError> {
         self.finetune.check()?;
         if (1..=count).contains(&self.batch) {

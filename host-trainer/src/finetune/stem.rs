@@ -1,4 +1,4 @@
-//! The stem, forward and backward: a convolution of raw bytes, and a max pool where there is one.
+//! The stem, forward and backward: a convolution of raw bytes, and a max pool if there is one.
 
 use super::integers::Conv;
 use super::lattice::Lattice;
@@ -51,7 +51,7 @@ impl Stem<'_> {
         trace
     }
 
-    /// Reads a picture, NHWC bytes, and fills the first channels of the first block.
+    /// Reads an image, NHWC bytes, and fills the first channels of the first block.
     pub(super) fn forward(&self, image: &[u8], to: &mut Features, trace: &mut Trace, scratch: &mut Scratch) {
         let made = self.made();
         self.gather(image, &mut trace.read);

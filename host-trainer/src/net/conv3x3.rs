@@ -76,8 +76,8 @@ impl WithSimd for Forward<'_> {
         let Scratch { frame, c, sums, .. } = self.scratch;
         let frame = frame.zeros(taps * row_len);
         sums.start(self.outputs);
-        let picture = height * columns;
-        for (n, x) in self.x.chunks_exact_mut(picture * stride).enumerate() {
+        let per_image = height * columns;
+        for (n, x) in self.x.chunks_exact_mut(per_image * stride).enumerate() {
             let mut packed = 0;
             for y in 0..height {
                 // Row r of the map lies at (r + pad) % taps of the frame; rows outside are zero.
@@ -90,7 +90,7 @@ impl WithSimd for Forward<'_> {
                     if packed < height {
                         let from = match self.source {
                             Some(z) => {
-                                let at = (n * picture + packed * columns) * z_stride;
+                                let at = (n * per_image + packed * columns) * z_stride;
                                 Rows::new(&z[at..at + columns * z_stride], z_stride)
                             }
                             None => Rows::new(&x[packed * columns * stride..][..columns * stride], stride),
@@ -118,7 +118,7 @@ impl WithSimd for Forward<'_> {
                     },
                 );
                 self.finish
-                    .apply(c, self.outputs, width, self.first + n * picture + y * columns);
+                    .apply(c, self.outputs, width, self.first + n * per_image + y * columns);
                 let row = &mut x[y * columns * stride..(y + 1) * columns * stride];
                 let to = Slot {
                     rows: RowsMut::new(row, stride),
@@ -174,7 +174,7 @@ impl WithSimd for Backward<'_> {
         let z_stride = inputs.next_multiple_of(PAD);
         let row_len = (columns + 2) * outputs + PAD;
         let width = self.weights.width;
-        let picture = height * columns;
+        let per_image = height * columns;
         let Scratch {
             frame,
             b,
@@ -191,8 +191,8 @@ impl WithSimd for Backward<'_> {
         let frame = frame.zeros((height + 2 * pad) * row_len);
         for (n, (x, g)) in self
             .x
-            .chunks_exact(picture * stride)
-            .zip(self.g.chunks_exact_mut(picture * stride))
+            .chunks_exact(per_image * stride)
+            .zip(self.g.chunks_exact_mut(per_image * stride))
             .enumerate()
         {
             let settled = Settle {
@@ -208,7 +208,7 @@ impl WithSimd for Backward<'_> {
                 for y in 0..height {
                     let row = &mut frame[(y + pad) * row_len + outputs..][..columns * outputs];
                     if let Some(dropout) = self.dropout {
-                        dropout.apply(row, (self.first + n * picture + y * columns) * outputs);
+                        dropout.apply(row, (self.first + n * per_image + y * columns) * outputs);
                     }
                     if self.has_bias {
                         add_columns(row, outputs, bias);
@@ -239,7 +239,7 @@ impl WithSimd for Backward<'_> {
                     let products = Rows::new(c, width);
                     match &mut self.sink {
                         Sink::Bottleneck(z, d) => {
-                            let row = (n * picture + y * columns) * z_stride;
+                            let row = (n * per_image + y * columns) * z_stride;
                             let row = row..row + columns * z_stride;
                             let z = Rows::new(&z[row.clone()], z_stride);
                             let from = Passed {

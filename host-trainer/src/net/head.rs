@@ -24,8 +24,8 @@ impl WithSimd for Average<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let stride = self.map.channels;
-        let pictures = self.x.chunks_exact(self.map.pixels() * stride);
-        for (x, to) in pictures.zip(self.to.chunks_exact_mut(stride)) {
+        let each = self.x.chunks_exact(self.map.pixels() * stride);
+        for (x, to) in each.zip(self.to.chunks_exact_mut(stride)) {
             by_groups!(
                 self.channels,
                 average_group,
@@ -108,8 +108,8 @@ impl WithSimd for Spread<'_> {
         let size = self.map.pixels() * stride;
         let sums = &mut self.scratch.sums;
         sums.start(channels);
-        let pictures = self.x.chunks_exact(size).zip(self.g.chunks_exact_mut(size));
-        for ((x, g), from) in pictures.zip(self.from.chunks_exact(stride)) {
+        let each = self.x.chunks_exact(size).zip(self.g.chunks_exact_mut(size));
+        for ((x, g), from) in each.zip(self.from.chunks_exact(stride)) {
             let (x, g) = (Rows::new(x, stride), &mut *g);
             by_groups!(
                 self.channels,
@@ -166,10 +166,10 @@ fn spread_group<S: Simd, const V: usize>(
 
 /// Logits of averages that lie `stride` floats apart, `[image][class]`.
 pub(super) fn linear(head: &Linear, averages: &[f32], stride: usize, logits: &mut [f32]) {
-    let pictures = averages
+    let each = averages
         .chunks_exact(stride)
         .zip(logits.chunks_exact_mut(head.outputs));
-    for (averages, logits) in pictures {
+    for (averages, logits) in each {
         let rows = head.weight.chunks_exact(head.inputs).zip(&head.bias);
         for (logit, (row, bias)) in logits.iter_mut().zip(rows) {
             *logit = bias + row.iter().zip(averages).map(|(w, a)| w * a).sum::<f32>();
@@ -188,8 +188,8 @@ pub(super) fn linear_back(
     gradient.weight.fill(0.0);
     gradient.bias.fill(0.0);
     let mut back = vec![0.0; averages.len()];
-    let pictures = averages.chunks_exact(stride).zip(back.chunks_exact_mut(stride));
-    for ((averages, back), logits) in pictures.zip(logits.chunks_exact(head.outputs)) {
+    let each = averages.chunks_exact(stride).zip(back.chunks_exact_mut(stride));
+    for ((averages, back), logits) in each.zip(logits.chunks_exact(head.outputs)) {
         for (o, d) in logits.iter().enumerate() {
             gradient.bias[o] += d;
             let row = o * head.inputs..(o + 1) * head.inputs;

@@ -9,7 +9,7 @@ use crate::spec::Map;
 use crate::stages::{Position, Stage};
 use rayon::prelude::*;
 
-/// Pictures that go through the network at once when only logits are wanted.
+/// Images that go through the network at once when only logits are wanted.
 const BATCH: usize = 64;
 
 /// Where [`Network::observe`] looks.

@@ -56,9 +56,9 @@ impl Loss<'_> {
                 (Some(weights), Some(shares)) => weights.iter().zip(shares).map(|(w, s)| w * s).sum(),
             };
             let pull = self.teacher.map(|teacher| {
-                let said = &teacher.logits[at * classes..][..classes];
-                let soft = [&*row, said].map(|logits| Soft::new(logits, teacher.temperature));
-                score.loss += teacher.distance([&*row, said], &soft);
+                let other = &teacher.logits[at * classes..][..classes];
+                let soft = [&*row, other].map(|logits| Soft::new(logits, teacher.temperature));
+                score.loss += teacher.distance([&*row, other], &soft);
                 (teacher, soft)
             });
             let weight = self
@@ -71,8 +71,8 @@ impl Loss<'_> {
                 let log = f64::from(*value - largest) - sum.ln();
                 score.loss -= f64::from(weight) * f64::from(target) * log;
                 let mut gradient = weight * (log.exp() as f32 - target);
-                if let Some((teacher, [own, said])) = &pull {
-                    let apart = own.log(*value).exp() - said.log(teacher.logits[at * classes + class]).exp();
+                if let Some((teacher, [own, other])) = &pull {
+                    let apart = own.log(*value).exp() - other.log(teacher.logits[at * classes + class]).exp();
                     gradient += teacher.weight * teacher.temperature * apart as f32;
                 }
                 *value = gradient * share;
@@ -85,9 +85,9 @@ impl Loss<'_> {
 
 impl Teacher<'_> {
     /// Share times Kullback-Leibler distance of one image, times the squared temperature, so that its gradients stay as large.
-    fn distance(&self, [own, said]: [&[f32]; 2], [soft_own, soft_said]: &[Soft; 2]) -> f64 {
-        let terms = own.iter().zip(said).map(|(own, said)| {
-            let log = soft_said.log(*said);
+    fn distance(&self, [own, other]: [&[f32]; 2], [soft_own, soft_other]: &[Soft; 2]) -> f64 {
+        let terms = own.iter().zip(other).map(|(own, other)| {
+            let log = soft_other.log(*other);
             log.exp() * (log - soft_own.log(*own))
         });
         f64::from(self.weight * self.temperature * self.temperature) * terms.sum::<f64>()

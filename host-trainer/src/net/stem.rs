@@ -96,11 +96,11 @@ impl WithSimd for Forward<'_> {
         let Scratch { frame, c, sums, .. } = self.scratch;
         sums.start(stem.filters);
         let frame = frame.zeros(self.walk.frame_len());
-        let pictures = self
+        let each = self
             .images
             .chunks_exact(input.height * input.width * input.channels)
             .zip(self.to.chunks_exact_mut(height * columns * stride));
-        for (image, to) in pictures {
+        for (image, to) in each {
             self.walk.frame(image, self.normal, frame);
             for (y, to) in to.chunks_exact_mut(columns * stride).enumerate() {
                 let mut rows = [&frame[..0]; STEM_KERNEL];
@@ -178,10 +178,10 @@ impl WithSimd for Backward<'_> {
         let frame = frame.zeros(self.walk.frame_len());
         let dy = b.get(height * columns * width);
         let size = height * columns * stride;
-        let pictures = self
+        let each = self
             .images
             .chunks_exact(input.height * input.width * input.channels);
-        for (image, (x, g)) in pictures.zip(self.x.chunks_exact(size).zip(self.g.chunks_exact(size))) {
+        for (image, (x, g)) in each.zip(self.x.chunks_exact(size).zip(self.g.chunks_exact(size))) {
             self.walk.frame(image, self.normal, frame);
             let from = Unsettled {
                 owed: self.owed,
@@ -223,10 +223,10 @@ pub(super) fn pool(
 ) {
     let (channels, stride) = (norm.channels, map.channels);
     scratch.sums.start(channels);
-    let pictures = from
+    let each = from
         .chunks_exact(map.pixels() * stride)
         .zip(to.chunks_exact_mut(to_map.pixels() * to_map.channels));
-    for (from, to) in pictures {
+    for (from, to) in each {
         for (pixel, to) in to.chunks_exact_mut(to_map.channels).enumerate() {
             let (y, x) = (pixel / to_map.width, pixel % to_map.width);
             to[..channels].fill(0.0);
@@ -281,8 +281,8 @@ impl Unpool<'_> {
         sums.start(channels);
         let size = map.pixels() * stride;
         let pooled = to_map.pixels() * to_map.channels;
-        let pictures = from.chunks_exact(size).zip(d.chunks_exact_mut(size));
-        for ((from, d), (x, g)) in pictures.zip(x.chunks_exact(pooled).zip(g.chunks_exact(pooled))) {
+        let each = from.chunks_exact(size).zip(d.chunks_exact_mut(size));
+        for ((from, d), (x, g)) in each.zip(x.chunks_exact(pooled).zip(g.chunks_exact(pooled))) {
             d.fill(0.0);
             let pixels = x
                 .chunks_exact(to_map.channels)

@@ -97,15 +97,15 @@ impl WithSimd for Forward<'_> {
         let inputs = self.norm.channels;
         let step = inputs.next_multiple_of(S::F32_LANES);
         let (stride, width) = (self.next_map.channels, self.weights.width);
-        let picture = self.next_map.pixels();
+        let per_image = self.next_map.pixels();
         let Scratch { a, c, sums, .. } = self.scratch;
         sums.start(self.outputs);
-        let pictures = self
+        let each = self
             .x
             .chunks_exact(self.map.pixels() * self.map.channels)
-            .zip(self.next.chunks_exact_mut(picture * stride));
-        for (n, (x, next)) in pictures.enumerate() {
-            for (start, len) in runs(picture, TILE) {
+            .zip(self.next.chunks_exact_mut(per_image * stride));
+        for (n, (x, next)) in each.enumerate() {
+            for (start, len) in runs(per_image, TILE) {
                 let a = a.get(len * step);
                 let from = Neighbourhoods {
                     norm: self.norm,
@@ -127,7 +127,7 @@ impl WithSimd for Forward<'_> {
                     },
                 );
                 self.finish
-                    .apply(c, self.outputs, width, self.first + n * picture + start);
+                    .apply(c, self.outputs, width, self.first + n * per_image + start);
                 let to = &mut next[start * stride..(start + len) * stride];
                 let to = Slot {
                     rows: RowsMut::new(to, stride),
@@ -167,7 +167,7 @@ impl WithSimd for Backward<'_> {
         let (wide_in, wide_out) = (self.weights.width, outputs.next_multiple_of(S::F32_LANES));
         let step = inputs.next_multiple_of(S::F32_LANES);
         let stride = self.next_map.channels;
-        let (picture, size) = (self.next_map.pixels(), self.map.pixels() * self.map.channels);
+        let (per_image, size) = (self.next_map.pixels(), self.map.pixels() * self.map.channels);
         let Scratch {
             a,
             b,
@@ -191,8 +191,8 @@ impl WithSimd for Backward<'_> {
             if odd {
                 g.fill(0.0);
             }
-            for (start, len) in runs(picture, TILE) {
-                let at = n * picture + start;
+            for (start, len) in runs(per_image, TILE) {
+                let at = n * per_image + start;
                 let block = at * stride..(at + len) * stride;
                 let dy = b.get(len * wide_out);
                 let next_g = Rows::new(&self.next_g[block.clone()], stride);

@@ -56,15 +56,15 @@ pub fn gallery(gallery: &Gallery<'_>) -> anyhow::Result<String> {
             let x = MARGIN + PITCH * (place % COLUMNS) as i32;
             let y = text_height + (PITCH + 18) * (place / COLUMNS) as i32;
             image(&area, gallery, index, (x, y))?;
-            let (label, said) = (
+            let (label, predicted) = (
                 usize::from(gallery.split.labels[index]),
                 gallery.predictions[index],
             );
             let name = |class: usize| gallery.classes.get(class).map_or("?", String::as_str);
-            let (text, colour) = if label == said {
-                (name(said).to_owned(), GREEN)
+            let (text, colour) = if label == predicted {
+                (name(predicted).to_owned(), GREEN)
             } else {
-                (format!("{} (is {})", name(said), name(label)), RED)
+                (format!("{} (is {})", name(predicted), name(label)), RED)
             };
             let style = ("sans-serif", 15).into_font().color(&colour);
             let style = style.pos(Pos::new(HPos::Center, VPos::Top));

@@ -201,10 +201,10 @@ mod tests {
         let fetched = page.replace("http://www.w3.org/2000/svg", "");
         assert!(!fetched.contains("http"), "an address");
         let wrong: usize = 100 - (facts.int8.accuracy() * 100.0).round() as usize;
-        let mistaken = (0..10).flat_map(|label| (0..10).map(move |said| (label, said)));
+        let mistaken = (0..10).flat_map(|label| (0..10).map(move |predicted| (label, predicted)));
         let found: usize = mistaken
-            .filter(|(label, said)| label != said)
-            .map(|(label, said)| facts.mistaken(label, said).count())
+            .filter(|(label, predicted)| label != predicted)
+            .map(|(label, predicted)| facts.mistaken(label, predicted).count())
             .sum();
         assert_eq!(found, wrong);
     }

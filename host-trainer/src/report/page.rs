@@ -49,13 +49,13 @@ impl Facts<'_> {
         page(self)
     }
 
-    /// Test images of class `label` that the device took for `said`, by number.
-    pub(super) fn mistaken(&self, label: usize, said: usize) -> impl Iterator<Item = usize> + '_ {
+    /// Test images of class `label` that the device took for `predicted`, by number.
+    pub(super) fn mistaken(&self, label: usize, predicted: usize) -> impl Iterator<Item = usize> + '_ {
         let labels = self.data.test.labels.iter().map(|&label| usize::from(label));
         labels
             .zip(&self.predicted)
             .enumerate()
-            .filter(move |(_, pair)| *pair == (label, &said))
+            .filter(move |(_, pair)| *pair == (label, &predicted))
             .map(|(at, _)| at)
     }
 }
@@ -215,9 +215,9 @@ fn matrix(confusion: &Confusion, names: &[String]) -> Markup {
             @for (label, (name, counts)) in names.iter().zip(&confusion.counts).enumerate() {
                 tr {
                     th { (name) }
-                    @for (said, &count) in counts.iter().take(names.len()).enumerate() {
-                        td style=(shade(count, counts.iter().sum(), label == said))
-                            title={ (count) " images of " (name) " predicted as " (names[said]) } {
+                    @for (predicted, &count) in counts.iter().take(names.len()).enumerate() {
+                        td style=(shade(count, counts.iter().sum(), label == predicted))
+                            title={ (count) " images of " (name) " predicted as " (names[predicted]) } {
                             @if has_numbers && count > 0 { (count) }
                         }
                     }
@@ -228,7 +228,7 @@ fn matrix(confusion: &Confusion, names: &[String]) -> Markup {
 }
 
 fn classes(confusion: &Confusion, names: &[String]) -> Markup {
-    let said = |class: usize| {
+    let predicted = |class: usize| {
         confusion
             .counts
             .iter()
@@ -245,7 +245,7 @@ fn classes(confusion: &Confusion, names: &[String]) -> Markup {
                 tr {
                     td { (name) } td { (all) } td { @if all == 0 { "no images" } @else { (percent(found)) } }
                     td style="text-align: left" { span.bar style={ "width: calc(" (format!("{found:.3}")) " * min(160px, 20vw))" } {} }
-                    td { @if said(class) == 0 { "never predicted" } @else { (percent(share(counts[class], said(class)))) } }
+                    td { @if predicted(class) == 0 { "never predicted" } @else { (percent(share(counts[class], predicted(class)))) } }
                 }
             }
         } }
@@ -259,26 +259,31 @@ fn mistakes(facts: &Facts<'_>) -> anyhow::Result<Markup> {
         let wrong = counts
             .iter()
             .enumerate()
-            .filter(|(said, count)| *said != label && **count > 0);
-        pairs.extend(wrong.map(|(said, &count)| (count, label, said)));
+            .filter(|(predicted, count)| *predicted != label && **count > 0);
+        pairs.extend(wrong.map(|(predicted, &count)| (count, label, predicted)));
     }
     pairs.sort_by_key(|&(count, ..)| core::cmp::Reverse(count));
     pairs.truncate(MISTAKES);
     let mut shown = Vec::with_capacity(pairs.len());
-    for (count, label, said) in pairs {
+    for (count, label, predicted) in pairs {
         let addresses = facts
-            .mistaken(label, said)
+            .mistaken(label, predicted)
             .take(EXAMPLES)
             .map(|at| input_image::address(facts.data, at));
-        shown.push((count, label, said, addresses.collect::<anyhow::Result<Vec<_>>>()?));
+        shown.push((
+            count,
+            label,
+            predicted,
+            addresses.collect::<anyhow::Result<Vec<_>>>()?,
+        ));
     }
     let name = |class: usize| names.get(class).map_or("?", String::as_str);
     Ok(html! {
         @if shown.is_empty() { p { "No test image is classified wrongly." } }
         div.scroll tabindex="0" { table {
-            @for (count, label, said, addresses) in &shown {
+            @for (count, label, predicted, addresses) in &shown {
                 tr {
-                    td { (name(*label)) " predicted as " (name(*said)) } td { (count) }
+                    td { (name(*label)) " predicted as " (name(*predicted)) } td { (count) }
                     td.examples { @for address in addresses { img.example src=(address) alt={ "a test image of " (name(*label)) }; } }
                 }
             }

@@ -65,7 +65,7 @@ pub(crate) fn follow(folder: &Path, history: &[Epoch]) -> Result<(), TrainError>
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0.0, |since| since.as_secs_f64());
-    let after = bring(&before, history, now);
+    let after = extend(&before, history, now);
     match after.strip_prefix(&before[..]) {
         Some([]) => Ok(()),
         Some(more) if !before.is_empty() => {
@@ -78,7 +78,7 @@ pub(crate) fn follow(folder: &Path, history: &[Epoch]) -> Result<(), TrainError>
 }
 
 /// The file that says the history: records of `before` as far as they say it too, then new ones, made `now`.
-fn bring(before: &[u8], history: &[Epoch], now: f64) -> Vec<u8> {
+fn extend(before: &[u8], history: &[Epoch], now: f64) -> Vec<u8> {
     let mut after = Vec::new();
     let mut rest = before;
     let mut kept = |after: &mut Vec<u8>, wanted: &Event| {
@@ -216,8 +216,8 @@ mod tests {
 
     #[test]
     fn a_file_grows_and_goes_on_with_its_times() {
-        let one = bring(&[], &epochs(1), 1.0);
-        let two = bring(&one, &epochs(2), 2.0);
+        let one = extend(&[], &epochs(1), 1.0);
+        let two = extend(&one, &epochs(2), 2.0);
         assert!(two.starts_with(&one));
         let found = events(&two);
         assert_eq!(found[0].file_version.as_deref(), Some("brain.Event:2"));
@@ -235,17 +235,17 @@ mod tests {
         assert_eq!(tags(&found[1]).len(), 4);
         assert_eq!(tags(&found[2])[2], "accuracy/held_out");
         // Going on changes nothing; going back to an earlier checkpoint removes the later events.
-        assert_eq!(bring(&two, &loaded(epochs(2)), 3.0), two);
-        assert_eq!(bring(&two, &loaded(epochs(1)), 3.0), one);
+        assert_eq!(extend(&two, &loaded(epochs(2)), 3.0), two);
+        assert_eq!(extend(&two, &loaded(epochs(1)), 3.0), one);
         // A record cut short is written again.
-        let cut = bring(&two[..two.len() - 3], &epochs(2), 4.0);
+        let cut = extend(&two[..two.len() - 3], &epochs(2), 4.0);
         assert!(cut.starts_with(&one));
         assert_eq!(events(&cut)[2].wall_time, 4.0);
         // A file that is not an event file is replaced.
-        assert_eq!(bring(b"something else", &epochs(1), 1.0), one);
+        assert_eq!(extend(b"something else", &epochs(1), 1.0), one);
         let mut other = epochs(1);
         other[0].loss = 7.0;
-        assert_eq!(bring(&two, &other, 5.0).len(), one.len());
+        assert_eq!(extend(&two, &other, 5.0).len(), one.len());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What each epoch brought, as a table for people and plots.
+//! What each epoch measured, as a table for people and plots.
 
 use super::{Epoch, TrainError};
 use crate::whole_file;

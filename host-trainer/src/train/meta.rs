@@ -18,7 +18,7 @@ pub struct Meta<R = Recipe> {
     pub encoding: Option<Encoding>,
     /// How it is trained; contains the seed.
     pub recipe: R,
-    /// What each epoch brought.
+    /// What each epoch measured.
     pub history: Vec<Epoch>,
     /// The command line that started the run; absent in older files and in networks made elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -146,7 +146,7 @@ fn open(place: Place<'_>, recipe: &Recipe) -> Result<(RunFolder, Begun), TrainEr
     Ok((claim, begun))
 }
 
-/// Writes what an epoch brought into a run's folder.
+/// Writes what an epoch measured into a run's folder.
 fn save(folder: &Path, state: &Checkpoint) -> Result<(), TrainError> {
     let history = &state.meta.history;
     // The best first: a run that is stopped in between repeats this epoch and writes the same.
@@ -157,7 +157,7 @@ fn save(folder: &Path, state: &Checkpoint) -> Result<(), TrainError> {
     record(folder, history)
 }
 
-/// Writes what the epochs brought: a table and TensorBoard's events.
+/// Writes what the epochs measured: a table and TensorBoard's events.
 pub(crate) fn record(folder: &Path, history: &[Epoch]) -> Result<(), TrainError> {
     log::write(folder, history)?;
     events::follow(folder, history)

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What one epoch brought.
+/// What one epoch measured.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
     /// From 1.

@@ -72,7 +72,7 @@ pub struct Recipe {
     /// How the device's integers are trained on from the run's network; none: they are not.
     pub finetune: Option<Finetuning>,
     /// Share of the training split that is not trained on but measured after every epoch: whole people where the data set
-    /// knows them. Where it brings a validation split, any share above 0 measures that one. 0: nothing is measured.
+    /// knows them. If it has a validation split, any share above 0 measures that one. 0: nothing is measured.
     pub held_out: f32,
     /// Decides the weights at birth, the order of images, augmentation and dropout.
     pub seed: u64,
@@ -109,7 +109,7 @@ impl Default for Recipe {
 impl Recipe {
     /// A sensible recipe for a data set: by its name for those that are known, by its size for others.
     pub fn for_data(data: &Dataset) -> Self {
-        let pictures = Self {
+        let for_images = Self {
             augment: Augment {
                 shift: data.width / 8,
                 flip: true,
@@ -125,7 +125,7 @@ impl Recipe {
                 batch: 32,
                 decay: 1e-3,
                 augment: Augment::default(),
-                ..pictures
+                ..for_images
             },
             "fashion-mnist" => Self {
                 epochs: 10,
@@ -134,14 +134,14 @@ impl Recipe {
                     flip: true,
                     ..Augment::default()
                 },
-                ..pictures
+                ..for_images
             },
             // A spectrogram's bands and a sensor's direction of time are part of what they are.
             _ if data.height == 1 || !data.validation.is_empty() => Self {
                 augment: Augment::default(),
-                ..pictures
+                ..for_images
             },
-            _ => pictures,
+            _ => for_images,
         }
     }
 

@@ -30,8 +30,8 @@ pub(crate) fn write<R: Serialize + DeserializeOwned + PartialEq>(
     }
     let fields = toml::to_string(recipe).map_err(|error| bad(path.clone())(error.to_string()))?;
     text.push_str(&fields);
-    let (again, said) = parse::<R>(&path, &text)?;
-    if again != *recipe || said.as_deref() != command {
+    let (again, command_read) = parse::<R>(&path, &text)?;
+    if again != *recipe || command_read.as_deref() != command {
         return Err(bad(path)(
             "expected to read what is written, found something else".into(),
         ));
@@ -76,8 +76,8 @@ mod tests {
         };
         for command in [None, Some("denselet train --out 'a\n# b'"), Some("denselet")] {
             write(folder.path(), &recipe, command).unwrap();
-            let (found, said) = read::<Recipe>(folder.path()).unwrap().unwrap();
-            assert_eq!((found, said.as_deref()), (recipe.clone(), command));
+            let (found, command_read) = read::<Recipe>(folder.path()).unwrap().unwrap();
+            assert_eq!((found, command_read.as_deref()), (recipe.clone(), command));
         }
         let broken = Recipe {
             rate: f32::NAN,

@@ -204,7 +204,7 @@ pub fn held_out(data: &Dataset, recipe: &Recipe) -> Option<Split> {
     (!aside.is_empty()).then(|| pick(&data.train, &aside, data.image_len()))
 }
 
-/// Numbers of the training images in a seeded order, and of those that are held out: none where the data set brings a
+/// Numbers of the training images in a seeded order, and of those that are held out: none if the data set has a
 /// validation split, whole groups where it knows them, images otherwise.
 fn divide(data: &Dataset, recipe: &Recipe) -> (Vec<usize>, Vec<usize>) {
     let mut order = shuffled(data.train.len(), recipe.seed, HELD_OUT_STREAM);
@@ -217,16 +217,16 @@ fn divide(data: &Dataset, recipe: &Recipe) -> (Vec<usize>, Vec<usize>) {
         return (order, aside);
     }
     let mut kept = BTreeSet::new();
-    let mut pictures = 0;
+    let mut held = 0;
     // The order is a random one of the groups too; one of them at least is trained on.
     let groups = data.groups.iter().collect::<BTreeSet<_>>().len();
     for &at in &order {
         let group = data.groups[at];
-        if pictures >= count || kept.len() + 1 >= groups {
+        if held >= count || kept.len() + 1 >= groups {
             break;
         }
         if kept.insert(group) {
-            pictures += data.groups.iter().filter(|&&other| other == group).count();
+            held += data.groups.iter().filter(|&&other| other == group).count();
         }
     }
     order

@@ -53,7 +53,7 @@ pub(super) fn check_same(ranks: &dyn Ranks, spec: &Spec, data: &Dataset) -> Resu
     };
     let program = hash(&|hasher| env!("CARGO_PKG_VERSION").hash(hasher));
     let network = hash(&|hasher| format!("{spec:?}").hash(hasher));
-    let pictures = hash(&|hasher| {
+    let images = hash(&|hasher| {
         for split in [&data.train, &data.validation] {
             (&split.images, &split.labels).hash(hasher);
         }
@@ -62,7 +62,7 @@ pub(super) fn check_same(ranks: &dyn Ranks, spec: &Spec, data: &Dataset) -> Resu
     for (what, own) in [
         ("version of denselet", program),
         ("network", network),
-        ("data set", pictures),
+        ("data set", images),
     ] {
         let mut first = own;
         ranks.broadcast(&mut first);
@@ -152,9 +152,9 @@ fn sum(ranks: &dyn Ranks, network: &mut Network, is_meant: fn(&Tensor<'_>) -> bo
     ranks.sum_single(&mut values);
     let mut rest = &values[..];
     for tensor in tensors {
-        let (own, behind) = rest.split_at(tensor.values.len());
+        let (own, after) = rest.split_at(tensor.values.len());
         tensor.values.copy_from_slice(own);
-        rest = behind;
+        rest = after;
     }
 }
 
@@ -168,14 +168,14 @@ mod tests {
 
     #[test]
     fn the_first_that_fails_says_why() {
-        let said = threads::on(3, |ranks| {
+        let answers = threads::on(3, |ranks| {
             let own = match ranks.rank() {
                 0 => Ok(()),
                 rank => Err(TrainError::Ranks(format!("{rank} is tired"))),
             };
             agree(&*ranks, own).unwrap_err().to_string()
         });
-        assert_eq!(said, ["rank 1 failed", "ranks: 1 is tired", "rank 1 failed"]);
+        assert_eq!(answers, ["rank 1 failed", "ranks: 1 is tired", "rank 1 failed"]);
         assert!(
             threads::on(2, |ranks| agree::<_, TrainError>(&*ranks, Ok(())))
                 .iter()
@@ -197,14 +197,14 @@ mod tests {
     fn other_pictures_are_noticed() {
         let spec = Spec::load("digits").unwrap();
         let data = Dataset::load("digits", &Reading::default()).unwrap();
-        let said = threads::on(2, |ranks| {
+        let answers = threads::on(2, |ranks| {
             let mut data = data.clone();
             data.train.labels[7] = ranks.rank() as u16;
             check_same(&*ranks, &spec, &data).map_err(|error| error.to_string())
         });
         assert!(
-            said[0].is_ok()
-                && said[1]
+            answers[0].is_ok()
+                && answers[1]
                     .as_ref()
                     .is_err_and(|text| text.contains("another data set"))
         );

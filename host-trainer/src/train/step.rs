@@ -33,7 +33,7 @@ impl Learner for Steps<'_> {
     fn step(&mut self, at: usize, batch: &Batch) -> Result<(Score, f32), TrainError> {
         let recipe = self.recipe;
         let own = batch.part(self.ranks.rank(), self.ranks.count());
-        let said = self
+        let predicted = self
             .teacher
             .map(|teacher| teacher.logits(own.images, own.labels.len()));
         let step = Step {
@@ -44,7 +44,9 @@ impl Learner for Steps<'_> {
                 smoothing: recipe.smoothing,
                 shares: own.shares,
                 class_weights: self.class_weights.as_deref(),
-                teacher: said.as_deref().map(|said| recipe.distil.lesson(said)),
+                teacher: predicted
+                    .as_deref()
+                    .map(|predicted| recipe.distil.lesson(predicted)),
             },
         };
         let score = self.pass.step(self.network, step, self.gradient);

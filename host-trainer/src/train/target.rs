@@ -109,7 +109,7 @@ impl Default for Distil {
 }
 
 impl Distil {
-    /// What the loss takes of a teacher that said `logits` of a batch.
+    /// What the loss takes of a teacher whose answers to a batch are `logits`.
     pub(super) fn lesson<'a>(&self, logits: &'a [f32]) -> Teacher<'a> {
         Teacher {
             logits,

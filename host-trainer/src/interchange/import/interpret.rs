@@ -31,8 +31,8 @@ impl Graph {
         inputs
             .par_chunks(size.max(1))
             .zip(answers.par_chunks_mut(outputs))
-            .for_each(|(picture, answer)| {
-                answer.copy_from_slice(&self.run_one(end, picture, &last_use));
+            .for_each(|(image, answer)| {
+                answer.copy_from_slice(&self.run_one(end, image, &last_use));
             });
         answers
     }
@@ -44,9 +44,9 @@ impl Graph {
         readers.iter().enumerate().map(last).collect()
     }
 
-    fn run_one(&self, end: usize, picture: &[f32], last_use: &[usize]) -> Vec<f32> {
+    fn run_one(&self, end: usize, image: &[f32], last_use: &[usize]) -> Vec<f32> {
         let mut values: Vec<Vec<f32>> = vec![Vec::new(); self.nodes.len()];
-        values[0] = picture.to_vec();
+        values[0] = image.to_vec();
         for (number, node) in self.nodes.iter().enumerate().take(end + 1).skip(1) {
             if last_use[number] == number && number != end {
                 continue;

@@ -13,9 +13,9 @@ use core::ops::RangeInclusive;
 #[derive(Debug)]
 pub(super) struct Scale {
     pub(super) preprocess: Preprocess,
-    /// Whether something said so; otherwise it is a guess.
+    /// Whether something determines it; otherwise it is a guess.
     pub(super) is_known: bool,
-    /// What said so, or why it was assumed.
+    /// What determines it, or why it was assumed.
     pub(super) reason: String,
 }
 

@@ -10,7 +10,7 @@ use super::state::{ADVICE, State};
 use crate::spec::{Input, Map};
 use safetensors::SafeTensors;
 
-/// PyTorch's, when nothing else is said; a state dict does not hold it.
+/// PyTorch's, unless another one is given; a state dict does not contain it.
 const EPSILON: f32 = 1e-5;
 
 /// Reads the network; `input` is an image's shape, which a state dict does not hold. What else it does not hold is `given`, or
@@ -42,7 +42,7 @@ pub(super) fn read(
         channels: input.channels,
     };
     let mut network = Builder {
-        graph: Graph::new("picture", map, Axes::Nchw)?,
+        graph: Graph::new("image", map, Axes::Nchw)?,
         state,
         given,
         assumptions,
@@ -81,7 +81,7 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    /// Notes that `what` was taken to be `value`, unless the user said what it is.
+    /// Notes that `what` was taken to be `value`, unless the user gave it.
     fn assume(&mut self, what: &str, value: &dyn core::fmt::Display, is_given: bool, flag: &str) {
         if !is_given {
             self.assumptions.push(Assumption {

@@ -30,13 +30,13 @@ pub struct Imported {
     pub ending: Ending,
     /// How bytes become images as the file's network takes them.
     pub preprocess: Preprocess,
-    /// Whether that was said, by the user or by the file, or is told by the reference vectors; otherwise it is a guess.
+    /// Whether the user, the file or the reference vectors determine it; otherwise it is a guess.
     pub preprocess_is_known: bool,
     /// Where `preprocess` comes from.
     pub preprocess_reason: String,
     /// Where the order of operations comes from.
     pub structure: Structure,
-    /// Everything that was taken to be so without being said.
+    /// Everything that was assumed.
     pub assumptions: Vec<Assumption>,
     /// Largest difference from reference vectors that was allowed by the user.
     pub tolerance: Option<f64>,

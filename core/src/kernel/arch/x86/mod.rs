@@ -1,4 +1,4 @@
-//! x86-64, for the host: AVX2, and AVX-512 with VNNI where there is that.
+//! x86-64, for the host: AVX2, and AVX-512 with VNNI if the machine has it.
 //!
 //! A host has memory to spare, so a convolution is repacked once for all of its tiles into what the instructions
 //! like best; blobs of either order run at nearly one speed. This needs an allocator and detection at run time, so both are

@@ -31,7 +31,7 @@ pub(super) fn read(model: &Model, weights: &Weights, input: Option<Input>) -> Re
         }
     };
     let layer = find(model, name)?;
-    let map = picture(layer, input)?;
+    let map = image_map(layer, input)?;
     let mut reader = Reader {
         graph: Graph::new(name, map, Axes::Nhwc)?,
         last_axis: last_axis(layer),
@@ -53,7 +53,7 @@ fn find<'m>(model: &'m Model, name: &str) -> Result<&'m Layer, Problem> {
 }
 
 /// Shape of the image, by the input layer and the user.
-fn picture(layer: &Layer, input: Option<Input>) -> Result<Map, Problem> {
+fn image_map(layer: &Layer, input: Option<Input>) -> Result<Map, Problem> {
     let shape = ["batch_shape", "batch_input_shape"]
         .iter()
         .find_map(|key| layer.settings.get(key)?.as_array());

@@ -107,7 +107,7 @@ impl<'m> Reader<'m> {
         let start = || {
             let initialisers: HashMap<&str, &proto::Tensor> =
                 file.initializer.iter().map(|t| (t.name.as_str(), t)).collect();
-            let (name, map, rank) = picture(file, &initialisers, input, axes)?;
+            let (name, map, rank) = image_input(file, &initialisers, input, axes)?;
             let order: &[Axis] = match (axes, rank) {
                 (Axes::Nchw, 3) => &NCW,
                 (Axes::Nchw, _) => &NCHW,
@@ -198,7 +198,7 @@ impl<'m> Reader<'m> {
 }
 
 /// Name and shape of the image, and how many axes it has.
-fn picture<'m>(
+fn image_input<'m>(
     file: &'m proto::Graph,
     initialisers: &HashMap<&str, &proto::Tensor>,
     input: Option<Input>,

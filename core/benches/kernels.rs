@@ -1,5 +1,5 @@
 //! Every inner loop of this machine on the rows that D2 is made of: `cargo bench -p denselet --features std`. Throughput is
-//! in MACs a second (bytes a second where nothing is multiplied).
+//! in MACs a second (bytes a second if nothing is multiplied).
 #![allow(clippy::unwrap_used, reason = "a benchmark that is refused measures nothing")]
 #![allow(missing_docs, reason = "what criterion's macros make has none")]
 

@@ -12,7 +12,7 @@ pub const fn clamp(u: u8, mask: u8, threshold: u8) -> u8 {
 #[inline(always)]
 pub const fn saturating_sub_bytes(x: u32, t: u32) -> u32 {
     const HIGH: u32 = 0x8080_8080;
-    // No borrow passes from one byte to the next; where one would have to, the result is zero.
+    // No borrow passes from one byte to the next; if one would have to, the result is zero.
     let difference = ((x | HIGH) - (t & !HIGH)) ^ ((x ^ !t) & HIGH);
     let borrow = ((!x & t) | (!(x ^ t) & difference)) & HIGH;
     difference & !(borrow << 1).wrapping_sub(borrow >> 7)

@@ -134,7 +134,7 @@ impl Shape {
 }
 
 impl StemShape {
-    /// Shape of the convolution's output, before the max pool; `None` where the filter does not fit.
+    /// Shape of the convolution's output, before the max pool; `None` if the filter does not fit.
     pub fn convolved(&self, input: Shape) -> Option<Shape> {
         let rows = input.height + self.pad_top + self.pad_bottom;
         let columns = input.width + self.pad_left + self.pad_right;
@@ -148,7 +148,7 @@ impl StemShape {
         })
     }
 
-    /// Shape of the stem's output; `None` where the filter does not fit.
+    /// Shape of the stem's output; `None` if the filter does not fit.
     pub fn output(&self, input: Shape) -> Option<Shape> {
         let shape = self.convolved(input)?;
         if self.pool == StemPool::None {

@@ -41,7 +41,7 @@ pub enum Error<E> {
 ///
 /// # Errors
 ///
-/// [`Error::Source`] where a row cannot be had, [`Error::Runtime`] where `row` has not the length of a row.
+/// [`Error::Source`] if a row cannot be had, [`Error::Runtime`] if `row` has not the length of a row.
 pub fn classify<'n, S: FrameSource>(
     network: &'n mut Network<'_, '_>,
     source: &mut S,

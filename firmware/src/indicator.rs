@@ -32,8 +32,8 @@ impl<P: OutputPin, const N: usize> BinaryIndicator<P, N> {
     ///
     /// # Errors
     ///
-    /// [`Error::TooFewPins`] where the class has more bits than there are pins: then no pin is touched, since half a
-    /// number would be another class. [`Error::Pin`] where a pin fails.
+    /// [`Error::TooFewPins`] if the class has more bits than there are pins: then no pin is touched, since half a
+    /// number would be another class. [`Error::Pin`] if a pin fails.
     pub fn show(&mut self, class: usize) -> Result<(), Error<P::Error>> {
         let needed = usize::BITS - class.leading_zeros();
         if N < needed as usize {

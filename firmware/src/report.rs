@@ -11,7 +11,7 @@
 //! stage 0 21554               stage number (0 the stem), then its instructions; of a profile
 //! logits 0 -3 17 4             image number, then one integer a class
 //! logits 1 9 -12 0
-//! instructions 51234 51234     the fewest and the most of an inference; `none` where nothing counts them
+//! instructions 51234 51234     the fewest and the most of an inference; `none` if nothing counts them
 //! done
 //! ```
 //!
@@ -49,7 +49,7 @@ pub enum Failure {
     Miscounted {
         /// Instructions that it has.
         expected: u64,
-        /// Instructions counted; `None` where nothing counts them.
+        /// Instructions counted; `None` if nothing counts them.
         counted: Option<u64>,
     },
     /// An inner loop disagrees with the reference.
@@ -133,7 +133,7 @@ impl<O: Output> Report<O> {
         self.end();
     }
 
-    /// The fewest and the most instructions of an inference; `None` where nothing counts them.
+    /// The fewest and the most instructions of an inference; `None` if nothing counts them.
     pub fn instructions(&mut self, range: Option<(u64, u64)>) {
         self.text("instructions ");
         match range {

@@ -30,7 +30,7 @@ pub struct Speed {
     pub peak_gflops: f64,
     /// `gflops` / `peak_gflops`.
     pub fraction_of_peak: f64,
-    /// Largest resident memory of the whole process, in MB; absent where the system does not tell.
+    /// Largest resident memory of the whole process, in MB; absent if the system does not tell.
     pub peak_rss_mb: Option<f64>,
 }
 

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 /// `done` is told about images as they are finished, from any thread.
 ///
 /// # Errors
-/// Where the images have another shape than the network's input.
+/// Returns an error if the images have another shape than the network's input.
 pub fn logits(blob: &Blob, images: &[u8], done: &(dyn Fn(usize) + Sync)) -> Result<Vec<i32>, Error> {
     let bytes = blob.bytes();
     let model = denselet::Model::read(bytes)?;

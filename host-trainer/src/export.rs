@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 /// Folds, calibrates on `images` (NHWC bytes of the training split, whole images), quantises, packs and writes.
 ///
 /// # Errors
-/// If the network has parameters that are not finite, or is too large for the format.
+/// Returns an error if the network has parameters that are not finite, or is too large for the format.
 pub fn export(
     network: &Network,
     images: &[u8],
@@ -33,7 +33,7 @@ pub fn export(
 /// Folds, calibrates and quantises: [`export`] without the blob.
 ///
 /// # Errors
-/// If the network has parameters that are not finite.
+/// Returns an error if the network has parameters that are not finite.
 pub fn quantised(network: &Network, images: &[u8]) -> Result<Quantised, QuantiseError> {
     quantise(&fold(network), &calibrate(network, images))
 }
@@ -41,7 +41,7 @@ pub fn quantised(network: &Network, images: &[u8]) -> Result<Quantised, Quantise
 /// Writes a quantised network as a blob with metadata; as a stripped one without `about`.
 ///
 /// # Errors
-/// If a number does not fit the format, or `about` has other classes or channels than the network.
+/// Returns an error if a number does not fit the format, or `about` has other classes or channels than the network.
 pub fn write(quantised: &Quantised, order: Order, about: Option<&About>) -> Result<Vec<u8>, ExportError> {
     let geometry = Geometry::of(&quantised.spec);
     let walk = geometry.walk();

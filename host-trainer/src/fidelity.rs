@@ -37,7 +37,7 @@ impl Fidelity {
     ///
     /// # Errors
     ///
-    /// If the images have another shape than the blob's input.
+    /// Returns an error if the images have another shape than the blob's input.
     pub fn measure(
         network: &Network,
         blob: &Blob,

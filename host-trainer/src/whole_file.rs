@@ -32,7 +32,7 @@ impl Target {
     /// Follows the links of `path`.
     ///
     /// # Errors
-    /// If `path` is a folder, or a link that leads to itself.
+    /// Returns an error if `path` is a folder, or a link that leads to itself.
     pub fn of(path: &Path) -> io::Result<Self> {
         let mut end = path.to_owned();
         for _ in 0..MOST_LINKS {

@@ -112,7 +112,7 @@ fn zeros<'s>(stages: impl Iterator<Item = StageBytes<'s>>) -> usize {
 /// Writes a blob of exactly [`len`] bytes to the start of `out` and returns the number.
 ///
 /// # Errors
-/// If an array is not as long as [`section_len`] says, the output is too small, the number of stages is not the header's, or
+/// Returns an error if an array is not as long as [`section_len`] says, the output is too small, the number of stages is not the header's, or
 /// the blob would break a rule of the format, which the reader checks at the end.
 pub fn write<'s>(
     header: &Header,

@@ -57,7 +57,7 @@ type Marks = [extern "C" fn(); 2];
 /// Counts instructions; knows what counting itself costs.
 #[derive(Debug)]
 pub struct InstructionCounter {
-    /// Instructions of a bracket around nothing; `None` where instructions cannot be counted.
+    /// Instructions of a bracket around nothing; `None` if instructions cannot be counted.
     overhead: Option<u64>,
 }
 

@@ -69,7 +69,7 @@ impl File {
         self.len == 0
     }
 
-    /// Reads the next `bytes.len()` bytes; `false` where the file ends before.
+    /// Reads the next `bytes.len()` bytes; `false` if the file ends before.
     pub fn read(&mut self, bytes: &mut [u8]) -> bool {
         let arguments = [self.handle, bytes.as_mut_ptr().expose_provenance(), bytes.len()];
         // SAFETY: the operation writes at most the third word's number of bytes at the second word's address, which

@@ -22,7 +22,7 @@ const LAP: &str = "denselet_lap";
 ///
 /// # Errors
 ///
-/// If the model cannot be built or run.
+/// Returns an error if the model cannot be built or run.
 pub fn profile(request: &Request<'_>) -> Result<Vec<StageCounts>, Error> {
     let request = Request {
         program: Program::Stages,

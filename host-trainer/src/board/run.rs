@@ -61,7 +61,7 @@ const MARKS: [&str; 2] = ["denselet_begin", "denselet_end"];
 ///
 /// # Errors
 ///
-/// If the images cannot be run. Logits that differ from the host's are not an error but part of the outcome.
+/// Returns an error if the images cannot be run. Logits that differ from the host's are not an error but part of the outcome.
 pub fn run(request: &Request<'_>, progress: &mut dyn FnMut(Progress)) -> Result<Outcome, Error> {
     let Request {
         board,

@@ -16,7 +16,7 @@ pub struct Args {
 ///
 /// # Errors
 ///
-/// If the table of boards is broken.
+/// Returns an error if the table of boards is broken.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let Table { boards, .. } = Table::load()?;
     if args.json {

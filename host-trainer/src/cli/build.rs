@@ -40,7 +40,7 @@ pub struct Args {
 ///
 /// # Errors
 ///
-/// If the model is not a blob or does not fit, the firmware does not build, or its file cannot be written.
+/// Returns an error if the model is not a blob or does not fit, the firmware does not build, or its file cannot be written.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let out = Output::new(&args.out, Kind::Elf, args.force)?;
     let table = Table::load()?;

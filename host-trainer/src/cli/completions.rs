@@ -18,7 +18,7 @@ pub struct Args {
 /// Runs the command.
 ///
 /// # Errors
-/// If the generated script is not text.
+/// Returns an error if the generated script is not text.
 pub fn run(args: &Args, mut program: clap::Command) -> anyhow::Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut program, "denselet", &mut script);

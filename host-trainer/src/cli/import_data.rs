@@ -12,7 +12,7 @@ use anyhow::{Context, ensure};
 ///
 /// # Errors
 ///
-/// If the data does not fit the network, or if it is not bytes and the user gives a preprocessing of bytes.
+/// Returns an error if the data does not fit the network, or if it is not bytes and the user gives a preprocessing of bytes.
 pub fn load(
     name: &str,
     imported: &Imported,

@@ -20,7 +20,7 @@ pub struct Args {
 /// Runs the command.
 ///
 /// # Errors
-/// If a file cannot be written.
+/// Returns an error if a file cannot be written.
 pub fn run(args: &Args, program: clap::Command) -> anyhow::Result<()> {
     let pages = pages(program)?;
     let Some(folder) = &args.out else {

@@ -42,7 +42,7 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// If the file cannot be read or holds no network.
+    /// Returns an error if the file cannot be read or holds no network.
     pub fn open(path: &Path, last: bool) -> anyhow::Result<Self> {
         if let Some(file) = finetuned::find(path) {
             let found = finetuned::load(&file)?;
@@ -76,7 +76,7 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// If the images have another shape than the network's input, or if a logit is not finite.
+    /// Returns an error if the images have another shape than the network's input, or if a logit is not finite.
     pub fn logits(&self, images: &[u8], done: &(dyn Fn(usize) + Sync)) -> anyhow::Result<Vec<f64>> {
         match &self.network {
             Arithmetic::Integers(blob) => {
@@ -178,7 +178,7 @@ pub fn takes_of_blob(file: &Path, blob: &Blob) -> anyhow::Result<Takes> {
 ///
 /// # Errors
 ///
-/// If there is neither; if the data does not suit the network.
+/// Returns an error if there is neither; if the data does not suit the network.
 pub fn load_for(
     file: &Path,
     checkpoint: &Checkpoint,

@@ -30,7 +30,7 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 /// Prints `value` as one JSON object on standard output, the only thing a `--json` run prints there.
 ///
 /// # Errors
-/// If `value` cannot be JSON.
+/// Returns an error if `value` cannot be JSON.
 pub fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     say(serde_json::to_string_pretty(value)?);
     Ok(())
@@ -114,7 +114,7 @@ impl Output {
     /// Checks, before any work, that `path` is free or has a file of the same kind; with `force` it may have any file.
     ///
     /// # Errors
-    /// If a file of another kind, or a folder, has the name.
+    /// Returns an error if a file of another kind, or a folder, has the name.
     pub fn new(path: &Path, kind: Kind, force: bool) -> anyhow::Result<Self> {
         let named = || path.display().to_string();
         match Target::of(path).with_context(named)? {

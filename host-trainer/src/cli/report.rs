@@ -94,7 +94,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 /// Tests a run and writes its page.
 ///
 /// # Errors
-/// Where the network cannot be exported or the page cannot be written.
+/// Returns an error if the network cannot be exported or the page cannot be written.
 pub fn write(
     run: &Checkpoint,
     data: &crate::data::Dataset,

@@ -67,7 +67,7 @@ struct Report<'r> {
 ///
 /// # Errors
 ///
-/// If the model does not run on the board, or its logits are not the host's.
+/// Returns an error if the model does not run on the board, or its logits are not the host's.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let table = Table::load()?;
     let workspace = Workspace::find(args.workspace.as_deref())?.installing(args.install);

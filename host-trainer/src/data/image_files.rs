@@ -22,7 +22,7 @@ fn not_an_image(error: DataError) -> DataError {
 ///
 /// # Errors
 ///
-/// If a file cannot be decoded, or if its size differs and `reading` does not allow resizing.
+/// Returns an error if a file cannot be decoded, or if its size differs and `reading` does not allow resizing.
 pub fn image_files(
     files: &[PathBuf],
     input: Input,

@@ -15,7 +15,7 @@ impl Dataset {
     ///
     /// # Errors
     ///
-    /// If the data set is missing, with how to get it; if it is broken, with the file and the field.
+    /// Returns an error if the data set is missing, with how to get it; if it is broken, with the file and the field.
     pub fn load(name: &str, reading: &Reading) -> Result<Self, DataError> {
         let mut set = match name {
             "digits" => digits::load()?,

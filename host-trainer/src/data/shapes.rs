@@ -59,7 +59,7 @@ impl<'r> Shaping<'r> {
     ///
     /// # Errors
     ///
-    /// If the number of axes is another one, if there are no images, or if flat rows do not fit the network.
+    /// Returns an error if the number of axes is another one, if there are no images, or if flat rows do not fit the network.
     pub(super) fn images<T: Copy + Default + Into<f64>>(
         &mut self,
         name: &str,

@@ -78,7 +78,7 @@ impl Finetuned {
     ///
     /// # Errors
     ///
-    /// When they do not fit the format.
+    /// Returns an error if they do not fit the format.
     pub fn blob(&self, order: Order) -> Result<Blob, ExportError> {
         let bytes = export::write(&self.parameters.quantise()?, order, Some(&self.about()))?;
         Ok(Blob::new(&bytes)?)
@@ -105,7 +105,7 @@ impl Finetuned {
     ///
     /// # Errors
     ///
-    /// When the folder or the file cannot be written.
+    /// Returns an error if the folder or the file cannot be written.
     pub fn save(&self, folder: &Path) -> Result<(), CheckpointError> {
         tensor_file::save(folder.join(FILE_NAME), self.to_bytes(), read)
     }

@@ -39,7 +39,7 @@ pub(super) struct Conv {
     pub(super) inputs: usize,
     /// `[o][ky][kx][i]`.
     pub(super) weight: Vec<f32>,
-    /// `[ky][kx][i]` by outputs, or by twice the outputs where one sum could pass 2^24: see [`WIDE`].
+    /// `[ky][kx][i]` by outputs, or by twice the outputs if one sum could pass 2^24: see [`WIDE`].
     pub(super) forward: Matrix,
     /// `[ky][kx][o]` by inputs, with the taps turned round, times the ratio: from gradients of output bytes, in rows of padded
     /// outputs, to those of input bytes.
@@ -176,7 +176,7 @@ impl Size {
 }
 
 impl Conv {
-    /// `None` where no sum of products with values up to `largest` is known to be exact.
+    /// `None` if no sum of products with values up to `largest` is known to be exact.
     fn new(conv: &QuantisedConv, largest: f32) -> Option<Self> {
         let length = conv.weight.len() / conv.outputs;
         let fits = |part: fn(i8) -> i8| {

@@ -114,7 +114,7 @@ pub fn check(network: &Network, data: &Dataset, recipe: &Recipe) -> Result<(), T
 ///
 /// # Errors
 ///
-/// When the network cannot be exported.
+/// Returns an error if the network cannot be exported.
 ///
 /// # Panics
 ///

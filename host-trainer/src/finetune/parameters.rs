@@ -90,7 +90,7 @@ impl Parameters {
     ///
     /// # Errors
     ///
-    /// Where one of them is not finite.
+    /// Returns an error if one of them is not finite.
     pub fn quantise(&self) -> Result<Quantised, QuantiseError> {
         quantise(&self.folded, &self.ranges())
     }

@@ -24,7 +24,7 @@ pub struct Place<'p> {
 ///
 /// # Errors
 ///
-/// When it cannot be read.
+/// Returns an error if it cannot be read.
 pub fn recorded(folder: &Path) -> Result<Option<Recipe>, TrainError> {
     Ok(recipe_file::read(folder)?.map(|(recipe, _)| recipe))
 }

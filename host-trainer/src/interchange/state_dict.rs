@@ -22,7 +22,7 @@ pub enum StateError {
 ///
 /// # Errors
 ///
-/// Where those names do not tell the network.
+/// Returns an error if those names do not tell the network.
 pub fn to_state_dict(network: &Network) -> Result<Vec<u8>, StateError> {
     let stem = network.spec.stem;
     let kernel = (

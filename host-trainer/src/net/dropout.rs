@@ -17,7 +17,7 @@ fn mix(mut x: u64) -> u64 {
 }
 
 impl Dropout {
-    /// Dropout of convolution `place` in the step that `key` stands for; none where nothing is dropped.
+    /// Dropout of convolution `place` in the step that `key` stands for; none if nothing is dropped.
     pub(super) fn new(probability: f32, key: u64, place: usize) -> Option<Self> {
         let key = mix(key ^ mix(place as u64 + 1));
         (probability > 0.0).then_some(Self { probability, key })

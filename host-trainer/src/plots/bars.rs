@@ -13,7 +13,7 @@ const TOP: i32 = 64;
 /// A bar per name, from the top, as long as its value; each with its share of the sum.
 ///
 /// # Errors
-/// Where the drawing library fails; it draws into memory.
+/// Returns an error if the drawing library fails; it draws into memory.
 pub fn bars(title: &str, bars: &[(String, f64)]) -> anyhow::Result<String> {
     let height = TOP + PITCH * bars.len() as i32 + 16;
     // Only a finite share of a finite sum has a length.

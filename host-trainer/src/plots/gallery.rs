@@ -37,7 +37,7 @@ pub struct Gallery<'g> {
 /// Draws the gallery: as many right ones as there is room for, the first wrong ones among them, in red.
 ///
 /// # Errors
-/// Where the drawing library fails; it draws into memory.
+/// Returns an error if the drawing library fails; it draws into memory.
 pub fn gallery(gallery: &Gallery<'_>) -> anyhow::Result<String> {
     let text_height = 64 + 24 * gallery.lines.len() as i32;
     let width = 2 * MARGIN + PITCH * COLUMNS as i32;

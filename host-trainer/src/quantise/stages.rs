@@ -39,7 +39,7 @@ const LOGIT_SCALE: f32 = 1.0 / 1024.0;
 /// Quantises a folded network with calibrated ranges.
 ///
 /// # Errors
-/// Where a parameter or range is not finite.
+/// Returns an error if a parameter or range is not finite.
 pub fn quantise(folded: &Folded, ranges: &Ranges) -> Result<Quantised, QuantiseError> {
     let mut walk = Walk {
         ranges,

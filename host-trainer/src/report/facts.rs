@@ -38,7 +38,7 @@ impl<'f> Facts<'f> {
     /// Runs the whole test split through the float network and through the blob it becomes.
     ///
     /// # Errors
-    /// Where the network cannot be exported, or data and network do not fit.
+    /// Returns an error if the network cannot be exported, or data and network do not fit.
     pub fn gather(
         run: &'f Checkpoint,
         data: &'f Dataset,

@@ -44,7 +44,7 @@ impl Facts<'_> {
     /// The page.
     ///
     /// # Errors
-    /// Where the drawing library fails; it draws into memory.
+    /// Returns an error if the drawing library fails; it draws into memory.
     pub fn page(&self) -> anyhow::Result<String> {
         page(self)
     }

@@ -44,7 +44,7 @@ pub struct Maps {
 }
 
 impl Layer {
-    /// Rows of the layer's convolution: 3, or 1 where the feature map has one row.
+    /// Rows of the layer's convolution: 3, or 1 if the feature map has one row.
     pub fn kernel_height(height: usize) -> usize {
         if height == 1 { 1 } else { 3 }
     }

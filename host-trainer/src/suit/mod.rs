@@ -92,7 +92,7 @@ pub enum SuitError {
 ///
 /// # Errors
 ///
-/// If the data set cannot be read, or if its shape, its classes or its values do not fit the network.
+/// Returns an error if the data set cannot be read, or if its shape, its classes or its values do not fit the network.
 pub fn load(name: &str, network: &Takes, reading: Reading) -> Result<Dataset, SuitError> {
     let reading = Reading {
         input: Some(network.input),
@@ -110,7 +110,7 @@ pub fn load(name: &str, network: &Takes, reading: Reading) -> Result<Dataset, Su
 ///
 /// # Errors
 ///
-/// If its shape, its classes or its values do not fit the network.
+/// Returns an error if its shape, its classes or its values do not fit the network.
 pub fn suit(mut data: Dataset, network: &Takes) -> Result<Dataset, SuitError> {
     check_shape(&data, network)?;
     check_values(&mut data, network)?;

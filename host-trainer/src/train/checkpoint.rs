@@ -1,7 +1,7 @@
 //! A trained or half-trained network as one safetensors file, written whole or not at all.
 //!
 //! Tensors carry their names in the network; what the optimiser remembers lies beside them, under `velocity.` or under
-//! `mean.` and `square.`; where the network is an average, the weights that steps change lie under `raw.`. Everything else is one JSON text in the file's metadata, under `denselet`.
+//! `mean.` and `square.`; if the network is an average, the weights that steps change lie under `raw.`. Everything else is one JSON text in the file's metadata, under `denselet`.
 
 pub use super::checkpoint_error::CheckpointError;
 pub use super::meta::{Meta, NO_DATA};
@@ -16,13 +16,13 @@ use std::path::{Path, PathBuf};
 
 /// Name of a run's checkpoint in its folder.
 pub const FILE_NAME: &str = "checkpoint.safetensors";
-/// Name of the network with the highest held-out accuracy, in the same folder; not there where nothing is held out.
+/// Name of the network with the highest held-out accuracy, in the same folder; not there if nothing is held out.
 pub const BEST_NAME: &str = "best.safetensors";
 /// Key of the metadata.
 const KEY: &str = "denselet";
 /// Counts changes of the metadata.
 const VERSION: u32 = 1;
-/// In front of the names of tensors that steps change where the others are their average.
+/// In front of the names of tensors that steps change if the others are their average.
 const RAW: &str = "raw.";
 /// Ends the names of batch norms' variances.
 const VARIANCE: &str = ".var";
@@ -134,7 +134,7 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// When the folder or the file cannot be written.
+    /// Returns an error if the folder or the file cannot be written.
     pub fn save(&self, folder: &Path) -> Result<(), CheckpointError> {
         self.save_as(folder.join(FILE_NAME))
     }

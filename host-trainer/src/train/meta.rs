@@ -13,7 +13,7 @@ pub struct Meta<R = Recipe> {
     pub data: String,
     /// Names of the classes.
     pub classes: Vec<String>,
-    /// How bytes were made of measurements; absent where the data set is bytes.
+    /// How bytes were made of measurements; absent if the data set is bytes.
     #[serde(default)]
     pub encoding: Option<Encoding>,
     /// How it is trained; contains the seed.

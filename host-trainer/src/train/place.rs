@@ -20,7 +20,7 @@ pub struct Place<'p> {
     pub folder: &'p Path,
     /// Whether to go on from a checkpoint that is there already, instead of from the beginning.
     pub resume: bool,
-    /// The command line, where one started the run.
+    /// The command line, if one started the run.
     pub command: Option<&'p str>,
 }
 
@@ -111,7 +111,7 @@ pub fn train_among(
 ///
 /// # Errors
 ///
-/// When it cannot be read.
+/// Returns an error if it cannot be read.
 pub fn recorded(folder: &Path) -> Result<Option<Recipe>, TrainError> {
     Ok(recipe_file::read(folder)?.map(|(recipe, _)| recipe))
 }
@@ -168,7 +168,7 @@ pub(crate) fn record(folder: &Path, history: &[Epoch]) -> Result<(), TrainError>
 ///
 /// # Errors
 ///
-/// Where MPI cannot be started; where `mpirun` started several processes of a program that was built without the feature `mpi`.
+/// Returns an error if MPI cannot be started; where `mpirun` started several processes of a program that was built without the feature `mpi`.
 pub fn ranks() -> Result<Arc<dyn Ranks>, TrainError> {
     #[cfg(feature = "mpi")]
     return Ok(Arc::new(super::mpi::Mpi::start()?));

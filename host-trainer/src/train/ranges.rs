@@ -116,7 +116,7 @@ impl Recipe {
     ///
     /// # Errors
     ///
-    /// Where their shares would not be equal.
+    /// Returns an error if their shares would not be equal.
     pub fn check_ranks(&self, count: usize) -> Result<(), TrainError> {
         if self.batch.is_multiple_of(count) {
             return Ok(());

@@ -205,7 +205,7 @@ pub fn held_out(data: &Dataset, recipe: &Recipe) -> Option<Split> {
 }
 
 /// Numbers of the training images in a seeded order, and of those that are held out: none if the data set has a
-/// validation split, whole groups where it knows them, images otherwise.
+/// validation split, whole groups if it knows them, images otherwise.
 fn divide(data: &Dataset, recipe: &Recipe) -> (Vec<usize>, Vec<usize>) {
     let mut order = shuffled(data.train.len(), recipe.seed, HELD_OUT_STREAM);
     let count = recipe.held_out(data.train.len());
@@ -240,7 +240,7 @@ fn shuffled(count: usize, seed: u64, stream: u64) -> Vec<usize> {
     order
 }
 
-/// The spec with the recipe's dropout, where it has one.
+/// The spec with the recipe's dropout, if it has one.
 fn with_dropout(spec: &Spec, recipe: &Recipe) -> Spec {
     Spec {
         dropout: recipe.dropout.unwrap_or(spec.dropout),

@@ -27,7 +27,7 @@ impl RunFolder {
     /// Makes a folder a run's, if it is not one yet, and locks it. What an earlier process left half-written there is removed.
     ///
     /// # Errors
-    /// If it holds anything that is not a run's, if another process writes there, and the system's errors.
+    /// Returns an error if it holds anything that is not a run's, if another process writes there, and the system's errors.
     pub fn claim(path: &Path) -> Result<Self, FolderError> {
         let named = |path: &Path| {
             let path = path.to_owned();
@@ -68,7 +68,7 @@ impl RunFolder {
     /// Checks that nothing foreign is at `path`, without making or locking it.
     ///
     /// # Errors
-    /// If it is not a folder, or holds anything that is not a run's.
+    /// Returns an error if it is not a folder, or holds anything that is not a run's.
     pub fn check(path: &Path) -> Result<(), FolderError> {
         let entries = match fs::read_dir(path) {
             Ok(entries) => entries,

@@ -74,7 +74,7 @@ impl Learner for Steps<'_> {
             self.averaged.as_deref_mut().map_or(Vec::new(), Network::tensors),
             self.optimiser,
         );
-        // Batch-norm statistics may be each rank's own: where one breaks, all stop.
+        // Batch-norm statistics may be each rank's own: if one breaks, all stop.
         agree(
             self.ranks,
             broken.map_or(Ok(()), |what| Err(self.diverged(at, what))),

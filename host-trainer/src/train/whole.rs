@@ -11,7 +11,7 @@ use crate::spec::Spec;
 ///
 /// # Errors
 ///
-/// When network, data set and recipe do not fit together, or the loss diverges.
+/// Returns an error if network, data set and recipe do not fit together, or the loss diverges.
 pub fn train(
     spec: &Spec,
     data: &Dataset,

@@ -151,7 +151,7 @@ struct Sums {
     d: i32,
 }
 
-/// One input of four pixels, times an output's weight. Loops over arrays would stay loops over memory where the compiler
+/// One input of four pixels, times an output's weight. Loops over arrays would stay loops over memory if the compiler
 /// is asked for small code.
 macro_rules! add {
     ($sums:ident, $weight:expr, $a:ident, $b:ident, $c:ident, $d:ident) => {

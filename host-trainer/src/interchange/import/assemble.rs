@@ -117,7 +117,7 @@ struct Parts<'g> {
 }
 
 impl Parts<'_> {
-    /// The convolution of a node, with the one row of taps that counts where the map it reads has one row.
+    /// The convolution of a node, with the one row of taps that counts if the map it reads has one row.
     fn conv(&self, number: usize) -> Result<(Conv, Window), Problem> {
         let node = &self.graph.nodes[number];
         let Op::Conv(conv, window) = &node.op else {
@@ -278,7 +278,7 @@ fn picked(values: &[f32], order: &[usize]) -> Vec<f32> {
     order.iter().filter_map(|&at| values.get(at)).copied().collect()
 }
 
-/// A convolution that reads channel `c` where the file's reads channel `order[c]`.
+/// A convolution that reads channel `c` for the file's channel `order[c]`.
 fn reordered(conv: &Conv, order: &[usize]) -> Conv {
     let taps = conv.weight.chunks_exact(conv.inputs.max(1));
     Conv {

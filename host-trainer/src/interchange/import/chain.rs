@@ -340,7 +340,7 @@ impl<'g> Chain<'g> {
         Err(self.refuse(number, &format!("it averages {}", described(window)), advice))
     }
 
-    /// From an average over the whole map, or nothing where the map is one pixel, to the linear layer.
+    /// From an average over the whole map, or nothing if the map is one pixel, to the linear layer.
     fn head(&self, number: usize) -> Option<usize> {
         let node = &self.graph.nodes[number];
         let covers = |map: Map| map.height == 1 && map.width == 1;

@@ -98,7 +98,7 @@ pub struct Graph {
     pub dropout: f32,
     /// Whether the file's maker says that the network takes bytes, as an export of denselet does.
     pub takes_bytes: bool,
-    /// What the file's layers compute in, where it says other than float32.
+    /// What the file's layers compute in, if it says other than float32.
     pub precision: Option<Precision>,
 }
 

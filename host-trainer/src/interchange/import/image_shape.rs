@@ -3,7 +3,7 @@
 use super::error::Problem;
 use crate::spec::{Input, Map};
 
-/// Rows, columns and channels: the file's where it says them, else the user's; both must agree.
+/// Rows, columns and channels: the file's if it says them, else the user's; both must agree.
 pub(super) fn map(
     [height, width, channels]: [Option<usize>; 3],
     given: Option<Input>,

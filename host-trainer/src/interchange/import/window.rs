@@ -45,7 +45,7 @@ impl Window {
         round_up: false,
     };
 
-    /// Rows and columns of what it leaves of `map`; `None` where it does not fit.
+    /// Rows and columns of what it leaves of `map`; `None` if it does not fit.
     pub fn over(&self, map: Map) -> Option<(usize, usize)> {
         let slide = |size: usize, pads: usize, kernel: usize, stride: usize| {
             let free = (size + pads).checked_sub(kernel)?;

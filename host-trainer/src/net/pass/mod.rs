@@ -59,7 +59,7 @@ pub struct Pass {
     averages: Vec<f32>,
     logits: Vec<f32>,
     jobs: Vec<Scratch>,
-    /// Jobs one thread takes at once: all where a phase is over before a second thread is awake.
+    /// Jobs one thread takes at once: all if a phase is over before a second thread is awake.
     grain: usize,
     sharing: Sharing,
 }

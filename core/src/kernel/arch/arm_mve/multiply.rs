@@ -24,7 +24,7 @@ pub(super) struct Work {
     pub(super) advance: usize,
     /// Vectors of a filter.
     pub(super) vectors: usize,
-    /// Lanes of the first vector that are values, a bit for each byte; where it is halved, of its second half above.
+    /// Lanes of the first vector that are values, a bit for each byte; if it is halved, of its second half above.
     pub(super) lanes: u32,
     pub(super) bias: *const i32,
     pub(super) multiplier: *const i32,

@@ -44,7 +44,7 @@ pub(super) fn agree(axes: &[Axis], wanted: &[Axis], map: Map) -> bool {
         })
 }
 
-/// The axes of a value of axes `axes` once it has the sides `target` (a side of the batch is `None`); `None` where axes
+/// The axes of a value of axes `axes` once it has the sides `target` (a side of the batch is `None`); `None` if axes
 /// longer than one would be torn apart or run together.
 pub(super) fn reshaped(axes: &[Axis], map: Map, target: &[Option<usize>]) -> Option<Vec<Axis>> {
     let mut long = axes.iter().copied().filter(|axis| axis.len(map) > 1);

@@ -248,7 +248,7 @@ impl Ints {
     }
 }
 
-/// Sides of two constants spread over each other as NumPy does; `None` where they do not fit.
+/// Sides of two constants spread over each other as NumPy does; `None` if they do not fit.
 pub(super) fn spread(a: &Tensor, b: &Tensor) -> Option<Vec<usize>> {
     let rank = a.shape.len().max(b.shape.len());
     let both = |axis| match (side(&a.shape, axis, rank), side(&b.shape, axis, rank)) {

@@ -182,7 +182,7 @@ impl<'m> Reader<'m> {
         Ok(self.graph)
     }
 
-    /// The value an input of a node names; `None` where the input is left out.
+    /// The value an input of a node names; `None` if the input is left out.
     fn value(&self, node: &View<'m>, index: usize) -> Result<Option<&Value>, Problem> {
         match node.input(index) {
             None => Ok(None),

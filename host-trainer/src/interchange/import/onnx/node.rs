@@ -15,7 +15,7 @@ impl<'m> View<'m> {
         Self { node }
     }
 
-    /// Its name, or its output's where it has none.
+    /// Its name, or its output's if it has none.
     pub(super) fn name(&self) -> &'m str {
         if self.node.name.is_empty() {
             self.node.output.first().map_or("", String::as_str)
@@ -84,7 +84,7 @@ impl<'m> View<'m> {
         })
     }
 
-    /// How its kernel moves over `map`; `kernel` where the weights say it.
+    /// How its kernel moves over `map`; `kernel` if the weights say it.
     pub(super) fn window(&self, map: Map, kernel: Option<[usize; 2]>) -> Result<Window, Problem> {
         let own = self.pair("kernel_shape", 0)?;
         let kernel = match kernel {

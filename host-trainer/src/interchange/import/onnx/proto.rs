@@ -186,7 +186,7 @@ pub(crate) struct Shape {
     pub(crate) dim: Vec<Dimension>,
 }
 
-/// One side: a number, or a name where it may vary.
+/// One side: a number, or a name if it may vary.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Dimension {
     #[prost(int64, optional, tag = "1")]

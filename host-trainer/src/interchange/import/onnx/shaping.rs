@@ -49,7 +49,7 @@ impl<'m> Reader<'m> {
         ))
     }
 
-    /// An operation on constants alone; `None` where it is none that is known.
+    /// An operation on constants alone; `None` if it is none that is known.
     pub(super) fn folded(&self, node: &View<'m>, inputs: &[&Constant]) -> Result<Option<Constant>, Problem> {
         if !matches!(
             (node.what(), inputs),
@@ -209,7 +209,7 @@ impl<'m> Reader<'m> {
         Ok(axes)
     }
 
-    /// The whole numbers of an input that is a constant; `None` where the input is left out.
+    /// The whole numbers of an input that is a constant; `None` if the input is left out.
     pub(super) fn ints_at(&self, node: &View<'m>, index: usize) -> Result<Option<Vec<i64>>, Problem> {
         match self.value(node, index)? {
             None => Ok(None),

@@ -82,7 +82,7 @@ fn count(message: Message, mut bytes: &[u8], left: &mut usize) -> Option<()> {
     Some(())
 }
 
-/// The next field's number, and its bytes where it has a length.
+/// The next field's number, and its bytes if it has a length.
 fn next<'b>(bytes: &mut &'b [u8]) -> Option<(u64, Option<&'b [u8]>)> {
     let key = varint(bytes)?;
     let length = match key & 7 {

@@ -379,39 +379,3 @@ fn inference_agrees_with_the_clear_version() {
         }
     }
 }
-
-#[test]
-fn threads_do_not_change_a_bit() {
-    let spec = Spec::load("digits").unwrap();
-    let run = |threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .unwrap();
-        pool.install(|| {
-            let mut network = Network::new(
-                &spec,
-                Normalisation {
-                    mean: vec![5.0],
-                    std: vec![6.0],
-                },
-                1,
-            );
-            let mut gradient = network.clone();
-            let mut pass = Pass::training(&spec, 37);
-            let images: Vec<u8> = (0..37 * 64u32).map(|i| (i * 31 % 17) as u8).collect();
-            let labels: Vec<u16> = (0..37).map(|i| i % 10).collect();
-            let step = Step {
-                images: &images,
-                labels: &labels,
-                key: 1,
-                ..Step::default()
-            };
-            pass.step(&mut network, step, &mut gradient);
-            gradient
-        })
-    };
-    let one = run(1);
-    assert_eq!(one, run(2));
-    assert_eq!(one, run(5));
-}

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 /// The sizes of a network, and what its blob holds about it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Report {
+pub struct Sizes {
     /// Preset, file or blob.
     pub name: String,
     /// Trained parameters: weights, biases, batch-norm scales and offsets. Absent of a blob, which has no batch norms.
@@ -73,14 +73,14 @@ pub struct Row {
 }
 
 /// A network as it would be exported in `order`; `None` if it is too large for this machine.
-pub fn network(spec: &Spec, order: Order) -> Option<Report> {
+pub fn network(spec: &Spec, order: Order) -> Option<Sizes> {
     let geometry = Geometry::of(spec);
     let params = u64::try_from(spec.parameters()).ok()?;
-    report(&spec.name, &geometry, order, Some(params), None)
+    sizes(&spec.name, &geometry, order, Some(params), None)
 }
 
 /// A blob; `None` if it is too large for this machine.
-pub fn blob(name: &str, blob: &Blob) -> Option<Report> {
+pub fn blob(name: &str, blob: &Blob) -> Option<Sizes> {
     let model = blob.model().ok()?;
     let header = model.header();
     let geometry = Geometry {
@@ -89,29 +89,29 @@ pub fn blob(name: &str, blob: &Blob) -> Option<Report> {
         stages: model.shapes().collect(),
     };
     let (order, label) = (header.order, order_name(header.order));
-    let mut report = report(name, &geometry, order, None, Some(label))?;
+    let mut sizes = sizes(name, &geometry, order, None, Some(label))?;
     let about = blob.about();
-    report.blob_bytes = model.blob_len();
-    report.metadata_bytes = model.metadata_len();
-    report.labels = about.classes;
-    report.input = about.input;
-    report.network = about.name;
-    report.provenance = about.provenance;
-    report.accuracy = about.accuracy;
-    Some(report)
+    sizes.blob_bytes = model.blob_len();
+    sizes.metadata_bytes = model.metadata_len();
+    sizes.labels = about.classes;
+    sizes.input = about.input;
+    sizes.network = about.name;
+    sizes.provenance = about.provenance;
+    sizes.accuracy = about.accuracy;
+    Some(sizes)
 }
 
-fn report(
+fn sizes(
     name: &str,
     geometry: &Geometry,
     order: Order,
     params: Option<u64>,
     label: Option<&'static str>,
-) -> Option<Report> {
+) -> Option<Sizes> {
     let plan = geometry.plan()?;
     let steps = plan.steps(geometry.input, &geometry.stem, geometry.stages.iter().copied())?;
     let stack = Table::load().ok()?.stack_reserve;
-    let mut report = Report {
+    let mut sizes = Sizes {
         name: name.to_owned(),
         params,
         folded_params: 0,
@@ -148,11 +148,11 @@ fn report(
         }
         zeros = zeros.max(format::section_len(Section::Mask, order, kind, input)?);
         let macs = Macs::of(kind, input);
-        report.macs += macs.as_trained;
-        report.macs_executed += macs.as_executed;
-        report.folded_params += spec::folded_parameters(kind, input);
-        report.blob_bytes += bytes;
-        report.layers.push(Row {
+        sizes.macs += macs.as_trained;
+        sizes.macs_executed += macs.as_executed;
+        sizes.folded_params += spec::folded_parameters(kind, input);
+        sizes.blob_bytes += bytes;
+        sizes.layers.push(Row {
             name: match kind {
                 Kind::Stem(_) => "stem".to_owned(),
                 Kind::Stage(StageShape::Layer { .. }) => format!("block {block} layer {layer}"),
@@ -173,8 +173,8 @@ fn report(
             _ => {}
         }
     }
-    report.blob_bytes += zeros;
-    Some(report)
+    sizes.blob_bytes += zeros;
+    Some(sizes)
 }
 
 /// A number with its thousands apart.
@@ -257,12 +257,12 @@ mod tests {
     fn every_count_is_the_same_on_every_road() {
         for name in spec::presets() {
             let spec = Spec::load(name).unwrap();
-            let report = network(&spec, Order::Plain).unwrap();
-            assert_eq!(report.params, Some(spec.parameters() as u64), "{name}");
-            assert_eq!(report.macs, spec.macs(), "{name}");
-            let rows = report.layers.iter().map(|row| row.macs_executed).sum::<u64>();
-            assert_eq!(report.macs_executed, rows, "{name}");
-            assert!(report.macs_executed <= report.macs, "{name}");
+            let sizes = network(&spec, Order::Plain).unwrap();
+            assert_eq!(sizes.params, Some(spec.parameters() as u64), "{name}");
+            assert_eq!(sizes.macs, spec.macs(), "{name}");
+            let rows = sizes.layers.iter().map(|row| row.macs_executed).sum::<u64>();
+            assert_eq!(sizes.macs_executed, rows, "{name}");
+            assert!(sizes.macs_executed <= sizes.macs, "{name}");
         }
     }
 

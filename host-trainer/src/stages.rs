@@ -179,7 +179,7 @@ impl<G, C> Stage<G, C> {
 
 /// The position of a stage in its network, and the maps around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Position {
+pub struct Location {
     /// Number of the block whose map the stage writes; for the head, the one that it reads.
     pub block: usize,
     /// Number of the layer in its block; for other stages, the layers before the stage.
@@ -190,7 +190,7 @@ pub struct Position {
     pub output: Map,
 }
 
-impl Position {
+impl Location {
     /// Returns the position of every stage of a network, in the order in which they run.
     pub fn all(spec: &Spec) -> Vec<Self> {
         let walk = Geometry::of(spec).walk();
@@ -300,7 +300,7 @@ mod tests {
     fn positions_are_those_of_the_maps() {
         for name in crate::spec::presets() {
             let spec = Spec::load(name).unwrap();
-            let (maps, all) = (spec.maps(), Position::all(&spec));
+            let (maps, all) = (spec.maps(), Location::all(&spec));
             assert_eq!(all.last().unwrap().input, maps.head, "{name}");
             for pair in all.windows(2) {
                 assert_eq!(pair[0].output, pair[1].input, "{name}");

@@ -47,7 +47,7 @@ pub struct Args {
 
 /// What came out.
 #[derive(Debug, Serialize)]
-struct Report {
+struct Summary {
     float_accuracy: f64,
     int8_accuracy: f64,
     blob_bytes: usize,
@@ -139,7 +139,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let instructions = outcome
         .instructions
         .context("the board counted no instructions")?;
-    let report = Report {
+    let summary = Summary {
         float_accuracy,
         int8_accuracy: confusion.accuracy(),
         blob_bytes: blob.bytes().len(),
@@ -152,76 +152,76 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         board: outcome.board.clone(),
         out: out.clone(),
     };
-    draw(&out.join("result.svg"), &report, &data, &logits)?;
+    draw(&out.join("result.svg"), &summary, &data, &logits)?;
     whole_file::write(
         &out.join("report.json"),
-        serde_json::to_string_pretty(&report)?.as_bytes(),
+        serde_json::to_string_pretty(&summary)?.as_bytes(),
     )?;
     if args.json {
-        print_json(&report)?;
+        print_json(&summary)?;
     } else {
-        print(&report, &outcome);
+        print(&summary, &outcome);
     }
     anyhow::ensure!(outcome.matches_host, "the board's logits are not the host's");
     Ok(())
 }
 
-fn print(report: &Report, outcome: &Outcome) {
+fn print(summary: &Summary, outcome: &Outcome) {
     let percent = |share: f64| format!("{:.2} %", 100.0 * share);
     let bytes = |n: usize| format!("{} bytes", grouped(n as u64));
     let rows = [
-        ["float accuracy", &percent(report.float_accuracy)],
-        ["int8 accuracy", &percent(report.int8_accuracy)],
-        ["blob", &bytes(report.blob_bytes)],
-        ["arena", &bytes(report.arena_bytes)],
+        ["float accuracy", &percent(summary.float_accuracy)],
+        ["int8 accuracy", &percent(summary.int8_accuracy)],
+        ["blob", &bytes(summary.blob_bytes)],
+        ["arena", &bytes(summary.arena_bytes)],
         [
             "firmware flash",
             &format!(
                 "{}: code {}, model {}",
-                bytes(report.flash_bytes),
+                bytes(summary.flash_bytes),
                 grouped(outcome.sizes.flash_code_bytes as u64),
                 grouped(outcome.sizes.flash_model_bytes as u64)
             ),
         ],
-        ["stack", &bytes(report.stack_bytes)],
+        ["stack", &bytes(summary.stack_bytes)],
         [
             "instructions",
-            &format!("{} per inference", grouped(report.instructions)),
+            &format!("{} per inference", grouped(summary.instructions)),
         ],
         [
             "device = host",
             &format!(
                 "{} of {} images, every logit, bit for bit",
-                report.device_equal, report.device_images
+                summary.device_equal, summary.device_images
             ),
         ],
     ];
-    let header = ["digits", &format!("on {}", report.board)];
+    let header = ["digits", &format!("on {}", summary.board)];
     say(table(&header, rows.map(|row| row.map(str::to_owned).to_vec())));
     say(format_args!(
         "checkpoint, blob, image (result.svg) and figures (report.json) are in {}",
-        report.out.display()
+        summary.out.display()
     ));
 }
 
 /// The image: test images with what the integer runtime says of each.
-fn draw(path: &Path, report: &Report, data: &Dataset, logits: &[i32]) -> anyhow::Result<()> {
+fn draw(path: &Path, summary: &Summary, data: &Dataset, logits: &[i32]) -> anyhow::Result<()> {
     let classes = data.classes.len();
     let predictions: Vec<usize> = logits.chunks_exact(classes).map(evaluate::largest).collect();
     let lines = [
         format!(
             "{:.2} % of {} test images right in int8 ({:.2} % in float)",
-            100.0 * report.int8_accuracy,
+            100.0 * summary.int8_accuracy,
             data.test.len(),
-            100.0 * report.float_accuracy
+            100.0 * summary.float_accuracy
         ),
         format!(
             "{}: {} instructions an image, {} bytes of arena, {} bytes of stack, {} bytes of flash",
-            report.board,
-            grouped(report.instructions),
-            grouped(report.arena_bytes as u64),
-            grouped(report.stack_bytes as u64),
-            grouped(report.flash_bytes as u64)
+            summary.board,
+            grouped(summary.instructions),
+            grouped(summary.arena_bytes as u64),
+            grouped(summary.stack_bytes as u64),
+            grouped(summary.flash_bytes as u64)
         ),
     ];
     let svg = gallery::gallery(&Gallery {

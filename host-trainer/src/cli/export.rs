@@ -96,7 +96,7 @@ impl From<OrderName> for Order {
 
 /// What was exported.
 #[derive(Debug, Serialize)]
-struct Report {
+struct Summary {
     out: PathBuf,
     blob_bytes: usize,
     /// Of these, bytes that an inference does not read.
@@ -134,7 +134,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     };
     let blob = &exported.blob;
     out.write(blob)?;
-    let report = Report {
+    let summary = Summary {
         out: args.out.clone(),
         blob_bytes: blob.len(),
         metadata_bytes: Blob::new(blob)?.model()?.metadata_len(),
@@ -146,18 +146,18 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         notes: exported.notes,
     };
     if args.json {
-        return print_json(&report);
+        return print_json(&summary);
     }
-    let how = match report.calibration_images {
+    let how = match summary.calibration_images {
         0 => "fine-tuned".to_owned(),
         count => format!("calibrated on {count} images"),
     };
     say(format_args!(
         "{}: {} bytes of flash, {} of them metadata, {} bytes of arena, {how}",
-        report.out.display(),
-        grouped(report.blob_bytes as u64),
-        grouped(report.metadata_bytes as u64),
-        grouped(report.arena_bytes as u64),
+        summary.out.display(),
+        grouped(summary.blob_bytes as u64),
+        grouped(summary.metadata_bytes as u64),
+        grouped(summary.arena_bytes as u64),
     ));
     Ok(())
 }

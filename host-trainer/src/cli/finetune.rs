@@ -77,7 +77,7 @@ pub struct Args {
 
 /// What came out.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub struct Summary {
     net: String,
     data: String,
     epochs: usize,
@@ -99,11 +99,11 @@ pub struct Report {
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let report = tune(args)?;
+    let summary = tune(args)?;
     if args.json {
-        return print_json(&report);
+        return print_json(&summary);
     }
-    report.say();
+    summary.say();
     Ok(())
 }
 
@@ -113,7 +113,7 @@ pub fn after_training(
     data: &str,
     data_flags: DataFlags,
     quiet: bool,
-) -> anyhow::Result<Report> {
+) -> anyhow::Result<Summary> {
     tune(&Args {
         run: folder.to_owned(),
         data: Some(data.to_owned()),
@@ -131,7 +131,7 @@ pub fn after_training(
     })
 }
 
-impl Report {
+impl Summary {
     /// The warning if fine-tuning made the integers worse than calibration did.
     fn worse(&self) -> Option<String> {
         (self.int8_accuracy < self.calibrated_accuracy).then(|| {
@@ -159,7 +159,7 @@ impl Report {
     }
 }
 
-fn tune(args: &Args) -> anyhow::Result<Report> {
+fn tune(args: &Args) -> anyhow::Result<Summary> {
     let start = Instant::now();
     let chosen = checkpoint::choose(&args.run, args.last);
     anyhow::ensure!(
@@ -234,7 +234,7 @@ fn tune(args: &Args) -> anyhow::Result<Report> {
     };
     let last = done.meta.history.last().context("a run of no epochs")?;
     let calibration = Calibration::draw(&data, recipe.finetune.calibration);
-    let mut report = Report {
+    let mut summary = Summary {
         net: network.spec.name.clone(),
         data: data.name.clone(),
         epochs: done.meta.epoch,
@@ -254,17 +254,17 @@ fn tune(args: &Args) -> anyhow::Result<Report> {
     };
     let blob = done.blob(Order::Plain)?;
     let fidelity = Fidelity::measure(&network, &blob, &data, aside.as_ref())?;
-    report.warnings = [
+    summary.warnings = [
         guess.as_deref().map(guess_warning),
         calibration_warning(&calibration),
         fidelity.warning(),
-        report.worse(),
+        summary.worse(),
     ]
     .into_iter()
     .flatten()
     .collect();
-    warn(&report.warnings);
-    Ok(report)
+    warn(&summary.warnings);
+    Ok(summary)
 }
 
 /// Checks that fine-tuning replaces nothing in `folder` but what fine-tuning of the same float network wrote.

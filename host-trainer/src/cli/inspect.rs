@@ -5,7 +5,7 @@ use super::terminal::table;
 use crate::blob::Blob;
 use crate::board::{Ram, Table, order_name};
 use crate::finetune::checkpoint as finetuned;
-use crate::inspect::{self, Report, grouped};
+use crate::inspect::{self, Sizes, grouped};
 use crate::spec::Spec;
 use crate::train::checkpoint;
 use anyhow::Context;
@@ -34,7 +34,7 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let too_large = || "network does not fit in this machine's address space";
-    let report = match (&args.model, &args.net) {
+    let sizes = match (&args.model, &args.net) {
         (Some(path), _) if !super::model::is_blob(path) => {
             let spec = match finetuned::find(path) {
                 Some(file) => finetuned::load(&file)?.parameters.folded.spec,
@@ -50,9 +50,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         (None, None) => anyhow::bail!("give a blob or --net"),
     };
     if args.json {
-        return print_json(&report);
+        return print_json(&sizes);
     }
-    print(&report)
+    print(&sizes)
 }
 
 /// Which boards read weights in this order, and how much longer the others take.
@@ -83,10 +83,10 @@ fn boards_of(order: &str) -> anyhow::Result<String> {
     })
 }
 
-fn print(report: &Report) -> anyhow::Result<()> {
+fn print(sizes: &Sizes) -> anyhow::Result<()> {
     let sides = |[height, width, channels]: [usize; 3]| format!("{height}x{width}x{channels}");
-    let rows = report.layers.iter().enumerate().map(|(index, row)| {
-        let mark = if index == report.peak { " <- peak" } else { "" };
+    let rows = sizes.layers.iter().enumerate().map(|(index, row)| {
+        let mark = if index == sizes.peak { " <- peak" } else { "" };
         vec![
             row.name.clone(),
             row.what.clone(),
@@ -109,25 +109,25 @@ fn print(report: &Report) -> anyhow::Result<()> {
         ],
         rows,
     ));
-    say(format_args!("{}", report.name));
+    say(format_args!("{}", sizes.name));
     let fact = |name: &str, value: String| say(format_args!("  {name:<19}{value}"));
-    if let Some(params) = report.params {
+    if let Some(params) = sizes.params {
         fact("parameters", grouped(params));
     }
     fact(
         "weights and biases",
-        format!("{} in a blob, batch norms folded", grouped(report.folded_params)),
+        format!("{} in a blob, batch norms folded", grouped(sizes.folded_params)),
     );
     fact(
         "MACs as trained",
         format!(
             "{} (the paper's count: transitions convolve, then pool)",
-            grouped(report.macs)
+            grouped(sizes.macs)
         ),
     );
     fact(
         "MACs as executed",
-        format!("{} (transitions pool first)", grouped(report.macs_executed)),
+        format!("{} (transitions pool first)", grouped(sizes.macs_executed)),
     );
     let bytes = |count: usize| grouped(count as u64);
     let Ram {
@@ -135,7 +135,7 @@ fn print(report: &Report) -> anyhow::Result<()> {
         image_bytes,
         stack_bytes,
         total_bytes,
-    } = report.ram;
+    } = sizes.ram;
     fact(
         "RAM",
         format!(
@@ -146,7 +146,7 @@ fn print(report: &Report) -> anyhow::Result<()> {
             bytes(stack_bytes)
         ),
     );
-    let metadata = match (report.order, report.metadata_bytes) {
+    let metadata = match (sizes.order, sizes.metadata_bytes) {
         (None, _) => " without metadata".to_owned(),
         (Some(_), 0) => ", stripped of metadata".to_owned(),
         (Some(_), count) => format!(
@@ -156,19 +156,19 @@ fn print(report: &Report) -> anyhow::Result<()> {
     };
     fact(
         "blob",
-        format!("{} bytes of flash{metadata}", bytes(report.blob_bytes)),
+        format!("{} bytes of flash{metadata}", bytes(sizes.blob_bytes)),
     );
     let texts = [
-        ("network", &report.network),
-        ("input", &report.input),
-        ("made by", &report.provenance),
-        ("accuracy", &report.accuracy),
-        ("classes", &report.labels.join(", ")),
+        ("network", &sizes.network),
+        ("input", &sizes.input),
+        ("made by", &sizes.provenance),
+        ("accuracy", &sizes.accuracy),
+        ("classes", &sizes.labels.join(", ")),
     ];
     for (name, text) in texts.into_iter().filter(|(_, text)| !text.is_empty()) {
         fact(name, text.clone());
     }
-    if let Some(order) = report.order {
+    if let Some(order) = sizes.order {
         fact("weights", format!("{order} order, {}", boards_of(order)?));
     }
     Ok(())

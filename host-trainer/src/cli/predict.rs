@@ -36,7 +36,7 @@ pub struct Args {
 
 /// What was predicted.
 #[derive(Debug, Serialize)]
-struct Report {
+struct Summary {
     model: PathBuf,
     arithmetic: &'static str,
     images: Vec<Image>,
@@ -73,7 +73,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let logits = model.logits(&pixels, &|_| ())?;
     let unit = model.logit_unit()?;
     let images = args.images.iter().zip(logits.chunks_exact(takes.classes));
-    let report = Report {
+    let summary = Summary {
         images: images
             .map(|(file, logits)| Image {
                 file: file.clone(),
@@ -85,9 +85,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         notes,
     };
     if args.json {
-        return print_json(&report);
+        return print_json(&summary);
     }
-    for image in &report.images {
+    for image in &summary.images {
         let classes = image
             .classes
             .iter()

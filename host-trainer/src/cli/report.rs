@@ -44,7 +44,7 @@ pub struct Args {
 
 /// What was written, and what it says.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub struct Summary {
     /// The page.
     pub out: PathBuf,
     /// Inputs of the test split.
@@ -100,13 +100,13 @@ pub fn write(
     data: &crate::data::Dataset,
     out: &Output,
     quiet: bool,
-) -> anyhow::Result<Report> {
+) -> anyhow::Result<Summary> {
     let bar = progress(data.test.len(), "images", quiet);
     let facts = Facts::gather(run, data, &|n| bar.inc(n as u64))?;
     bar.finish_and_clear();
     out.write(facts.page()?.as_bytes()).context("report")?;
     warn(&facts.warnings);
-    Ok(Report {
+    Ok(Summary {
         out: out.path().to_owned(),
         test_images: data.test.len(),
         float_accuracy: facts.float.accuracy(),

@@ -55,7 +55,7 @@ pub struct Args {
 
 /// What `--json` prints.
 #[derive(Serialize)]
-struct Report<'r> {
+struct Summary<'r> {
     #[serde(flatten)]
     outcome: &'r Outcome,
     /// Which test images ran; absent for noise.
@@ -93,7 +93,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     warn_of_order(model.header().order, request.board);
     let outcome = run_with_progress(&request, args.json)?;
     if args.json {
-        print_json(&Report {
+        print_json(&Summary {
             outcome: &outcome,
             sample: sample.as_ref(),
             notes: &notes,

@@ -24,7 +24,7 @@ use std::time::Instant;
 
 /// What came out.
 #[derive(Debug, Serialize)]
-struct Report {
+struct Summary {
     net: String,
     data: String,
     parameters: usize,
@@ -45,7 +45,7 @@ struct Report {
     seconds: f64,
     checkpoint: PathBuf,
     page: Option<PathBuf>,
-    finetuned: Option<finetune::Report>,
+    finetuned: Option<finetune::Summary>,
     warnings: Vec<String>,
     notes: Vec<String>,
 }
@@ -109,7 +109,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         warn(core::slice::from_ref(&text));
         warnings.push(text);
     }
-    let mut report = Report {
+    let mut summary = Summary {
         net: spec.name.clone(),
         data: data.name.clone(),
         parameters: spec.parameters(),
@@ -136,7 +136,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         finetuned: None,
         notes: data.notes.iter().cloned().chain(decided).collect(),
     };
-    if let (true, Some(best), false) = (report.stopped_early, report.best_epoch, args.json) {
+    if let (true, Some(best), false) = (summary.stopped_early, summary.best_epoch, args.json) {
         say(format_args!(
             "stopped early after epoch {}: no better held-out accuracy, nor an equal one with a lower loss, for {} epochs; the \
              best is epoch {best}",
@@ -145,25 +145,25 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
     let tune = || finetune::after_training(&folder, &args.data, args.data_flags.clone(), args.json);
     if args.json {
-        report.finetuned = recipe.finetune.map(|_| tune()).transpose()?;
-        return print_json(&report);
+        summary.finetuned = recipe.finetune.map(|_| tune()).transpose()?;
+        return print_json(&summary);
     }
-    let int8 = report.int8_accuracy.map_or_else(String::new, |share| {
+    let int8 = summary.int8_accuracy.map_or_else(String::new, |share| {
         format!(", int8 {:.2} % (bit-exact with the device)", 100.0 * share)
     });
     say(format_args!(
         "test accuracy on {} images: float {:.2} %{int8}",
-        grouped(report.test_images as u64),
-        100.0 * report.test_accuracy
+        grouped(summary.test_images as u64),
+        100.0 * summary.test_accuracy
     ));
     say(format_args!(
         "network of epoch {} of {}: {}, after {}",
-        report.best_epoch.unwrap_or(report.epochs),
-        report.epochs,
-        report.checkpoint.display(),
-        HumanDuration(Duration::from_secs_f64(report.seconds))
+        summary.best_epoch.unwrap_or(summary.epochs),
+        summary.epochs,
+        summary.checkpoint.display(),
+        HumanDuration(Duration::from_secs_f64(summary.seconds))
     ));
-    if let Some(page) = &report.page {
+    if let Some(page) = &summary.page {
         say(format_args!(
             "report (curves, confusion matrix, arena): {}",
             page.display()
@@ -215,7 +215,7 @@ fn report(
     run: &checkpoint::Checkpoint,
     data: &Dataset,
     quiet: bool,
-) -> anyhow::Result<super::report::Report> {
+) -> anyhow::Result<super::report::Summary> {
     let _claim = RunFolder::claim(folder)?;
     super::report::write(run, data, &Output::new(page, Kind::Page, true)?, quiet)
 }

@@ -8,14 +8,14 @@ use super::{Parameters, Stored};
 use crate::fold::{FoldedConv, Gate};
 use crate::quantise::{Quantised, QuantisedConv, QuantisedGate, tap_is_inside};
 use crate::spec::Map;
-use crate::stages::{Position, Stage};
+use crate::stages::{Location, Stage};
 use denselet::layout::BORDERS;
 
 /// A convolution's parameters, of the gate before it and of the range after it, with their integers.
 struct Part<'p> {
     /// Stage, 0 for the stem.
     index: usize,
-    place: Place,
+    which: Which,
     /// Of its outputs.
     map: Map,
     gate: Option<(&'p mut Gate, &'p QuantisedGate)>,
@@ -29,7 +29,7 @@ struct Part<'p> {
 
 /// Which of a stage's convolutions.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Which {
     /// The bottleneck.
     First,
     /// The stage's own.
@@ -79,9 +79,9 @@ impl Part<'_> {
     /// Puts gradients in the parameters' places.
     fn gradient(self, sums: &[StageSums]) {
         let stage = &sums[self.index];
-        let sums = match self.place {
-            Place::First => &stage.first,
-            Place::Own => &stage.conv,
+        let sums = match self.which {
+            Which::First => &stage.first,
+            Which::Own => &stage.conv,
         };
         let conv = self.conv;
         let (outputs, inputs) = (conv.outputs, conv.inputs);
@@ -207,7 +207,7 @@ impl Parameters {
     /// Every stage's parameters beside its integers and the scales around it.
     fn visit<'p>(&'p mut self, quantised: &'p Quantised, mut see: impl FnMut(Part<'_>)) {
         let Self { folded, stored } = self;
-        let positions = Position::all(&folded.spec);
+        let positions = Location::all(&folded.spec);
         let mut slot = 0;
         let stages = folded.stages.iter_mut().zip(&quantised.stages).zip(&positions);
         for (index, ((stage, integers), at)) in stages.enumerate() {
@@ -239,7 +239,7 @@ impl Parameters {
                 see(Part {
                     index,
                     map: at.input,
-                    place: Place::First,
+                    which: Which::First,
                     gate: gate.take(),
                     inputs: core::mem::replace(&mut inputs, Inputs::Ring(scale)),
                     conv: first,
@@ -262,7 +262,7 @@ impl Parameters {
             see(Part {
                 index,
                 map: if is_head { at.input } else { at.output },
-                place: Place::Own,
+                which: Which::Own,
                 gate,
                 inputs,
                 conv,

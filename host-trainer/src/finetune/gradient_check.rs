@@ -11,7 +11,7 @@ use crate::fold::{FoldedConv, Gate as FoldedGate, fold};
 use crate::net::{Loss, Network, Normalisation, Score};
 use crate::quantise::{Quantised, QuantisedConv, QuantisedGate, tap_is_inside};
 use crate::spec::{Map, Spec};
-use crate::stages::{Position, Stage};
+use crate::stages::{Location, Stage};
 use core::cell::RefCell;
 use denselet::layout::{BORDERS, Order};
 
@@ -125,7 +125,7 @@ fn the_forward_pass_is_the_device_bit_for_bit() {
             let expected: Vec<i32> = device.run_tapped(image, &mut maps).unwrap().as_slice().to_vec();
             job.forward(spec, &integers, image);
             // All but the head's.
-            let positions = Position::all(spec);
+            let positions = Location::all(spec);
             let written = positions[..positions.len() - 1].iter().zip(&maps.0);
             for (index, (at, (map, stride))) in written.enumerate() {
                 let channels = at.output.channels;
@@ -157,7 +157,7 @@ fn smooth(parameters: &Parameters) -> (Integers, Quantised) {
     let folded = &parameters.folded;
     let mut stored: Vec<(f32, f32)> = Vec::new();
     let mut stages = Vec::new();
-    let positions = Position::all(&folded.spec);
+    let positions = Location::all(&folded.spec);
     for ((stage, integers), at) in folded.stages.iter().zip(&mut quantised.stages).zip(&positions) {
         let (is_stem, is_layer) = (
             matches!(stage, Stage::Stem { .. }),

@@ -9,7 +9,7 @@ use crate::data::Dataset;
 use crate::fold::{Folded, FoldedConv, Gate, fold};
 use crate::net::{Network, Role, Tensor};
 use crate::quantise::{QuantiseError, Quantised, quantise};
-use crate::stages::{Position, Stage};
+use crate::stages::{Location, Stage};
 
 /// Ranges of a block's stored channels.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -112,7 +112,7 @@ impl Parameters {
         let mut list = List(Vec::new());
         let Folded { spec, zero, stages } = &mut self.folded;
         let mut zero = Some(zero);
-        for (stage, position) in stages.iter_mut().zip(Position::all(spec)) {
+        for (stage, position) in stages.iter_mut().zip(Location::all(spec)) {
             let at = position.name(stage);
             let last = match stage {
                 Stage::Layer { .. } => format!("{at}.conv"),

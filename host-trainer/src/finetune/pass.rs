@@ -12,7 +12,7 @@ use super::stem::Stem;
 use super::transition::Transition;
 use crate::net::Score;
 use crate::spec::Spec;
-use crate::stages::Position;
+use crate::stages::Location;
 use rayon::prelude::*;
 
 /// Shares of a batch.
@@ -35,7 +35,7 @@ pub(super) struct Job {
 
 impl Job {
     pub(super) fn new(spec: &Spec, integers: &Integers) -> Self {
-        let positions = Position::all(spec);
+        let positions = Location::all(spec);
         let maps = spec.maps();
         let mut features: Vec<Features> = maps.blocks.iter().map(|&map| Features::new(map)).collect();
         // After a last transition the head reads a map of its own.

@@ -7,7 +7,7 @@ use crate::interchange::import::proto::{
     attribute_type, data_type,
 };
 use crate::net::{BatchNorm, Conv, Network};
-use crate::stages::{Position, Stage};
+use crate::stages::{Location, Stage};
 use prost::Message;
 
 /// Operator set; the oldest that holds all a network needs, so that most runtimes read it.
@@ -32,7 +32,7 @@ pub fn to_onnx(network: &Network) -> Vec<u8> {
         Vec::new(),
     );
     let mut at = writer.stem(network);
-    for (stage, place) in network.stages().iter().zip(Position::all(spec)) {
+    for (stage, place) in network.stages().iter().zip(Location::all(spec)) {
         let name = place.name(stage);
         match stage {
             // Written already: its strides and padding are the spec's.

@@ -2,7 +2,7 @@
 
 use super::onnx_export::channels_first;
 use crate::net::{BatchNorm, Conv, Network};
-use crate::stages::{Position, Stage};
+use crate::stages::{Location, Stage};
 use safetensors::SafeTensorError;
 use safetensors::tensor::TensorView;
 
@@ -45,7 +45,7 @@ pub fn to_state_dict(network: &Network) -> Result<Vec<u8>, StateError> {
         return Err(StateError::Form("a head without batch norm"));
     };
     let mut state = State::default();
-    for (stage, place) in network.stages().iter().zip(Position::all(&network.spec)) {
+    for (stage, place) in network.stages().iter().zip(Location::all(&network.spec)) {
         match stage {
             Stage::Stem { conv } => {
                 state.conv("features.conv0", &conv.conv);

@@ -3,10 +3,10 @@
 //! What is observed comes from an executor written for clarity; logits come from the training pass. Tests check that the
 //! two agree.
 
-use super::plain::{Affine, Step, Target, Turned, average, max_pool};
+use super::plain::{Affine, Target, Turned, Walk, average, max_pool};
 use super::{Conv, Network, Pass};
 use crate::spec::Map;
-use crate::stages::{Position, Stage};
+use crate::stages::{Location, Stage};
 use rayon::prelude::*;
 
 /// Images that go through the network at once when only logits are wanted.
@@ -95,7 +95,7 @@ impl Network {
 /// A network prepared for inference: the one float executor, for what is observed and for inputs that are not bytes.
 struct Executor<'n> {
     network: &'n Network,
-    stages: Vec<(Stage<Option<Affine>, Prepared<'n>>, Position)>,
+    stages: Vec<(Stage<Option<Affine>, Prepared<'n>>, Location)>,
 }
 
 /// A convolution with the batch norm and ReLU after it, if there are any.
@@ -106,7 +106,7 @@ struct Prepared<'n> {
 
 impl Prepared<'_> {
     /// Returns the map that it computes, of height and width `to`.
-    fn run(&self, input: &[f32], map: Map, step: Step, to: Map) -> (Map, Vec<f32>) {
+    fn run(&self, input: &[f32], map: Map, walk: Walk, to: Map) -> (Map, Vec<f32>) {
         let to = Map {
             channels: self.conv.conv.outputs,
             ..to
@@ -117,7 +117,7 @@ impl Prepared<'_> {
             map: to,
             slot: 0,
         };
-        self.conv.run(input, map, step, target);
+        self.conv.run(input, map, walk, target);
         match &self.norm {
             Some(norm) => (to, norm.relu(&out, to.channels)),
             None => (to, out),
@@ -138,7 +138,7 @@ impl<'n> Executor<'n> {
         });
         Self {
             network,
-            stages: stages.zip(Position::all(&network.spec)).collect(),
+            stages: stages.zip(Location::all(&network.spec)).collect(),
         }
     }
 
@@ -170,7 +170,7 @@ impl<'n> Executor<'n> {
                     let mut read = active(gate, &values, whole.channels);
                     let mut inner = at.input;
                     if let Some(first) = bottleneck {
-                        (inner, read) = first.run(&read, inner, Step::ONE, inner);
+                        (inner, read) = first.run(&read, inner, Walk::ONE, inner);
                         see(Site::Bottleneck(at.block, at.layer), &read, inner.channels);
                     }
                     let target = Target {
@@ -178,14 +178,14 @@ impl<'n> Executor<'n> {
                         map: whole,
                         slot: at.input.channels,
                     };
-                    conv.conv.run(&read, inner, Step::padded(&conv.conv.conv), target);
+                    conv.conv.run(&read, inner, Walk::padded(&conv.conv.conv), target);
                     if at.output.channels == whole.channels {
                         see(Site::Block(at.block), &values, whole.channels);
                     }
                 }
                 Stage::Transition { gate, conv } => {
                     let (half, pooled) = average(&active(gate, &values, at.input.channels), at.input);
-                    let (made, out) = conv.run(&pooled, half, Step::ONE, half);
+                    let (made, out) = conv.run(&pooled, half, Walk::ONE, half);
                     if at.block == blocks.len() {
                         see(Site::Head, &out, made.channels);
                     }
@@ -205,16 +205,16 @@ impl<'n> Executor<'n> {
     }
 
     /// Normalised input through the stem.
-    fn stem(&self, conv: &Prepared<'_>, input: &[f32], at: &Position) -> Vec<f32> {
+    fn stem(&self, conv: &Prepared<'_>, input: &[f32], at: &Location) -> Vec<f32> {
         let spec = &self.network.spec;
         let stride = spec.stem.stride;
-        let step = Step {
+        let walk = Walk {
             vertical: if at.input.height == 1 { 1 } else { stride },
             horizontal: stride,
             pad_top: spec.stem.pad_top,
             pad_left: spec.stem.pad_left,
         };
-        let (made, out) = conv.run(input, at.input, step, spec.maps().stem);
+        let (made, out) = conv.run(input, at.input, walk, spec.maps().stem);
         if spec.stem.pool {
             max_pool(&out, made, spec.stem.pooling()).1
         } else {

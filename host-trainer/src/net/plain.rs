@@ -50,7 +50,7 @@ impl<'n> Turned<'n> {
     }
 
     /// Convolves `input` of shape `map` into some channels of each pixel of another map.
-    pub(super) fn run(&self, input: &[f32], map: Map, step: Step, to: Target<'_>) {
+    pub(super) fn run(&self, input: &[f32], map: Map, walk: Walk, to: Target<'_>) {
         let Target {
             values: out,
             map: out_map,
@@ -66,11 +66,11 @@ impl<'n> Turned<'n> {
                     None => sums.fill(0.0),
                 }
                 for ky in 0..conv.kernel_height {
-                    let Some(row) = (y * step.vertical + ky).checked_sub(step.pad_top) else {
+                    let Some(row) = (y * walk.vertical + ky).checked_sub(walk.pad_top) else {
                         continue;
                     };
                     for kx in 0..conv.kernel_width {
-                        let Some(column) = (x * step.horizontal + kx).checked_sub(step.pad_left) else {
+                        let Some(column) = (x * walk.horizontal + kx).checked_sub(walk.pad_left) else {
                             continue;
                         };
                         if row >= map.height || column >= map.width {
@@ -102,14 +102,14 @@ pub(super) struct Target<'a> {
 
 /// How a convolution walks its input.
 #[derive(Clone, Copy)]
-pub(super) struct Step {
+pub(super) struct Walk {
     pub(super) vertical: usize,
     pub(super) horizontal: usize,
     pub(super) pad_top: usize,
     pub(super) pad_left: usize,
 }
 
-impl Step {
+impl Walk {
     pub(super) const ONE: Self = Self {
         vertical: 1,
         horizontal: 1,

@@ -33,7 +33,7 @@ const SUMS: RGBColor = GREY;
 type Area<'s> = DrawingArea<SVGBackend<'s>, Shift>;
 
 /// Draws the map of a network whose stages `sizes` names.
-pub(crate) fn map(geometry: &Geometry, sizes: &inspect::Report) -> anyhow::Result<String> {
+pub(crate) fn map(geometry: &Geometry, sizes: &inspect::Sizes) -> anyhow::Result<String> {
     let plan = geometry
         .plan()
         .context("a network of this size has no plan here")?;

@@ -6,7 +6,7 @@ use super::scale::Scale;
 use crate::calibrate::{Range, Ranges};
 use crate::fold::{Folded, FoldedConv, Gate};
 use crate::spec::Spec;
-use crate::stages::{Position, Stage};
+use crate::stages::{Location, Stage};
 use thiserror::Error;
 
 /// Why a network cannot be quantised.
@@ -46,7 +46,7 @@ pub fn quantise(folded: &Folded, ranges: &Ranges) -> Result<Quantised, QuantiseE
         has_stem_relu: folded.spec.stem.norm,
         channels: Vec::new(),
     };
-    let positions = Position::all(&folded.spec);
+    let positions = Location::all(&folded.spec);
     let stages = folded.stages.iter().zip(&positions).enumerate();
     let stages = stages.map(|(index, (stage, at))| {
         check(index, stage, ranges.blocks.get(at.block))?;
@@ -103,7 +103,7 @@ impl Walk<'_> {
     fn stage(
         &mut self,
         stage: &Stage<Gate, FoldedConv>,
-        at: &Position,
+        at: &Location,
     ) -> Stage<QuantisedGate, QuantisedConv> {
         let gate = |gate| clamp(gate, &self.channels);
         match stage {
@@ -160,7 +160,7 @@ impl Walk<'_> {
     }
 
     /// The scales of a convolution whose outputs are stored from channel `first` of the block on.
-    fn scales(&self, first: usize, conv: &FoldedConv, at: &Position) -> Outputs {
+    fn scales(&self, first: usize, conv: &FoldedConv, at: &Location) -> Outputs {
         let ranges = self.ranges.blocks[at.block][first..][..conv.outputs].iter();
         let is_relu = self.has_stem_relu && at.block == 0 && first == 0;
         let scales = ranges.map(|&range| {

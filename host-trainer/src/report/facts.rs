@@ -29,7 +29,7 @@ pub struct Facts<'f> {
     /// What is wrong with the calibration or with int8.
     pub warnings: Vec<String>,
     /// Sizes, stage by stage.
-    pub sizes: inspect::Report,
+    pub sizes: inspect::Sizes,
     /// Shapes, for the arena map.
     pub geometry: Geometry,
 }

@@ -239,12 +239,19 @@ mod tests {
         (tall.stem.kernel_height, tall.stem.kernel_width) = (STEM_KERNEL, STEM_KERNEL);
         (tall.stem.pad_top, tall.stem.pad_left) = (7, 7);
         (tall.stem.pad_bottom, tall.stem.pad_right) = (7, 7);
+        // A block without layers, and a transition at the end.
+        let mut bare = plain.clone();
+        bare.blocks[0].layers.clear();
+        bare.blocks[1].transition = Some(7);
+        bare.final_norm = false;
+        bare.check().unwrap();
         let preset = |name| Spec::load(name).unwrap();
         for (spec, order) in [
             (preset("d4"), Order::Plain),
             (preset("d4"), Order::Pairs),
             (preset("d1"), Order::Plain),
             (plain, Order::Plain),
+            (bare, Order::Plain),
             (tall.clone(), Order::Plain),
             (tall, Order::Quads),
         ] {

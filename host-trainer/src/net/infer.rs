@@ -179,16 +179,10 @@ impl<'n> Executor<'n> {
                         slot: at.input.channels,
                     };
                     conv.conv.run(&read, inner, Walk::padded(&conv.conv.conv), target);
-                    if at.output.channels == whole.channels {
-                        see(Site::Block(at.block), &values, whole.channels);
-                    }
                 }
                 Stage::Transition { gate, conv } => {
                     let (half, pooled) = average(&active(gate, &values, at.input.channels), at.input);
                     let (made, out) = conv.run(&pooled, half, Walk::ONE, half);
-                    if at.block == blocks.len() {
-                        see(Site::Head, &out, made.channels);
-                    }
                     values = widen(&out, made, whole);
                 }
                 Stage::Head { gate, conv } => {
@@ -198,7 +192,16 @@ impl<'n> Executor<'n> {
                         &conv.conv.conv,
                     );
                     see(Site::Logits, &values, values.len());
+                    continue;
                 }
+            }
+            // After its last stage, which is the one before it if a block has no layers.
+            if at.output.channels == whole.channels {
+                let site = match at.block < blocks.len() {
+                    true => Site::Block(at.block),
+                    false => Site::Head,
+                };
+                see(site, &values, whole.channels);
             }
         }
         values

@@ -109,8 +109,7 @@ impl Filters {
         &self,
         conv: &Prepared<'_, T>,
         kept: &[i32],
-        o: usize,
-        border: usize,
+        (o, border): (usize, usize),
         biases: &mut [i32; SOME],
     ) {
         let count = SOME.min(conv.outputs - o);
@@ -151,11 +150,18 @@ fn add(sums: &mut [i32], biases: &[i32]) {
     }
 }
 
-/// Pixels `first` to `first + count` of a tile.
+/// Pixels `first` to `first + count` of a tile, and outputs from `o` on, a multiple of 4.
 #[derive(Clone, Copy)]
 struct Run {
     first: usize,
     count: usize,
+    o: usize,
+}
+
+/// Where outputs go: one pixel's every `stride` bytes.
+struct Out<'o> {
+    bytes: &'o mut [u8],
+    stride: usize,
 }
 
 /// [`Tile::multiply`](crate::kernel::Tile::multiply), with its obligations.
@@ -168,11 +174,16 @@ pub(super) unsafe fn multiply<T: Tile<Filters = Filters>>(
     let whole = Run {
         first: 0,
         count: lines.pixels,
+        o: 0,
     };
     let kept = conv.filters().kept(conv, lines);
     let is_kept = conv.outputs <= kept.len();
     if conv.order == Order::Quads && lines.borders.is_none() && is_kept {
-        outputs(lines, conv, whole, 0, kept, out, out_stride);
+        let out = Out {
+            bytes: out,
+            stride: out_stride,
+        };
+        outputs(lines, conv, whole, kept, out);
     } else if conv.order == Order::Quads {
         by_borders(lines, conv, out, out_stride);
     } else {
@@ -193,56 +204,43 @@ fn by_borders<T: Tile<Filters = Filters>>(
     while first < lines.pixels {
         let border = lines.border(first);
         let alike = (first..lines.pixels).take_while(|&p| lines.border(p) == border);
-        let run = Run {
-            first,
-            count: alike.count(),
-        };
+        let count = alike.count();
         for o in (0..conv.outputs).step_by(SOME) {
             let mut biases = [0; SOME];
-            conv.filters().biases_at(conv, kept, o, border, &mut biases);
+            conv.filters().biases_at(conv, kept, (o, border), &mut biases);
             let biases = &biases[..SOME.min(conv.outputs - o)];
-            outputs(lines, conv, run, o, biases, out, out_stride);
+            let out = Out {
+                bytes: &mut *out,
+                stride: out_stride,
+            };
+            outputs(lines, conv, Run { first, count, o }, biases, out);
         }
-        first += run.count;
+        first += count;
     }
 }
 
-/// Outputs from `o` on, a multiple of 4, that `biases` are for.
+/// The outputs that `biases` are for.
 fn outputs<T: Tile<Filters = Filters>>(
     lines: &Lines<'_>,
     conv: &Prepared<'_, T>,
     run: Run,
-    o: usize,
     biases: &[i32],
-    out: &mut [u8],
-    out_stride: usize,
+    out: Out<'_>,
 ) {
+    let Run { first, o, .. } = run;
+    let stride = out.stride;
     let count = biases.len().min(conv.outputs - o);
     let whole = count / QUAD * QUAD;
-    let at = run.first * out_stride + o;
+    let at = first * stride + o;
     if whole > 0 {
         let multipliers = &conv.multiplier[o..][..whole];
-        quads(
-            lines,
-            conv,
-            run,
-            o,
-            biases,
-            multipliers,
-            &mut out[at..],
-            out_stride,
-        );
+        let bytes = &mut out.bytes[at..];
+        quads(lines, conv, run, [biases, multipliers], Out { bytes, stride });
     }
     if whole < count {
-        last_outputs(
-            lines,
-            conv,
-            run,
-            o + whole,
-            &biases[whole..count],
-            &mut out[at + whole..],
-            out_stride,
-        );
+        let run = Run { o: o + whole, ..run };
+        let bytes = &mut out.bytes[at + whole..];
+        last_outputs(lines, conv, run, &biases[whole..count], Out { bytes, stride });
     }
 }
 
@@ -252,35 +250,42 @@ fn last_outputs<T: Tile<Filters = Filters>>(
     lines: &Lines<'_>,
     conv: &Prepared<'_, T>,
     run: Run,
-    o: usize,
     biases: &[i32],
-    out: &mut [u8],
-    out_stride: usize,
+    out: Out<'_>,
 ) {
     let count = biases.len();
     let mut four_biases = [0; QUAD];
     four_biases[..count].copy_from_slice(biases);
     let mut multipliers = [0; QUAD];
-    multipliers[..count].copy_from_slice(&conv.multiplier[o..][..count]);
+    multipliers[..count].copy_from_slice(&conv.multiplier[run.o..][..count]);
     let mut outs = [0; 2 * TILE * QUAD];
-    quads(lines, conv, run, o, &four_biases, &multipliers, &mut outs, QUAD);
+    let bytes = &mut outs[..];
+    let stride = QUAD;
+    quads(
+        lines,
+        conv,
+        run,
+        [&four_biases, &multipliers],
+        Out { bytes, stride },
+    );
     for (p, four) in outs.chunks_exact(QUAD).enumerate().take(run.count) {
-        out[p * out_stride..][..count].copy_from_slice(&four[..count]);
+        out.bytes[p * out.stride..][..count].copy_from_slice(&four[..count]);
     }
 }
 
-/// Quads of outputs from `o` on, that `multipliers` are for; there is at least one.
-#[expect(clippy::too_many_arguments, reason = "two calls, and each names itself")]
+/// Quads of outputs that `multipliers` are for; there is at least one.
 fn quads<T: Tile<Filters = Filters>>(
     lines: &Lines<'_>,
     conv: &Prepared<'_, T>,
     run: Run,
-    o: usize,
-    biases: &[i32],
-    multipliers: &[i32],
-    out: &mut [u8],
-    out_stride: usize,
+    [biases, multipliers]: [&[i32]; 2],
+    out: Out<'_>,
 ) {
+    let Out {
+        bytes: out,
+        stride: out_stride,
+    } = out;
+    let o = run.o;
     let filters = conv.filters();
     let function: unsafe extern "C" fn(&Work) = match conv.content() {
         Content::Bytes => denselet_multiply_bytes,

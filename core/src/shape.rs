@@ -64,6 +64,7 @@ impl StemPool {
     }
 
     /// Rows, or columns, of a side of `side` pixels that pixel `at` of the output reads.
+    #[inline(never)]
     pub fn window(self, at: usize, side: usize) -> Range<usize> {
         match self {
             Self::None => at..at + 1,

@@ -95,6 +95,7 @@ impl<'b> Blob<'b> {
         }
     }
 
+    #[inline(never)]
     fn records(&self) -> &'b [u8] {
         self.bytes.get(HEADER_LEN..self.start.zeros).unwrap_or(&[])
     }

@@ -23,6 +23,7 @@ impl Map {
     }
 
     /// First byte after it in the arena.
+    #[inline(never)]
     pub fn end(&self) -> usize {
         self.offset + self.shape.height * self.row_len()
     }

@@ -97,28 +97,31 @@ fn descent(step: &Step) -> usize {
     }
 }
 
+/// Whether a map with room for `widest` channels, borders and windows stays far enough below `usize`.
+#[inline(never)]
+fn is_bounded(shape: Shape, widest: usize) -> Option<()> {
+    let pixels = shape
+        .height
+        .checked_add(8)?
+        .checked_mul(shape.width.checked_add(16)?)?;
+    let bytes = pixels.checked_mul(widest.checked_add(GROUP)?)?.checked_mul(64)?;
+    (bytes <= usize::MAX / 4).then_some(())
+}
+
 /// Whether all sizes stay far enough below `usize` that the plan's sums cannot pass it.
 fn check(input: Shape, stem: &StemShape, stages: impl Iterator<Item = StageShape>) -> Option<()> {
-    let bytes = |shape: Shape, widest: usize| {
-        let pixels = shape
-            .height
-            .checked_add(8)?
-            .checked_mul(shape.width.checked_add(16)?)?;
-        let bytes = pixels.checked_mul(widest.checked_add(GROUP)?)?.checked_mul(64)?;
-        (bytes <= usize::MAX / 4).then_some(())
-    };
     let window = stem.kernel_height.checked_mul(stem.kernel_width)?;
-    bytes(input, input.channels.checked_mul(window)?)?;
-    bytes(stem.convolved(input)?, stem.filters)?;
+    is_bounded(input, input.channels.checked_mul(window)?)?;
+    is_bounded(stem.convolved(input)?, stem.filters)?;
     let mut shape = stem.output(input)?;
     for stage in stages {
         match stage {
             StageShape::Layer { bottleneck, growth } => {
                 shape.channels = shape.channels.checked_add(growth)?;
-                bytes(shape, shape.channels.max(bottleneck.unwrap_or(0)))?;
+                is_bounded(shape, shape.channels.max(bottleneck.unwrap_or(0)))?;
             }
             StageShape::Transition { filters } => shape = shape.pooled(filters),
-            StageShape::Head { classes } => bytes(
+            StageShape::Head { classes } => is_bounded(
                 Shape {
                     height: 1,
                     width: 1,
@@ -127,7 +130,7 @@ fn check(input: Shape, stem: &StemShape, stages: impl Iterator<Item = StageShape
                 classes,
             )?,
         }
-        bytes(shape, shape.channels)?;
+        is_bounded(shape, shape.channels)?;
     }
     Some(())
 }
@@ -161,6 +164,7 @@ impl<S: Iterator<Item = StageShape> + Clone> Steps<S> {
         })
     }
 
+    #[inline(never)]
     fn block_map(&self) -> Map {
         Map {
             name: self.block,
@@ -266,6 +270,7 @@ fn finished(channels: usize, stages: impl Iterator<Item = StageShape>) -> usize 
 }
 
 /// `len` bytes from `start`, aligned for every integer that a kernel keeps there.
+#[inline(never)]
 fn above(start: usize, len: usize) -> Range<usize> {
     let start = start.next_multiple_of(GROUP);
     start..start + len

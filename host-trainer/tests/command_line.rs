@@ -39,8 +39,22 @@ fn text(path: &Path) -> &str {
 #[test]
 fn every_command_explains_itself_with_examples() {
     for command in [
-        "demo", "train", "finetune", "export", "eval", "inspect", "run", "build", "boards", "profile",
-        "bench", "report", "net", "predict", "import",
+        "demo",
+        "train",
+        "finetune",
+        "export",
+        "eval",
+        "inspect",
+        "run",
+        "build",
+        "boards",
+        "profile",
+        "bench",
+        "bench-train",
+        "report",
+        "net",
+        "predict",
+        "import",
     ] {
         let output = denselet(&[command, "--help"]);
         let help = String::from_utf8(output.stdout).unwrap();
@@ -49,6 +63,31 @@ fn every_command_explains_itself_with_examples() {
             "{command}: {help}"
         );
         assert!(help.contains("--json") || command == "build", "{command}: {help}");
+    }
+}
+
+#[test]
+fn bench_train_compares_fine_tuning_with_float_training() {
+    let short = [
+        "bench-train",
+        "--net",
+        "digits",
+        "--batch",
+        "4",
+        "--seconds",
+        "0",
+        "--int8",
+    ];
+    let output = denselet(&short);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines = |start: &str| text.lines().filter(|line| line.starts_with(start)).count();
+    assert!(
+        output.status.success() && lines("float training") == 1 && lines("fine-tuning") == 2,
+        "{text}"
+    );
+    let speed = json(&[&short[..], &["--json"]].concat());
+    for field in ["float", "int8", "distilled", "ratio", "distilled_ratio"] {
+        assert!(speed[field].as_f64().unwrap() > 0.0, "{field}: {speed}");
     }
 }
 

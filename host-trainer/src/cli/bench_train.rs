@@ -8,7 +8,8 @@ use crate::spec::Spec;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   denselet bench-train --net d1 --batch 64
-  RAYON_NUM_THREADS=1 denselet bench-train --net d2 --seconds 20 --json")]
+  RAYON_NUM_THREADS=1 denselet bench-train --net d2 --seconds 20 --json
+  denselet bench-train --net d1 --int8 --seconds 60    (float training and fine-tuning of the integers, in alternating runs)")]
 pub struct Args {
     /// A preset's name or a TOML file
     #[arg(long, value_name = "NAME|FILE")]
@@ -19,6 +20,9 @@ pub struct Args {
     /// Seconds to measure for
     #[arg(long, value_name = "S", default_value_t = 10.0)]
     seconds: f64,
+    /// Compare float training with fine-tuning of the integers, in alternating runs
+    #[arg(long)]
+    int8: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -27,6 +31,9 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let spec = Spec::load(&args.net)?;
+    if args.int8 {
+        return compare(args, &spec);
+    }
     let speed = bench::train_speed(&spec, usize::from(args.batch), args.seconds);
     if args.json {
         return print_json(&speed);
@@ -44,5 +51,30 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     if let Some(mb) = speed.peak_rss_mb {
         say(format_args!("{mb:.0} MB peak resident memory"));
     }
+    Ok(())
+}
+
+/// Measures float training and fine-tuning.
+fn compare(args: &Args, spec: &Spec) -> anyhow::Result<()> {
+    let speed = bench::int8_speed(spec, usize::from(args.batch), args.seconds)?;
+    if args.json {
+        return print_json(&speed);
+    }
+    say(format_args!(
+        "{}, batch {}, {} threads, {} alternating runs of {} steps each",
+        speed.net, speed.batch, speed.threads, speed.turns, speed.steps
+    ));
+    say(format_args!(
+        "float training               {:7.0} images/s",
+        speed.float
+    ));
+    say(format_args!(
+        "fine-tuning                  {:7.0} images/s, {:.2} of float training",
+        speed.int8, speed.ratio
+    ));
+    say(format_args!(
+        "fine-tuning, distillation    {:7.0} images/s, {:.2} of float training",
+        speed.distilled, speed.distilled_ratio
+    ));
     Ok(())
 }

@@ -1,5 +1,9 @@
 //! How fast this machine trains a network: whole steps on random images. Beside the main path.
 
+mod int8;
+
+pub use int8::{Int8Speed, int8_speed};
+
 use crate::net::{Network, Normalisation, Pass, Step, product_speed};
 use crate::spec::Spec;
 use crate::train::finite::first_broken;

@@ -1,7 +1,7 @@
-//! Makes the memory map and the constants of one board out of `boards.toml`, and embeds the model.
+//! Generates the memory map and the constants of one board from `boards.toml`, and embeds the model.
 //!
-//! The board is `DENSELET_BOARD`, or the first of the table with the target that is being built for. The model is the
-//! file `DENSELET_MODEL`, or the small one of the tests. On a host there is nothing to do.
+//! The board is `DENSELET_BOARD`, or the first of the table with the build's target. The model is the file
+//! `DENSELET_MODEL`, or the small one of the tests. A build for a host generates nothing.
 
 use core::error::Error;
 use denselet::format::Blob;
@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     fs::write(out.join("board.rs"), board.constants(&common(&table))?)?;
     fs::write(out.join("memory.x"), board.memory_map()?)?;
-    // The interrupt vectors are in `board::cortex_m`: one, where the runtime crate would have 240.
+    // The interrupt vectors are in `board::cortex_m`: one, instead of the 240 of `cortex-m-rt`.
     fs::write(out.join("device.x"), "")?;
     fs::write(out.join("model.rs"), embed(&root, &board)?)?;
 
@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// One `[[board]]` of the table, its lines as they stand.
+/// The lines of one `[[board]]` of the table.
 struct Board<'t>(&'t str);
 
 impl Board<'_> {
@@ -48,15 +48,15 @@ impl Board<'_> {
             .ok_or_else(|| format!("a board of boards.toml has no `{key}`"))
     }
 
-    /// What `board::` says about itself.
+    /// Returns the source of the constants of `board`.
     fn constants(&self, common: &Board<'_>) -> Result<String, String> {
         Ok(format!(
             "/// The board's name, as in `boards.toml`.\npub const NAME: &str = {:?};\n\
              /// Ticks of the counter per millisecond.\npub const CLOCK_KHZ: u32 = {};\n\
              /// Bytes of RAM.\npub const RAM_BYTES: usize = {};\n\
-             /// Nanoseconds of the emulator's time that an instruction takes, as a power of two: the `shift` of \
-             `-icount`.\npub const ICOUNT_SHIFT: u32 = {};\n\
-             /// Bytes of RAM that must be left for the stack beside a model's arena and an image.\n\
+             /// Emulated nanoseconds per instruction, as a power of two: the `shift` of `-icount`.\n\
+             pub const ICOUNT_SHIFT: u32 = {};\n\
+             /// Bytes of RAM that must remain for the stack, next to the arena of a model and an image.\n\
              pub const STACK_RESERVE: usize = {};\n",
             self.get("name")?,
             self.get("clock_khz")?,
@@ -66,7 +66,7 @@ impl Board<'_> {
         ))
     }
 
-    /// The linker's memory regions. RISC-V's runtime crate wants to be told what goes where.
+    /// Returns the memory regions for the linker. `riscv-rt` also needs the region of each section.
     fn memory_map(&self) -> Result<String, String> {
         let mut map = format!(
             "MEMORY\n{{\n  FLASH : ORIGIN = {}, LENGTH = {}\n  RAM : ORIGIN = {}, LENGTH = {}\n}}\n",
@@ -91,12 +91,12 @@ impl Board<'_> {
     }
 }
 
-/// What stands before the first board and holds for all.
+/// Returns the lines before the first board, which hold for all boards.
 fn common(table: &str) -> Board<'_> {
     Board(table.split("[[board]]").next().unwrap_or_default())
 }
 
-/// The board asked for, or the first with this target.
+/// Returns the board that `DENSELET_BOARD` names, or the first with the build's target.
 fn find(table: &str) -> Result<Board<'_>, Box<dyn Error>> {
     let target = env::var("TARGET")?;
     let asked = env::var("DENSELET_BOARD").ok();
@@ -123,7 +123,7 @@ fn find(table: &str) -> Result<Board<'_>, Box<dyn Error>> {
     })
 }
 
-/// Rust source of what `model.rs` says: the bytes and the sizes that the compiler needs.
+/// Returns the source that `model.rs` includes: the blob, the sizes of an image, and the check that all fits the RAM.
 fn embed(root: &Path, board: &Board<'_>) -> Result<String, Box<dyn Error>> {
     let model = match env::var_os("DENSELET_MODEL") {
         Some(path) => PathBuf::from(path),

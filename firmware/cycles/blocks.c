@@ -1,20 +1,19 @@
-/* Which blocks of code a program runs, how often, and how often by a jump: a plugin of QEMU.
+/* A QEMU plugin that counts how often a program runs each block of code and how often it leaves the block by a jump.
  *
- * `denselet bench --cycles` and `denselet profile --cycles` build and load it, and put a price on the instructions of each
- * block (host-trainer/src/board/cortex_m4.rs). Of the instruction set, this file knows how long an instruction of Thumb is.
+ * `denselet bench --cycles` and `denselet profile --cycles` build and load it, and model the cycles of each block
+ * (host-trainer/src/board/cortex_m4.rs).
  *
  *   cc -O2 -shared -fPIC -o blocks.so blocks.c
  *   qemu-system-arm ... -plugin blocks.so,out=FILE,mark=ADDRESS[,mark=ADDRESS...] -kernel ELF
  *
- * Counting starts anew whenever the program reaches an address that is marked, and what was counted up to there is written:
+ * When the program reaches a marked address, the plugin writes the counts and starts from zero:
  *
- *   mark ADDRESS                          the mark that it was counted from, in hexadecimal; 0 from the start
- *   START END TIMES JUMPS                 a block: its addresses, in hexadecimal, how often it was run, and after how many of
- *                                         these runs the program went on elsewhere than at its end
- *   end                                   the program has ended: nothing is missing
+ *   mark ADDRESS                          the mark at which counting started, in hexadecimal; 0 for the start of the program
+ *   START END TIMES JUMPS                 a block: its addresses in hexadecimal, its runs, and the runs that ended with a jump
+ *   end                                   the program has ended, and the output is complete
  *
- * The prototypes are those of the first version of QEMU's interface, which its later versions keep; distributions do not all
- * ship the header.
+ * The prototypes are those of the first version of QEMU's plugin interface, which later versions keep. They are repeated
+ * here because not all distributions ship the header.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -38,7 +37,7 @@ const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
 
 EXPORT int qemu_plugin_version = 1;
 
-/* A piece of code without a jump inside, as the emulator translates it. */
+/* Code without a jump inside, as the emulator translates it. */
 struct block {
     uint64_t start, end;
     uint64_t times, jumps;
@@ -51,9 +50,9 @@ enum { MARKS = 8 };
 static uint64_t marks[MARKS];
 static int mark_count;
 static FILE *out;
-static struct block *blocks;   /* all there are, the last first */
-static struct block *last;     /* where the program is */
-static uint64_t since;         /* the mark that is counted from */
+static struct block *blocks;   /* all blocks, the newest first */
+static struct block *last;     /* the block that runs now */
+static uint64_t since;         /* the mark at which counting started */
 
 static void write_counts(void) {
     fprintf(out, "mark %" PRIx64 "\n", since);
@@ -77,8 +76,8 @@ static void on_entered(unsigned cpu, void *data) {
     last = b;
 }
 
-/* Bytes of a Thumb instruction. QEMU 7.2 would say too many of a block's last one where the next one crosses the end of a page:
- * it counts what it has looked at. */
+/* Returns the bytes of a Thumb instruction. QEMU 7.2 reports too many for the last instruction of a block if the next one
+ * crosses the end of a page. */
 static int thumb_len(const struct qemu_plugin_insn *insn) {
     const unsigned char *bytes = qemu_plugin_insn_data(insn);
     return bytes[1] >> 3 >= 0x1d ? 4 : 2;

@@ -1,29 +1,28 @@
-//! Where pixels come from, row by row: the stop before `Network::push_row`.
+//! Sources of images, row by row. [`classify`] pushes their rows into the network and holds one row, never a frame.
 //!
-//! Two sources are for any board: images in flash, and a camera that sends rows over SPI (the board's own, for
-//! emulators, reads a file of the host). [`classify`] is their one user; it holds one
-//! row, never a frame.
+//! Two sources work on any board: images in flash, and a camera that sends rows over SPI. `board::Images`, for
+//! emulators, reads a file of the host.
 
 use denselet::{Logits, Network};
 use embedded_hal::spi::SpiDevice;
 
 /// Gives frames, row by row from the top.
 pub trait FrameSource {
-    /// What can go wrong while a row is fetched.
+    /// Error of the source.
     type Error;
 
     /// Starts the next frame; `false` if there is none.
     ///
     /// # Errors
     ///
-    /// Whatever the source says.
+    /// An error of the source.
     fn start_frame(&mut self) -> Result<bool, Self::Error>;
 
     /// Fills `row` (bytes, `[x][channel]`) with the next row of the frame.
     ///
     /// # Errors
     ///
-    /// Whatever the source says.
+    /// An error of the source.
     fn row(&mut self, row: &mut [u8]) -> Result<(), Self::Error>;
 }
 
@@ -41,7 +40,7 @@ pub enum Error<E> {
 ///
 /// # Errors
 ///
-/// [`Error::Source`] if a row cannot be had, [`Error::Runtime`] if `row` has not the length of a row.
+/// [`Error::Source`] if the source fails, [`Error::Runtime`] if `row` does not have the length of a row.
 pub fn classify<'n, S: FrameSource>(
     network: &'n mut Network<'_, '_>,
     source: &mut S,
@@ -61,9 +60,9 @@ pub fn classify<'n, S: FrameSource>(
 /// Images in flash, one after the other.
 #[derive(Clone, Debug)]
 pub struct FlashFrames<'f> {
-    /// What is left of all frames.
+    /// The frames that were not started.
     frames: &'f [u8],
-    /// What is left of the frame that was started.
+    /// The rest of the current frame.
     frame: &'f [u8],
     /// Bytes of a frame.
     frame_len: usize,
@@ -74,7 +73,7 @@ pub struct FlashFrames<'f> {
 pub struct PastTheEnd;
 
 impl<'f> FlashFrames<'f> {
-    /// Frames of `frame_len` bytes; bytes at the end that make no whole frame are not given.
+    /// Splits `frames` into frames of `frame_len` bytes. An incomplete frame at the end is ignored.
     pub const fn new(frames: &'f [u8], frame_len: usize) -> Self {
         Self {
             frames,
@@ -103,10 +102,10 @@ impl FrameSource for FlashFrames<'_> {
     }
 }
 
-/// A camera on an SPI bus: it is told to take an image, and then gives its rows.
+/// A camera on an SPI bus.
 ///
-/// The protocol is the least that such a camera has: [`SpiFrames::CAPTURE`] starts a frame, [`SpiFrames::ROW`] is
-/// answered, in the same transaction, by the next row's bytes.
+/// The protocol is minimal: [`SpiFrames::CAPTURE`] starts a frame. [`SpiFrames::ROW`] requests the next row, whose bytes
+/// follow in the same transaction.
 #[derive(Debug)]
 pub struct SpiFrames<D> {
     device: D,
@@ -115,15 +114,15 @@ pub struct SpiFrames<D> {
 impl<D: SpiDevice> SpiFrames<D> {
     /// Command: take an image.
     pub const CAPTURE: u8 = 0x01;
-    /// Command: give the next row.
+    /// Command: send the next row.
     pub const ROW: u8 = 0x02;
 
-    /// A camera that has the bus to itself while its chip select is low, which `device` sees to.
+    /// Reads from the camera `device`, which drives its chip select.
     pub const fn new(device: D) -> Self {
         Self { device }
     }
 
-    /// Gives the device back.
+    /// Returns the device.
     pub fn release(self) -> D {
         self.device
     }

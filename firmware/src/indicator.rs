@@ -2,7 +2,7 @@
 
 use embedded_hal::digital::{OutputPin, PinState};
 
-/// Shows a class in binary on `N` pins, the first being the lowest bit.
+/// Shows a class in binary on `N` pins; the first pin is the lowest bit.
 #[derive(Debug)]
 pub struct BinaryIndicator<P, const N: usize> {
     pins: [P; N],
@@ -13,9 +13,9 @@ pub struct BinaryIndicator<P, const N: usize> {
 pub enum Error<E> {
     /// The class has more bits than there are pins.
     TooFewPins {
-        /// Pins the class needs.
+        /// Pins that the class needs.
         needed: u32,
-        /// Pins there are.
+        /// Pins of the indicator.
         had: usize,
     },
     /// A pin failed.
@@ -23,7 +23,7 @@ pub enum Error<E> {
 }
 
 impl<P: OutputPin, const N: usize> BinaryIndicator<P, N> {
-    /// Shows on these pins, from the next call of [`show`](Self::show) on.
+    /// Uses these pins; they keep their state until [`show`](Self::show) is called.
     pub const fn new(pins: [P; N]) -> Self {
         Self { pins }
     }
@@ -32,8 +32,8 @@ impl<P: OutputPin, const N: usize> BinaryIndicator<P, N> {
     ///
     /// # Errors
     ///
-    /// [`Error::TooFewPins`] if the class has more bits than there are pins: then no pin is touched, since half a
-    /// number would be another class. [`Error::Pin`] if a pin fails.
+    /// [`Error::TooFewPins`] if the class has more bits than there are pins. Then no pin changes, because a part of the
+    /// bits would show another class. [`Error::Pin`] if a pin fails.
     pub fn show(&mut self, class: usize) -> Result<(), Error<P::Error>> {
         let needed = usize::BITS - class.leading_zeros();
         if N < needed as usize {
@@ -47,7 +47,7 @@ impl<P: OutputPin, const N: usize> BinaryIndicator<P, N> {
         Ok(())
     }
 
-    /// Gives the pins back.
+    /// Returns the pins.
     pub fn release(self) -> [P; N] {
         self.pins
     }

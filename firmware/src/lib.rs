@@ -1,18 +1,17 @@
 //! Firmware that runs a denselet network on a board.
 //!
-//! The last stop of the walk: pixels come from a [`frame_source`], the runtime turns them into logits, [`report`]
-//! prints one fact a line or an [`indicator`] shows the class on pins. `board` (on a target only) is the only code that
-//! knows an instruction set; the programs are in `src/bin/`:
+//! A [`frame_source`] reads pixels and the runtime computes logits. Then [`report`] prints them, or an [`indicator`] shows
+//! the class on pins. Only `board` depends on the target; a host does not build it. The programs are in `src/bin/`:
 //!
-//! * `logits` runs every image that the host lays before it, and says how many instructions and how much stack an
-//!   inference takes. This is what `denselet build` and `denselet run` use.
-//! * `rows` runs them too, but row by row, without a copy of the image.
+//! * `logits` runs every image of the file `images.bin` and prints the logits, the instructions of an inference and its
+//!   stack. `denselet build` and `denselet run` use it.
+//! * `rows` runs the same images row by row, without a copy of the image, for `denselet run --rows`.
 //! * `stages` counts the instructions of each stage, for `denselet profile`.
-//! * `minimal` only runs a network: what it takes of flash is what the runtime takes.
-//! * `counter` proves that the instruction counter is exact, `kernels` that the inner loops are.
+//! * `minimal` only runs a network. `denselet bench` measures the code size of the runtime with it.
+//! * `counter` tests that the instruction counter is exact, `kernels` that the inner loops equal the reference.
 //!
-//! One inference runs at a time. On a host the programs only say that they are meant for a board, so that the workspace
-//! builds and tests as a whole.
+//! One inference runs at a time. On a host each program only prints that it is meant for a board, so that cargo can build
+//! and test the whole workspace.
 #![no_std]
 #![deny(missing_docs)]
 

@@ -1,4 +1,4 @@
-//! The model in flash: the blob that `build.rs` chooses, and the memory that it needs, as constants.
+//! The model in flash: the blob that `build.rs` chose, and constants for the memory that it needs.
 
 use crate::board::{RAM_BYTES, STACK_RESERVE};
 

@@ -1,32 +1,31 @@
-//! The output protocol: one fact a line, words apart by one blank, so that a program can read it and a person can diff
-//! it. After it: the host, `denselet run`.
+//! The output protocol: one fact per line, words separated by one space. `denselet run` reads it.
 //!
 //! ```text
-//! denselet 1                   the protocol's version
+//! denselet 1                   the version of the protocol
 //! board mps2-an386             the name in boards.toml
 //! arena_bytes 9616
-//! state_bytes 96               the network's own fields, beside the arena
+//! state_bytes 96               size of `Network`, in addition to the arena
 //! images 2
-//! stack_bytes 344              the most that an inference had on the stack
-//! stage 0 21554               stage number (0 the stem), then its instructions; of a profile
-//! logits 0 -3 17 4             image number, then one integer a class
+//! stack_bytes 344              largest stack of an inference
+//! stage 0 21554                stage number (0 is the stem), then its instructions; only `stages` prints it
+//! logits 0 -3 17 4             image number, then one integer per class
 //! logits 1 9 -12 0
-//! instructions 51234 51234     the fewest and the most of an inference; `none` if nothing counts them
+//! instructions 51234 51234     fewest and most of an inference; `none` if they cannot be counted
 //! done
 //! ```
 //!
-//! A program that gives up prints `error` with the reason instead of `done`.
+//! A program that fails prints `error` with the reason instead of `done`.
 
 /// Version of the protocol.
 pub const PROTOCOL: u64 = 1;
 
-/// Somewhere lines go.
+/// A destination of lines.
 pub trait Output {
-    /// Takes one line, or a part of one. The last byte is a NUL, which the debugger's channel wants.
+    /// Writes one line, or a part of one. The last byte is a NUL, which semihosting requires.
     fn line(&mut self, text_with_nul: &[u8]);
 }
 
-/// Why a program gave up.
+/// Why a program failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Failure {
@@ -45,21 +44,21 @@ pub enum Failure {
     Stack,
     /// A static was taken twice.
     Taken,
-    /// Something did not take the number of instructions that it has.
+    /// The instruction counter returned a wrong number.
     Miscounted {
-        /// Instructions that it has.
+        /// Instructions of the counted code.
         expected: u64,
-        /// Instructions counted; `None` if nothing counts them.
+        /// Instructions counted; `None` if they cannot be counted.
         counted: Option<u64>,
     },
     /// An inner loop disagrees with the reference.
     Kernel {
-        /// Its name.
+        /// Name of the inner loop.
         name: &'static str,
-        /// The case, counted from 0.
+        /// Number of the test case, from 0.
         case: usize,
     },
-    /// There is too little memory for the cases.
+    /// There is too little memory for the test cases.
     Room,
 }
 
@@ -69,7 +68,7 @@ impl From<denselet::Error> for Failure {
     }
 }
 
-/// Prints facts.
+/// Prints the lines of the protocol.
 #[derive(Debug)]
 pub struct Report<O> {
     output: O,
@@ -78,7 +77,7 @@ pub struct Report<O> {
     len: usize,
 }
 
-/// Bytes of a line that go out in one piece.
+/// Bytes of a line that are written in one piece.
 const BUFFER: usize = 64;
 
 impl<O: Output> Report<O> {
@@ -91,13 +90,13 @@ impl<O: Output> Report<O> {
         }
     }
 
-    /// The first two lines: the protocol and the board.
+    /// Prints the first two lines: the protocol and the board.
     pub fn start(&mut self, board: &str) {
         self.fact("denselet", PROTOCOL);
         self.word("board", board);
     }
 
-    /// A name and a number.
+    /// Prints a name and a number.
     pub fn fact(&mut self, name: &str, value: u64) {
         self.text(name);
         self.text(" ");
@@ -105,7 +104,7 @@ impl<O: Output> Report<O> {
         self.end();
     }
 
-    /// A name and a word.
+    /// Prints a name and a word.
     pub fn word(&mut self, name: &str, word: &str) {
         self.text(name);
         self.text(" ");
@@ -113,7 +112,7 @@ impl<O: Output> Report<O> {
         self.end();
     }
 
-    /// The logits of one image.
+    /// Prints the logits of one image.
     pub fn logits(&mut self, image: usize, logits: impl Iterator<Item = i32>) {
         self.text("logits ");
         self.number(image as u64);
@@ -124,7 +123,7 @@ impl<O: Output> Report<O> {
         self.end();
     }
 
-    /// The instructions of one stage.
+    /// Prints the instructions of one stage.
     pub fn stage(&mut self, index: usize, instructions: u64) {
         self.text("stage ");
         self.number(index as u64);
@@ -133,7 +132,7 @@ impl<O: Output> Report<O> {
         self.end();
     }
 
-    /// The fewest and the most instructions of an inference; `None` if nothing counts them.
+    /// Prints the fewest and the most instructions of an inference; `None` if they cannot be counted.
     pub fn instructions(&mut self, range: Option<(u64, u64)>) {
         self.text("instructions ");
         match range {
@@ -147,13 +146,13 @@ impl<O: Output> Report<O> {
         self.end();
     }
 
-    /// The last line of a program that did what it should.
+    /// Prints the last line of a program that succeeded.
     pub fn done(&mut self) {
         self.text("done");
         self.end();
     }
 
-    /// The last line of a program that gave up.
+    /// Prints the last line of a program that failed.
     pub fn failure(&mut self, failure: Failure) {
         self.text("error ");
         match failure {
@@ -186,7 +185,7 @@ impl<O: Output> Report<O> {
         self.end();
     }
 
-    /// The last line of a program that panicked.
+    /// Prints the last line of a program that panicked.
     pub fn panic(&mut self, file: &str, line: u32) {
         self.text("error panic at ");
         self.text(file);
@@ -195,14 +194,14 @@ impl<O: Output> Report<O> {
         self.end();
     }
 
-    /// The last line of a program that hit an exception of the processor.
+    /// Prints the last line of a program after an exception of the processor.
     pub fn fault(&mut self, name: &str) {
         self.text("error ");
         self.text(name);
         self.end();
     }
 
-    /// Only the numbers of an error: its text would link the formatting machinery, several times this file.
+    /// Prints an error of the runtime without `core::fmt`, which would take several times the flash of this file.
     fn runtime(&mut self, error: denselet::Error) {
         match error {
             denselet::Error::Format(_) => self.text("the runtime refuses the model"),

@@ -1,5 +1,5 @@
-//! Proves on a board that instructions are counted to the instruction: loops of known length, from one round to more
-//! than the counter's own bits hold, among them every length near the point where these are used up.
+//! Tests on a board that the instruction counter is exact. It counts loops of known length, from one round to several
+//! overflows of the hardware counter, and every length near the first overflow.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
 denselet_firmware::program!(run);

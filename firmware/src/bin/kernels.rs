@@ -1,5 +1,5 @@
-//! Holds the inner loops of the board's instruction set against the reference: the cases of `core/tests/suite`, as many
-//! as the emulator runs in a few seconds.
+//! Compares the inner loops of the board's instruction set with the reference, on as many cases of `core/tests/suite` as
+//! the emulator runs in a few seconds.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
 denselet_firmware::program!(run);
@@ -18,7 +18,7 @@ fn run() -> Result<(), denselet_firmware::report::Failure> {
     use denselet_firmware::report::{Failure, Report};
     use suite::{Case, Random};
 
-    /// Enough for any case, or half of a small board's RAM.
+    /// Enough for any case, or half of the RAM of a small board.
     const MEMORY: usize = if RAM_BYTES < 1 << 17 {
         RAM_BYTES / 2
     } else {
@@ -27,7 +27,7 @@ fn run() -> Result<(), denselet_firmware::report::Failure> {
     const CASES: usize = 1000;
     static ARENA: Singleton<Arena<MEMORY>> = Singleton::new(Arena::new());
 
-    /// Remembers the name of the last inner loop, which is the board's own.
+    /// Records the name of the last inner loop, which is that of the board.
     struct Last(&'static str);
 
     impl Visitor for Last {

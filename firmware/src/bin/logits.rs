@@ -1,7 +1,7 @@
-//! Runs every image that the host lays before it, whole, and says what an inference took: what `denselet run` reads.
+//! Runs every image of the file `images.bin` and prints the logits, the instructions of an inference and its stack.
 //!
-//! The images are the file `images.bin` in the emulator's folder, one after the other; the blob and the code are all
-//! that is in flash. Without the file one image is run whose bytes count up from 0.
+//! `denselet run` writes the file into the emulator's folder and reads the output. Flash contains the blob and the code,
+//! no images. Without the file the program runs one image, whose bytes count up from 0.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
 denselet_firmware::program!(run);

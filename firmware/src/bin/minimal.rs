@@ -1,14 +1,14 @@
-//! The smallest program that runs a network, and nothing else: it classifies the image that is in RAM, and leaves the class
-//! there. What it takes of flash is what the runtime takes: `denselet bench` reads it.
+//! The smallest program that runs a network: it classifies an image in RAM and stores the class in RAM. `denselet bench`
+//! measures the code size of the runtime with it.
 //!
-//! It is not linked against this crate's library, whose handlers print.
+//! It does not link the library of this crate, whose panic and fault handlers print.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 #![cfg_attr(
     target_os = "none",
     allow(
         dead_code,
         unreachable_pub,
-        reason = "other programs need the rest of these files, from a library"
+        reason = "the other programs use the rest of these files through the library"
     )
 )]
 
@@ -29,7 +29,7 @@ fn run() {
 
     static ARENA: Singleton<Arena<ARENA_LEN>> = Singleton::new(Arena::new());
     static IMAGE: Singleton<[u8; IMAGE_LEN]> = Singleton::new([0; IMAGE_LEN]);
-    /// What a debugger, or an interrupt handler, would look at.
+    /// The class, for a debugger or an interrupt handler.
     static CLASS: AtomicUsize = AtomicUsize::new(usize::MAX);
 
     let (Some(arena), Some(image)) = (ARENA.take(), IMAGE.take()) else {

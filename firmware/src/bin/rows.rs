@@ -1,4 +1,4 @@
-//! Pushes every image that the host lays before it row by row, as a camera would, with memory for one row only.
+//! Runs every image of the file `images.bin` row by row, as a camera delivers it, with memory for one row only.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
 denselet_firmware::program!(run);

@@ -1,7 +1,6 @@
-//! Runs one image and says how many instructions each stage took: what `denselet profile` reads.
+//! Runs one image and prints the instructions of each stage, for `denselet profile`.
 //!
-//! The image's bytes count up from 0. An inference takes the same number of instructions for every image, so one is
-//! enough.
+//! The bytes of the image count up from 0. Every image takes the same number of instructions, so one is enough.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
 denselet_firmware::program!(run);
@@ -17,7 +16,7 @@ fn run() -> Result<(), denselet_firmware::report::Failure> {
     static ARENA: Singleton<Arena<ARENA_LEN>> = Singleton::new(Arena::new());
     static IMAGE: Singleton<[u8; IMAGE_LEN]> = Singleton::new([0; IMAGE_LEN]);
     static COUNTS: Singleton<[u64; STAGES]> = Singleton::new([0; STAGES]);
-    /// Stages that are counted; the rest of a deeper network is not.
+    /// Stages that are counted; the later stages of a deeper network are not.
     const STAGES: usize = 320;
 
     struct Stopwatch {

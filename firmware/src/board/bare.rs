@@ -1,5 +1,5 @@
-//! The board as the smallest program needs it, which says nothing to anybody: no debugger, no counter, no words for a
-//! panic. Only `minimal` is built with this file, in the place of `board`.
+//! The board for the smallest program: without a debugger, a counter and panic messages. `minimal` uses this file instead
+//! of `board`.
 
 mod singleton;
 
@@ -13,7 +13,7 @@ use riscv_rt as _;
 
 include!(concat!(env!("OUT_DIR"), "/board.rs"));
 
-/// The interrupt vectors: none is enabled, so one is as good as 240.
+/// The interrupt vectors: one is enough instead of 240, because no interrupt is enabled.
 #[cfg(target_arch = "arm")]
 // SAFETY: the linker script of the runtime crate expects the table in this section under this name.
 #[unsafe(link_section = ".vector_table.interrupts")]
@@ -26,7 +26,7 @@ extern "C" fn unexpected() {
     stop()
 }
 
-/// Called by the runtime crate when memory is initialised.
+/// The runtime crate calls it after it has initialised memory.
 // SAFETY: both runtime crates declare `main` as exactly this, and one program defines it once.
 #[unsafe(export_name = "main")]
 extern "C" fn bare_main() -> ! {
@@ -34,7 +34,7 @@ extern "C" fn bare_main() -> ! {
     stop()
 }
 
-/// Stays here.
+/// Never returns.
 fn stop() -> ! {
     loop {
         core::hint::spin_loop();

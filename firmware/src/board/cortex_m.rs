@@ -1,4 +1,4 @@
-//! Cortex-M: SysTick as the tick counter, `bkpt` as the debugger's trap. All of it is Armv6-M, so that one file serves
+//! Cortex-M: counts ticks with SysTick and makes semihosting calls with `bkpt`. The assembly is Armv6-M, so it runs on
 //! every core from the M0 on.
 
 use core::arch::{asm, global_asm};
@@ -7,27 +7,27 @@ use cortex_m_rt as _;
 
 /// SysTick's control and status register.
 const SYST_CSR: *mut u32 = core::ptr::without_provenance_mut(0xe000_e010);
-/// What it restarts from when it has counted down to 0.
+/// SysTick's reload value, from which it counts down to 0.
 const SYST_RVR: *mut u32 = core::ptr::without_provenance_mut(0xe000_e014);
-/// Its value; a write clears it, and the next tick takes the restart value.
+/// SysTick's current value; a write clears it, and the next tick loads the reload value.
 const SYST_CVR: *mut u32 = core::ptr::without_provenance_mut(0xe000_e018);
 /// Interrupt control and state.
 const ICSR: *const u32 = core::ptr::without_provenance(0xe000_ed04);
 
 /// Enable, interrupt at zero, processor clock.
 const CSR_RUN: u32 = 0b111;
-/// SysTick's interrupt is waiting.
+/// SysTick's interrupt is pending.
 const ICSR_PENDSTSET: u32 = 1 << 26;
 /// SysTick has 24 bits.
 const RELOAD: u32 = 0x00ff_ffff;
 
 /// Instructions that the handler below executes each time the counter passes zero.
 pub(super) const WRAP_INSTRUCTIONS: u64 = 5;
-/// Ticks after which SysTick starts again.
+/// Ticks after which SysTick reloads.
 pub(super) const TICKS_PER_WRAP: u64 = RELOAD as u64 + 1;
 
-// The handler extends 24 bits to 56. It is assembly because its length is part of the count. The hardware saves and
-// restores every register it touches.
+// The handler extends 24 bits to 56. It is assembly because its length is part of the count. The processor saves and
+// restores every register that the handler changes.
 global_asm!(
     ".section .text.SysTick,\"ax\",%progbits",
     ".global SysTick",
@@ -48,13 +48,13 @@ global_asm!(
 /// How often the counter has passed zero since `start_ticks`. Written by the handler.
 static WRAPS: core::sync::atomic::AtomicU32 = core::sync::atomic::AtomicU32::new(0);
 
-/// Ticks since `start_ticks`, and how often the handler ran in between.
+/// Ticks since `start_ticks`, and the runs of the handler among them.
 pub(super) struct Ticks {
     pub(super) ticks: u64,
     pub(super) wraps: u64,
 }
 
-/// That the counter was started, from zero.
+/// Proof that the counter was started, from zero.
 pub(super) struct Started;
 
 /// Starts the counter.
@@ -81,7 +81,7 @@ pub(super) fn stop_ticks(started: Started) -> Ticks {
     ticks
 }
 
-/// Reads the counter, which goes on.
+/// Reads the counter without stopping it.
 #[inline(always)]
 pub(super) fn read_ticks(_started: &Started) -> Ticks {
     // SAFETY: masking interrupts has no effect on memory; they are unmasked below.
@@ -91,12 +91,12 @@ pub(super) fn read_ticks(_started: &Started) -> Ticks {
     // SAFETY: ICSR may be read at any time.
     let waiting = unsafe { ICSR.read_volatile() } & ICSR_PENDSTSET != 0;
     let wraps = u64::from(WRAPS.load(core::sync::atomic::Ordering::Relaxed));
-    // SAFETY: undoes the mask above, under which nothing else was entered.
+    // SAFETY: unmasks the interrupts that were masked above.
     unsafe { asm!("cpsie i", options(nomem, nostack, preserves_flags)) };
-    // The counter may have reached zero with the handler masked: then the value read is zero or a fresh, large one. If
-    // it got there between the two reads, the value is a stale, small one and counts without the wrap.
+    // The counter may reach zero while the handler is masked. If it did so before `value` was read, the value is zero or
+    // large, and this wrap counts. If it did so between the two reads, the value is small, and the wrap does not count.
     let passed = wraps + u64::from(waiting && (value == 0 || value > RELOAD / 2));
-    // Zero belongs to the end of a period: the start value came with the first tick.
+    // Zero is the end of a period, because the first tick loads the reload value.
     let rest = if value == 0 {
         0
     } else {
@@ -108,7 +108,7 @@ pub(super) fn read_ticks(_started: &Started) -> Ticks {
     }
 }
 
-/// The lowest address the stack may reach: the end of the statics.
+/// The lowest address that the stack may reach: the end of the statics.
 pub(super) fn stack_end() -> *mut usize {
     unsafe extern "C" {
         static mut _stack_end: usize;
@@ -120,7 +120,7 @@ pub(super) fn stack_end() -> *mut usize {
 ///
 /// # Safety
 ///
-/// * `bottom` is aligned to a word, and from there up to the stack pointer is RAM in which nothing is alive.
+/// * `bottom` is aligned to a word, and the RAM from there up to the stack pointer is unused.
 #[inline(always)]
 pub(super) unsafe fn paint_below(bottom: *mut usize, paint: usize) -> *mut usize {
     let top: *mut usize;
@@ -143,7 +143,7 @@ pub(super) unsafe fn paint_below(bottom: *mut usize, paint: usize) -> *mut usize
     top
 }
 
-/// A loop of at least one round, three instructions each.
+/// Runs a loop of at least one round, with three instructions per round.
 #[inline(always)]
 pub(super) fn spin(rounds: u32) {
     // SAFETY: only counts a register down.
@@ -161,15 +161,15 @@ pub(super) fn spin(rounds: u32) {
     };
 }
 
-/// Asks the debugger for an operation; returns its answer.
+/// Makes a semihosting call and returns its result.
 ///
 /// # Safety
 ///
-/// * `argument` is what `operation` asks for: mostly the address of a block of words, which in turn may hold addresses
-///   that the debugger reads or writes.
+/// * `argument` is what `operation` requires: usually the address of a block of words. These may contain addresses that
+///   the debugger reads or writes.
 pub(super) unsafe fn semihosting_call(operation: usize, argument: usize) -> usize {
     let answer;
-    // SAFETY: the debugger takes r0 and r1, answers in r0 and touches only what the caller allows.
+    // SAFETY: the debugger reads r0 and r1, returns in r0 and accesses only what the caller allows.
     unsafe {
         asm!(
             "bkpt #0xab",
@@ -181,21 +181,21 @@ pub(super) unsafe fn semihosting_call(operation: usize, argument: usize) -> usiz
     answer
 }
 
-/// The interrupt vectors: none is enabled, SysTick being an exception, so one is as good as 240.
+/// The interrupt vectors: one is enough instead of 240, because no interrupt is enabled (SysTick is an exception).
 // SAFETY: the linker script of the runtime crate expects the table in this section under this name.
 #[unsafe(link_section = ".vector_table.interrupts")]
 // SAFETY: no other item has the name.
 #[unsafe(no_mangle)]
 static __INTERRUPTS: [unsafe extern "C" fn(); 1] = [unexpected];
 
-/// A fault the program cannot go on from. The runtime crate calls it with interrupts masked.
-// SAFETY: the runtime crate's vector table refers to this name, with this signature.
+/// Handles a fault. `cortex-m-rt` calls it with interrupts masked.
+// SAFETY: the vector table of `cortex-m-rt` refers to this name, with this signature.
 #[unsafe(export_name = "HardFault")]
 unsafe extern "C" fn hard_fault() -> ! {
     super::fault("hard fault")
 }
 
-/// Any exception without a handler.
+/// Handles every exception without a handler of its own.
 // SAFETY: as above.
 #[unsafe(export_name = "DefaultHandler")]
 unsafe extern "C" fn unexpected() {

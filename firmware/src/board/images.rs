@@ -1,4 +1,4 @@
-//! The images that the host lays before a program: a file in the emulator's folder, so that flash holds none.
+//! Images from a file in the emulator's folder, so that flash contains none.
 
 use super::semihosting::File;
 use crate::frame_source::FrameSource;
@@ -7,19 +7,19 @@ use crate::report::Failure;
 /// Images of a fixed length, one after another.
 #[derive(Debug)]
 pub struct Images {
-    /// `None`: there is no file, and one image whose bytes count up from 0 stands in for it.
+    /// `None` if there is no file: then the only image has bytes that count up from 0.
     file: Option<File>,
     /// Images that were not started.
     left: usize,
-    /// The stand-in's next byte.
+    /// The next byte of the image without a file.
     counted: u8,
 }
 
 impl Images {
-    /// Opens `images.bin`, images of `image_len` bytes.
+    /// Opens `images.bin`, which contains images of `image_len` bytes.
     ///
     /// # Errors
-    /// [`Failure::Images`] where the file is not a whole number of images.
+    /// [`Failure::Images`] if the file is not a whole number of images.
     pub fn open(image_len: usize) -> Result<Self, Failure> {
         let Some(file) = File::open(c"images.bin") else {
             return Ok(Self {
@@ -48,7 +48,7 @@ impl Images {
     }
 }
 
-/// A whole image can be fetched as one long row.
+/// `row` may read a whole image at once.
 impl FrameSource for Images {
     type Error = Failure;
 

@@ -1,7 +1,7 @@
-//! The only code that knows a target: reset, ticks, stack, printing and exit through the debugger's channel.
+//! The code that depends on the target: reset, ticks, stack, and semihosting for files, output and exit.
 //!
-//! Before it: the runtime crates' reset handlers. After it: the programs, which are safe Rust. Which board this is was
-//! decided by `build.rs` out of `boards.toml`.
+//! The reset handler of `cortex-m-rt` or `riscv-rt` runs before it, then the programs, which are safe Rust. `build.rs`
+//! generates the constants of the board from `boards.toml`.
 #![allow(unsafe_code)]
 
 mod bracket;
@@ -10,7 +10,7 @@ mod semihosting;
 mod singleton;
 mod stack;
 
-// One instruction set, one file, one name. A trait would promise a choice at run time that no chip has.
+// One file per instruction set, with the same names in each. A trait is not needed: a build has one instruction set.
 #[cfg(target_arch = "arm")]
 #[path = "cortex_m.rs"]
 mod processor;
@@ -28,11 +28,11 @@ pub use stack::stack_used;
 
 include!(concat!(env!("OUT_DIR"), "/board.rs"));
 
-/// Makes `$run` what the reset handler calls; see [`crate::program`].
+/// Makes the reset handler call `$run`; see [`crate::program`].
 #[macro_export]
 macro_rules! reset_calls {
     ($run:path) => {
-        /// Called by the runtime crate when memory is initialised.
+        /// The runtime crate calls it after it has initialised memory.
         // SAFETY: both runtime crates declare `main` as exactly this, and one program defines it once.
         #[allow(unsafe_code)]
         #[unsafe(export_name = "main")]
@@ -59,7 +59,7 @@ fn fault(name: &str) -> ! {
     exit(102)
 }
 
-/// Says where the program gave up, without the formatting machinery, and ends it.
+/// Prints where the program panicked, without `core::fmt`, and ends it.
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     let mut report = crate::report::Report::new(Console);

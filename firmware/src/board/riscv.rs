@@ -1,15 +1,15 @@
-//! RISC-V 32: the cycle counter as the tick counter, the marked `ebreak` as the debugger's trap.
+//! RISC-V 32: counts ticks with `mcycle` and makes semihosting calls with a marked `ebreak`.
 
 use core::arch::asm;
 // Linked for its reset handler and its trap handler.
 use riscv_rt as _;
 
-/// Instructions that an overflow of the counter costs: it has 64 bits and none.
+/// Instructions for each overflow of the counter: none, it has 64 bits.
 pub(super) const WRAP_INSTRUCTIONS: u64 = 0;
-/// Ticks after which the counter's low half starts again.
+/// Ticks after which the low half of the counter overflows.
 pub(super) const TICKS_PER_WRAP: u64 = 1 << 32;
 
-/// Ticks since `start_ticks`, and how often something interrupted in between.
+/// Ticks since `start_ticks`, and the number of interrupts among them.
 pub(super) struct Ticks {
     pub(super) ticks: u64,
     pub(super) wraps: u64,
@@ -18,8 +18,7 @@ pub(super) struct Ticks {
 /// The counter at the start.
 pub(super) type Started = u64;
 
-/// Starts counting: returns what the counter says. It is not set to zero, since the emulator does not carry from the low
-/// half of a counter that was written to its high half.
+/// Returns the counter. It is not set to zero, because after a write QEMU does not carry from its low half to its high half.
 #[inline(always)]
 pub(super) fn start_ticks() -> Started {
     read_cycles()
@@ -31,7 +30,7 @@ pub(super) fn stop_ticks(start: Started) -> Ticks {
     read_ticks(&start)
 }
 
-/// Reads the counter, which goes on.
+/// Reads the counter without stopping it.
 #[inline(always)]
 pub(super) fn read_ticks(start: &Started) -> Ticks {
     Ticks {
@@ -40,7 +39,7 @@ pub(super) fn read_ticks(start: &Started) -> Ticks {
     }
 }
 
-/// The 64-bit counter. Under `-icount` it counts the emulator's nanoseconds.
+/// Reads the 64-bit counter. Under `-icount` it counts emulated nanoseconds.
 #[inline(always)]
 fn read_cycles() -> u64 {
     let (low, high, again): (u32, u32, u32);
@@ -56,7 +55,7 @@ fn read_cycles() -> u64 {
             options(nostack, preserves_flags),
         )
     };
-    // The low half may have started again between the first read and the second.
+    // If the low half overflowed between its two reads, `high` may already include the carry.
     let high = if again < low && low > u32::MAX / 2 {
         high.wrapping_sub(1)
     } else {
@@ -65,7 +64,7 @@ fn read_cycles() -> u64 {
     u64::from(high) << 32 | u64::from(low)
 }
 
-/// The lowest address the stack may reach: the end of the statics.
+/// The lowest address that the stack may reach: the end of the statics.
 pub(super) fn stack_end() -> *mut usize {
     unsafe extern "C" {
         static mut __eheap: usize;
@@ -77,7 +76,7 @@ pub(super) fn stack_end() -> *mut usize {
 ///
 /// # Safety
 ///
-/// * `bottom` is aligned to a word, and from there up to the stack pointer is RAM in which nothing is alive.
+/// * `bottom` is aligned to a word, and the RAM from there up to the stack pointer is unused.
 #[inline(always)]
 pub(super) unsafe fn paint_below(bottom: *mut usize, paint: usize) -> *mut usize {
     let top: *mut usize;
@@ -100,7 +99,7 @@ pub(super) unsafe fn paint_below(bottom: *mut usize, paint: usize) -> *mut usize
     top
 }
 
-/// A loop of at least one round, three instructions each.
+/// Runs a loop of at least one round, with three instructions per round.
 #[inline(always)]
 pub(super) fn spin(rounds: u32) {
     // SAFETY: only counts a register down.
@@ -118,19 +117,19 @@ pub(super) fn spin(rounds: u32) {
     };
 }
 
-/// Asks the debugger for an operation; returns its answer.
+/// Makes a semihosting call and returns its result.
 ///
 /// # Safety
 ///
-/// * `argument` is what `operation` asks for: mostly the address of a block of words, which in turn may hold addresses
-///   that the debugger reads or writes.
+/// * `argument` is what `operation` requires: usually the address of a block of words. These may contain addresses that
+///   the debugger reads or writes.
 pub(super) unsafe fn semihosting_call(operation: usize, argument: usize) -> usize {
     let answer;
-    // SAFETY: the debugger knows the trap by the two instructions around it, takes a0 and a1, answers in a0 and touches
-    // only what the caller allows.
+    // SAFETY: the debugger recognises the trap by the two instructions around it, reads a0 and a1, returns in a0 and
+    // accesses only what the caller allows.
     unsafe {
         asm!(
-            // The three must be uncompressed and in one page.
+            // The three instructions must be uncompressed and in one page.
             ".balign 16",
             ".option push",
             ".option norvc",
@@ -146,8 +145,8 @@ pub(super) unsafe fn semihosting_call(operation: usize, argument: usize) -> usiz
     answer
 }
 
-/// Any exception: the runtime crate's trap handler calls it.
-// SAFETY: the runtime crate's trap handler refers to this name, and ignores what it would be told.
+/// Handles every exception; the trap handler of `riscv-rt` calls it.
+// SAFETY: the trap handler of `riscv-rt` calls this name; its argument may be ignored.
 #[unsafe(export_name = "ExceptionHandler")]
 extern "C" fn exception() -> ! {
     super::fault("exception")

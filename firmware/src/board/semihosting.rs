@@ -1,5 +1,5 @@
-//! Printing, reading a file of the host, and ending the emulator: the debugger's channel ("semihosting"), which is the
-//! same table of operations on Arm and RISC-V. Only the trap instruction differs, see `processor`.
+//! Semihosting: prints, reads files of the host, and ends the emulator. The operations are the same on Arm and RISC-V;
+//! only the trap instruction differs, see `processor`.
 
 use super::processor::semihosting_call;
 use crate::report::Output;
@@ -10,9 +10,9 @@ const SYS_READ: usize = 0x06;
 const SYS_FLEN: usize = 0x0c;
 const SYS_EXIT_EXTENDED: usize = 0x20;
 
-/// Mode of `SYS_OPEN` that C calls "rb".
+/// Mode "rb" of `SYS_OPEN`.
 const READ_BINARY: usize = 1;
-/// Reason of `SYS_EXIT_EXTENDED` for a program that ends by itself; the next word is its exit code.
+/// Reason of `SYS_EXIT_EXTENDED` for a normal end; the next word is the exit code.
 const APPLICATION_EXIT: usize = 0x20026;
 
 /// The emulator's standard output.
@@ -22,7 +22,7 @@ pub struct Console;
 impl Output for Console {
     fn line(&mut self, text_with_nul: &[u8]) {
         if text_with_nul.last() == Some(&0) {
-            // SAFETY: the operation reads bytes up to the first NUL, and there is one within the slice.
+            // SAFETY: the operation reads bytes up to the first NUL, and the slice contains one.
             unsafe { semihosting_call(SYS_WRITE0, text_with_nul.as_ptr().expose_provenance()) };
         }
     }
@@ -49,7 +49,7 @@ impl File {
     /// Opens a file by its path; `None` if there is no such file.
     pub fn open(path: &core::ffi::CStr) -> Option<Self> {
         let arguments = [path.as_ptr().expose_provenance(), READ_BINARY, path.count_bytes()];
-        // SAFETY: the operation reads three words, a path of the length given among them.
+        // SAFETY: the operation reads three words: the address of a path, a mode, and the length of the path.
         let handle = unsafe { semihosting_call(SYS_OPEN, arguments.as_ptr().expose_provenance()) };
         if handle == usize::MAX {
             return None;
@@ -64,16 +64,15 @@ impl File {
         self.len
     }
 
-    /// Whether there is not a byte in the file.
+    /// Whether the file is empty.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Reads the next `bytes.len()` bytes; `false` if the file ends before.
+    /// Reads the next `bytes.len()` bytes; returns `false` if the file has fewer.
     pub fn read(&mut self, bytes: &mut [u8]) -> bool {
         let arguments = [self.handle, bytes.as_mut_ptr().expose_provenance(), bytes.len()];
-        // SAFETY: the operation writes at most the third word's number of bytes at the second word's address, which
-        // are the bytes that `bytes` lends us.
+        // SAFETY: the operation writes at most `bytes.len()` bytes (third word) at the address of `bytes` (second word).
         unsafe { semihosting_call(SYS_READ, arguments.as_ptr().expose_provenance()) == 0 }
     }
 }

@@ -1,4 +1,4 @@
-//! A static that is handed out once, mutable: the arena and the image live in one, so that the linker counts them.
+//! A static that can be borrowed mutably once. The arena and the image are such statics, so that the linker counts them.
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -9,12 +9,12 @@ pub struct Singleton<T> {
     value: UnsafeCell<T>,
 }
 
-// SAFETY: `value` is only reached through `take`, which gives it out once. There is one processor, and the only
-// interrupt handler of this firmware does not take anything, so the load and the store in `take` are not parted.
+// SAFETY: `value` is only accessible through `take`, which returns it once. The load and the store in `take` cannot be
+// interrupted by another `take`: there is one processor, and the only interrupt handler of this firmware takes nothing.
 unsafe impl<T: Send> Sync for Singleton<T> {}
 
 impl<T> Singleton<T> {
-    /// Holds `value`; zeros cost no flash.
+    /// Contains `value`; zeros take no flash.
     pub const fn new(value: T) -> Self {
         Self {
             taken: AtomicBool::new(false),
@@ -22,15 +22,15 @@ impl<T> Singleton<T> {
         }
     }
 
-    /// The value, the first time; `None` ever after.
-    #[expect(clippy::mut_from_ref, reason = "the second call gets nothing")]
+    /// Returns the value at the first call, then `None`.
+    #[expect(clippy::mut_from_ref, reason = "the second call returns `None`")]
     pub fn take(&'static self) -> Option<&'static mut T> {
-        // A swap would need instructions that a Cortex-M0 does not have.
+        // A load and a store, because the Cortex-M0 has no atomic swap.
         if self.taken.load(Ordering::Relaxed) {
             return None;
         }
         self.taken.store(true, Ordering::Relaxed);
-        // SAFETY: this line is reached once, so no other reference to the value exists, and it lives for ever.
+        // SAFETY: this line runs once, so no other reference to the value exists, and `self` is `'static`.
         Some(unsafe { &mut *self.value.get() })
     }
 }

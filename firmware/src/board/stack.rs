@@ -1,17 +1,17 @@
-//! How much stack something uses: paint what lies below the stack pointer, let it run, see what is still painted.
+//! Measures stack: fills the RAM below the stack pointer with a pattern, runs the code, and finds the first changed word.
 
 use super::processor::{paint_below, stack_end};
 
-/// A word that no frame is likely to hold.
+/// A word that a stack frame is unlikely to contain.
 const PAINT: usize = 0xa5a5_a5a5;
 
-/// Runs `work` and returns the most bytes of stack that it used, its own frame and everything it called included; `None`
-/// where the stack reached the statics.
+/// Runs `work` and returns the largest number of bytes of stack that it and its callees used; `None` if the stack reached
+/// the statics.
 #[inline(never)]
 pub fn stack_used(work: &mut dyn FnMut()) -> Option<usize> {
     let bottom = stack_end();
-    // SAFETY: from the end of the statics up to the stack pointer nothing is alive, and no interrupt is enabled that
-    // would keep anything there.
+    // SAFETY: the RAM between the end of the statics and the stack pointer is unused. An interrupt handler may push to it,
+    // but needs nothing there after it returns.
     let top = unsafe { paint_below(bottom, PAINT) };
     work();
     let mut word = bottom;

@@ -5,7 +5,8 @@ use super::integers::{Conv, Gate};
 use super::lattice::{Frame, Lattice};
 use super::memory::{Features, Scratch, StageSums, Trace};
 use super::product::{Rows, multiply, outer, padded};
-use super::quantiser::{Settle, requantise};
+use super::quantiser::Settle;
+use super::requantise::requantise;
 use crate::spec::Map;
 
 /// Columns of a layer's convolution.

@@ -21,6 +21,7 @@ mod place;
 mod product;
 mod quantiser;
 mod recipe;
+mod requantise;
 mod stem;
 mod transition;
 

@@ -1,10 +1,10 @@
-//! From sums to stored bytes, and the gradients back: where rounding passes and saturation stops.
+//! Gradients of stored bytes back to those of their sums: rounding passes them, saturation stops them. `requantise` has the
+//! way forward.
 
-use super::integers::{Conv, Finish, WIDE};
+use super::integers::Conv;
 use super::lattice::Lattice;
 use super::product::padded;
 use crate::spec::Map;
-use denselet::arithmetic;
 use denselet::layout::{BORDERS, border};
 use pulp::{Arch, Simd, WithSimd};
 
@@ -51,121 +51,6 @@ impl ConvSums {
             &mut self.rounded,
         ]
     }
-}
-
-/// Sums of products into bytes at `to`, with what they were before rounding at `exact`.
-pub(super) fn requantise(
-    conv: &Conv,
-    map: Map,
-    sums: (&[f32], Lattice),
-    to: (&mut [f32], Lattice),
-    exact: (&mut [f32], Lattice),
-) {
-    let n = conv.outputs;
-    Arch::new().dispatch(
-        #[inline(always)]
-        move || {
-            for y in 0..map.height {
-                for x in 0..map.width {
-                    let sums = &sums.0[sums.1.at(y, x)..][..conv.forward.width()];
-                    let u = &mut to.0[to.1.at(y, x)..][..n];
-                    let exact = &mut exact.0[exact.1.at(y, x)..][..n];
-                    match &conv.finish {
-                        Finish::Round { bias, multiplier } => {
-                            let factors = Factors {
-                                bias: of_border(bias, n, map, y, x),
-                                multiplier,
-                                ratio: &conv.ratio,
-                            };
-                            let high = conv.is_wide.then(|| &sums[n..2 * n]);
-                            factors.round(&sums[..n], high, u, exact);
-                        }
-                        #[cfg(test)]
-                        Finish::Smooth { bias } => {
-                            let bias = of_border(bias, n, map, y, x);
-                            for o in 0..n {
-                                exact[o] = (sums[o] + bias[o]) * conv.ratio[o];
-                                u[o] = exact[o].clamp(0.0, 255.0);
-                            }
-                        }
-                    }
-                }
-            }
-        },
-    );
-}
-
-/// What turns the sums of a pixel's outputs into bytes, per output.
-#[derive(Clone, Copy)]
-struct Factors<'a> {
-    bias: &'a [i32],
-    multiplier: &'a [i32],
-    ratio: &'a [f32],
-}
-
-impl Factors<'_> {
-    /// Writes the device's bytes to `u` and what they were before rounding to `exact`; `high` are the second parts of wide
-    /// sums. Eight outputs at a time, then four, then one: values in arrays are compiled to vectors, and a layer has a
-    /// multiple of four outputs as a rule.
-    #[inline(always)]
-    fn round(self, low: &[f32], high: Option<&[f32]>, u: &mut [f32], exact: &mut [f32]) {
-        let mut at = 0;
-        while let Some(next) = (at + 8 <= u.len()).then_some(at + 8) {
-            self.some::<8>(at, low, high, (u, exact));
-            at = next;
-        }
-        while let Some(next) = (at + 4 <= u.len()).then_some(at + 4) {
-            self.some::<4>(at, low, high, (u, exact));
-            at = next;
-        }
-        for at in at..u.len() {
-            self.some::<1>(at, low, high, (u, exact));
-        }
-    }
-
-    /// [`Factors::round`] of outputs `at..at + N`.
-    #[inline(always)]
-    fn some<const N: usize>(
-        self,
-        at: usize,
-        low: &[f32],
-        high: Option<&[f32]>,
-        (u, exact): (&mut [f32], &mut [f32]),
-    ) {
-        let bias: [i32; N] = array(self.bias, at);
-        let multiplier: [i32; N] = array(self.multiplier, at);
-        let ratio: [f32; N] = array(self.ratio, at);
-        let mut acc = array::<f32, N>(low, at).map(|low| low as i32);
-        if let Some(high) = high {
-            let high = array::<f32, N>(high, at).map(|high| (high * WIDE) as i32);
-            acc = core::array::from_fn(|o| acc[o] + high[o]);
-        }
-        let acc: [i32; N] = core::array::from_fn(|o| acc[o].wrapping_add(bias[o]));
-        let bytes: [f32; N] =
-            core::array::from_fn(|o| f32::from(arithmetic::requantise(acc[o], multiplier[o])));
-        u[at..at + N].copy_from_slice(&bytes);
-        let before: [f32; N] = core::array::from_fn(|o| acc[o] as f32 * ratio[o]);
-        exact[at..at + N].copy_from_slice(&before);
-    }
-}
-
-/// `values[at..at + N]`.
-#[inline(always)]
-fn array<T: Copy + Default, const N: usize>(values: &[T], at: usize) -> [T; N] {
-    let mut out = [T::default(); N];
-    out.copy_from_slice(&values[at..at + N]);
-    out
-}
-
-/// Biases of the border that a pixel lies at.
-#[inline(always)]
-fn of_border<T>(bias: &[T], outputs: usize, map: Map, y: usize, x: usize) -> &[T] {
-    let kind = if bias.len() == BORDERS * outputs {
-        border(map.height, map.width, y, x)
-    } else {
-        0
-    };
-    &bias[kind * outputs..][..outputs]
 }
 
 /// The gradient of bytes, `g`, back through rounding (which passes it) and saturation (which stops it) to `to`; sums what
@@ -253,7 +138,8 @@ impl WithSimd for Settle<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::integers::Size;
+    use super::super::integers::{Finish, Size};
+    use super::super::requantise::requantise;
     use super::*;
 
     #[test]

@@ -5,10 +5,11 @@ use crate::about::About;
 use crate::calibrate::calibrate;
 pub use crate::export_error::ExportError;
 use crate::fold::fold;
+use crate::means::Means;
 use crate::metadata::fields;
 use crate::net::Network;
 use crate::pack::{Taps, pack};
-use crate::quantise::{QuantiseError, Quantised, QuantisedConv, QuantisedGate, Scale, quantise};
+use crate::quantise::{QuantiseError, Quantised, QuantisedConv, QuantisedGate, Scale, fit, quantise};
 pub use crate::spec::Geometry;
 use crate::stages::Stage;
 use denselet::format::{self, Codec, Field, Header, Kind, Section, StageBytes};
@@ -36,6 +37,17 @@ pub fn export(
 /// Returns an error if the network has parameters that are not finite.
 pub fn quantised(network: &Network, images: &[u8]) -> Result<Quantised, QuantiseError> {
     quantise(&fold(network), &calibrate(network, images))
+}
+
+/// [`quantised`] with weights of so many bits, their steps fitted and biases corrected.
+///
+/// # Errors
+/// Returns an error if the network has parameters that are not finite.
+pub fn quantised_to(bits: u8, network: &Network, images: &[u8]) -> Result<Quantised, QuantiseError> {
+    let (mut folded, ranges) = (fold(network), calibrate(network, images));
+    let means = Means::of(network, &folded, images);
+    fit(&mut folded, &ranges, &means, bits)?;
+    quantise(&folded, &ranges)
 }
 
 /// Writes a quantised network as a blob with metadata; as a stripped one without `about`.

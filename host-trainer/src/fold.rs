@@ -4,6 +4,7 @@
 //! In inference a batch norm is `slope * x + offset` per channel. After a convolution (a bottleneck's, an ImageNet stem's)
 //! it scales the filter and moves the bias. Before one, with its ReLU, it stays: `quantise` turns it into a clamp.
 
+use crate::grid::Grid;
 use crate::net::{BatchNorm, Conv, Network, Normalisation};
 use crate::spec::Spec;
 use crate::stages::Stage;
@@ -37,6 +38,9 @@ pub struct FoldedConv {
     pub weight: Vec<f32>,
     /// One per output.
     pub bias: Vec<f32>,
+    /// Which integers its weights become; without one, a byte's whole range, with a step that just reaches a filter's largest
+    /// weight.
+    pub grid: Option<Grid>,
 }
 
 /// A network without batch norms.
@@ -102,6 +106,7 @@ fn plain(conv: &Conv) -> FoldedConv {
         inputs: conv.inputs,
         weight: conv.weight.clone(),
         bias: conv.bias.clone().unwrap_or_else(|| vec![0.0; conv.outputs]),
+        grid: None,
     }
 }
 

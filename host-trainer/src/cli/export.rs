@@ -42,6 +42,9 @@ pub struct Args {
     /// Training images that calibrate: a seeded sample balanced over the classes
     #[arg(long, value_name = "N", default_value_t = calibrate::IMAGES, value_parser = at_least_one())]
     calibration: usize,
+    /// Bits of a weight in layers, transitions and the head; the stem keeps 8
+    #[arg(long, value_name = "2-8", value_parser = clap::value_parser!(u8).range(2..=8))]
+    bits: Option<u8>,
     /// Order the weights for this board's core; the blob runs everywhere, and fastest there
     #[arg(long, value_name = "NAME", default_value = "mps2-an386")]
     board: String,
@@ -184,7 +187,11 @@ fn calibrated(run: &Path, args: &Args, order: Order) -> anyhow::Result<Exported>
     print_notes(&data);
     let calibration = Calibration::draw(&data, args.calibration);
     let network = &checkpoint.network;
-    let quantised = export::quantised(network, &calibration.images.images)?;
+    let images = &calibration.images.images;
+    let quantised = match args.bits {
+        Some(bits) => export::quantised_to(bits, network, images)?,
+        None => export::quantised(network, images)?,
+    };
     let stripped = Blob::new(&export::write(&quantised, order, None)?)?;
     let fidelity = Fidelity::measure(network, &stripped, &data, checkpoint.meta.recipe_for(&data))?;
     let about = (!args.strip).then(|| About {

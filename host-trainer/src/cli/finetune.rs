@@ -56,6 +56,13 @@ pub struct Args {
     /// Training images that calibrate before the first step, a seeded sample balanced over the classes [default: the recipe's, or 256]
     #[arg(long, value_name = "N")]
     calibration: Option<usize>,
+    /// Bits of a weight in layers, transitions and the head; the stem keeps 8 [default: the recipe's, or 8]
+    #[arg(long, value_name = "2-8", value_parser = clap::value_parser!(u8).range(2..=8))]
+    bits: Option<u8>,
+    /// What a coded weight may take on average, in bits; the weights are trained towards it [default: the recipe's, or as many as
+    /// it takes]
+    #[arg(long, value_name = "BITS")]
+    bits_per_weight: Option<f32>,
     /// Decides every random number of the run [default: as in training]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -122,6 +129,8 @@ pub fn after_training(
         lr: None,
         distillation: None,
         calibration: None,
+        bits: None,
+        bits_per_weight: None,
         seed: None,
         data_flags,
         out: None,
@@ -205,6 +214,8 @@ fn tune(args: &Args) -> anyhow::Result<Summary> {
     how.rate = args.lr.unwrap_or(how.rate);
     how.distillation = args.distillation.unwrap_or(how.distillation);
     how.calibration = args.calibration.unwrap_or(how.calibration);
+    how.bits = args.bits.unwrap_or(how.bits);
+    how.bits_per_weight = args.bits_per_weight.unwrap_or(how.bits_per_weight);
     finetune::check(&network, &data, &recipe)?;
     let claim = RunFolder::claim(&folder)?;
     keep_float(&chosen, &folder, is_there)?;
@@ -228,7 +239,7 @@ fn tune(args: &Args) -> anyhow::Result<Summary> {
     };
     let done = finetune::finetune_at(place, &network, &data, &recipe, &mut watch)?;
     watch.finish();
-    let before = Parameters::calibrated(&network, &data, &recipe);
+    let before = Parameters::calibrated(&network, &data, &recipe)?;
     let accuracy = |parameters: &Parameters| {
         Ok::<_, anyhow::Error>(finetune::confusion(parameters, &data.test, &|_| {})?.accuracy())
     };

@@ -72,8 +72,11 @@ impl Progress for Watch {
                 .map_or_else(String::new, |loss| format!(" and loss {loss:.4}"));
             format!(", held-out accuracy {:.2} %{loss}", 100.0 * share)
         });
+        let bits = done
+            .bits_per_weight
+            .map_or_else(String::new, |bits| format!(", {bits:.2} bits per weight"));
         let line = format!(
-            "epoch {}: loss {:.4}, accuracy {:.2} %{held_out}, {:.0} images/s",
+            "epoch {}: loss {:.4}, accuracy {:.2} %{held_out}{bits}, {:.0} images/s",
             done.number,
             done.loss,
             100.0 * done.accuracy,

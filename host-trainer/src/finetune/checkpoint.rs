@@ -3,11 +3,13 @@
 //! The float values that the integers are rounded from carry their names; beside them lie their units under `unit.`, and
 //! what the optimiser remembers under `mean.` and `square.`. Everything else is one JSON text in the file's metadata.
 
+use super::rate::Pull;
 use super::{Parameters, RULE, Recipe, Stored, trained};
 use crate::about::{About, Origin};
 use crate::blob::Blob;
 use crate::export::{self, ExportError};
 use crate::fold::fold;
+use crate::grid::Grid;
 use crate::net::{Network, Normalisation};
 use crate::spec::Spec;
 use crate::stages::Stage;
@@ -34,6 +36,8 @@ pub struct Finetuned {
     /// What one step of quantisation is worth to each parameter: see [`Parameters`].
     pub(super) units: Parameters,
     pub(super) optimiser: Optimiser,
+    /// What holds the bits of the weights at their target, if there is one.
+    pub(super) pull: Option<Pull>,
     /// Everything else.
     pub meta: Meta<Recipe>,
 }
@@ -44,6 +48,9 @@ struct Header {
     spec: Spec,
     /// Of the optimiser.
     steps: u64,
+    /// See [`Pull::lambda`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lambda: Option<f64>,
     meta: Meta<Recipe>,
 }
 
@@ -115,6 +122,7 @@ impl Finetuned {
             version: VERSION,
             spec: self.parameters.folded.spec.clone(),
             steps: self.optimiser.steps(),
+            lambda: self.pull.map(|pull| pull.lambda),
             meta: self.meta.clone(),
         };
         let parameters = &mut self.parameters.clone();
@@ -143,11 +151,15 @@ fn read(path: &Path, bytes: &[u8]) -> Result<Finetuned, CheckpointError> {
         return Err(field("version", &VERSION.to_string(), header.version.to_string()));
     }
     let Header {
-        spec, steps, meta, ..
+        spec,
+        steps,
+        lambda,
+        meta,
+        ..
     } = header;
     tensor_file::check(path, bytes, &spec, &meta.classes)?;
     let reader = Reader { path, file: &file };
-    let mut parameters = blank(&spec);
+    let mut parameters = blank(&spec, meta.recipe.finetune.bits);
     reader.fill(&mut parameters, "", false)?;
     let mut units = parameters.clone();
     reader.fill(&mut units, UNIT, true)?;
@@ -159,6 +171,7 @@ fn read(path: &Path, bytes: &[u8]) -> Result<Finetuned, CheckpointError> {
         return Err(field("tensors", &expected.to_string(), file.len().to_string()));
     }
     Ok(Finetuned {
+        pull: lambda.map(|lambda| Pull { lambda }),
         optimiser,
         parameters,
         units,
@@ -167,13 +180,21 @@ fn read(path: &Path, bytes: &[u8]) -> Result<Finetuned, CheckpointError> {
 }
 
 /// Parameters of a spec's shapes that say nothing yet.
-fn blank(spec: &Spec) -> Parameters {
+fn blank(spec: &Spec, recipe_bits: u8) -> Parameters {
     let channels = spec.input.channels;
     let input = Normalisation {
         mean: vec![0.0; channels],
         std: vec![1.0; channels],
     };
-    let folded = fold(&Network::new(spec, input, 0));
+    let mut folded = fold(&Network::new(spec, input, 0));
+    for stage in &mut folded.stages {
+        let is_stem = matches!(stage, Stage::Stem { .. });
+        let (_, first, last) = stage.as_mut().into_parts();
+        for conv in first.into_iter().chain([last]) {
+            let bits = if is_stem { Grid::STEM_BITS } else { recipe_bits };
+            conv.grid = (recipe_bits < 8).then(|| Grid::blank(bits, conv.outputs));
+        }
+    }
     let maps = spec.maps();
     let mut stored: Vec<Stored> = (spec.blocks.iter().zip(&maps.blocks))
         .map(|(block, map)| Stored::new(map.channels, block.layers.len()))

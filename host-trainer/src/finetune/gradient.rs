@@ -6,22 +6,23 @@ use super::product::padded;
 use super::quantiser::ConvSums;
 use super::{Parameters, Stored};
 use crate::fold::{FoldedConv, Gate};
+use crate::net::Role;
 use crate::quantise::{Quantised, QuantisedConv, QuantisedGate, tap_is_inside};
 use crate::spec::Map;
 use crate::stages::{Location, Stage};
 use denselet::layout::BORDERS;
 
 /// A convolution's parameters, of the gate before it and of the range after it, with their integers.
-struct Part<'p> {
+pub(super) struct Part<'p> {
     /// Stage, 0 for the stem.
     index: usize,
     which: Which,
     /// Of its outputs.
     map: Map,
     gate: Option<(&'p mut Gate, &'p QuantisedGate)>,
-    inputs: Inputs<'p>,
-    conv: &'p mut FoldedConv,
-    integers: &'p QuantisedConv,
+    pub(super) inputs: Inputs<'p>,
+    pub(super) conv: &'p mut FoldedConv,
+    pub(super) integers: &'p QuantisedConv,
     /// Pixels that are added up for each output.
     divisor: f32,
     range: OutputRange<'p>,
@@ -37,7 +38,7 @@ enum Which {
 }
 
 /// What the integers that a convolution reads stand for.
-enum Inputs<'p> {
+pub(super) enum Inputs<'p> {
     /// Themselves.
     Raw,
     /// So much each.
@@ -48,7 +49,7 @@ enum Inputs<'p> {
 
 impl Inputs<'_> {
     /// `(factor, constant)` of channel `i`: it stands for `factor * v + constant`.
-    fn of(&self, i: usize) -> (f32, f32) {
+    pub(super) fn of(&self, i: usize) -> (f32, f32) {
         match self {
             Self::Raw => (1.0, 0.0),
             Self::Ring(scale) => (*scale, 0.0),
@@ -75,6 +76,9 @@ enum OutputRange<'p> {
 /// Unit of the head's biases: an eighth of a step of a byte that spanned logits from -16 to 16.
 const LOGIT_UNIT: f32 = 1.0 / 64.0;
 
+/// Unit of the steps of a grid, as a part of the step: every weight of a filter changes with it.
+const STEP_UNIT: f32 = 1.0 / 8.0;
+
 impl Part<'_> {
     /// Puts gradients in the parameters' places.
     fn gradient(self, sums: &[StageSums]) {
@@ -88,14 +92,29 @@ impl Part<'_> {
         let (length, width) = (conv.rows * conv.columns * inputs, padded(outputs));
         let scale = |o: usize| self.integers.scales[o].scale;
         for o in 0..outputs {
+            let mut of_step = 0.0;
             for tap in 0..conv.rows * conv.columns {
                 let read = total(sums, conv, self.map, o, Some(tap));
                 for i in 0..inputs {
                     let (factor, constant) = self.inputs.of(i);
-                    let product = sums.weight[(tap * inputs + i) * width + o];
-                    conv.weight[o * length + tap * inputs + i] =
-                        (factor * product / self.divisor + constant * read) / scale(o);
+                    let at = o * length + tap * inputs + i;
+                    let mut product = sums.weight[(tap * inputs + i) * width + o];
+                    if let Some(grid) = &conv.grid {
+                        let steps = conv.weight[at] * factor / grid.step[o];
+                        let integer = f32::from(self.integers.weight[at]);
+                        if steps.round() == integer {
+                            of_step += product * (integer - steps);
+                        } else {
+                            // Beyond the last integer.
+                            of_step += product * integer;
+                            product = 0.0;
+                        }
+                    }
+                    conv.weight[at] = (factor * product / self.divisor + constant * read) / scale(o);
                 }
+            }
+            if let Some(grid) = &mut conv.grid {
+                grid.step[o] = of_step / self.divisor / scale(o);
             }
             conv.bias[o] = total(sums, conv, self.map, o, None) / scale(o);
         }
@@ -133,6 +152,11 @@ impl Part<'_> {
             for (k, weight) in filter.iter_mut().enumerate() {
                 let (factor, _) = self.inputs.of(k % conv.inputs);
                 *weight = step(o) / if factor == 0.0 { 1.0 } else { factor };
+            }
+        }
+        if let Some(grid) = &mut conv.grid {
+            for (o, unit) in grid.step.iter_mut().enumerate() {
+                *unit = step(o) * STEP_UNIT;
             }
         }
         let scale = |o: usize| self.integers.scales[o].scale;
@@ -177,7 +201,13 @@ fn power_of_two(value: f32) -> f32 {
 impl Parameters {
     /// The gradients of a batch whose sums are `sums`; `quantised` is what it ran through.
     pub(super) fn gradient(&self, quantised: &Quantised, sums: &[StageSums]) -> Self {
-        let mut out = self.filled(0.0);
+        // Weights and their steps decide which way gradients go, and every one of them is replaced.
+        let mut out = self.clone();
+        for tensor in out.tensors() {
+            if tensor.role != Role::Weight && !tensor.name.ends_with(".step") {
+                tensor.values.fill(0.0);
+            }
+        }
         out.visit(quantised, |part| part.gradient(sums));
         out
     }
@@ -205,7 +235,7 @@ impl Parameters {
     }
 
     /// Every stage's parameters beside its integers and the scales around it.
-    fn visit<'p>(&'p mut self, quantised: &'p Quantised, mut see: impl FnMut(Part<'_>)) {
+    pub(super) fn visit<'p>(&'p mut self, quantised: &'p Quantised, mut see: impl FnMut(Part<'_>)) {
         let Self { folded, stored } = self;
         let positions = Location::all(&folded.spec);
         let mut slot = 0;

@@ -20,6 +20,7 @@ mod pass;
 mod place;
 mod product;
 mod quantiser;
+mod rate;
 mod recipe;
 mod requantise;
 mod stem;
@@ -27,13 +28,14 @@ mod transition;
 
 pub use parameters::{Parameters, Stored};
 pub use place::{Place, finetune_at, recorded};
+pub use rate::Cost;
 pub use recipe::Recipe;
 
 use crate::blob::Blob;
 use crate::data::{Dataset, Ground, Split};
 use crate::evaluate::{self, Confusion};
 use crate::export::{self, ExportError};
-use crate::net::{self, Loss, Network, Score, Teacher, Tensor};
+use crate::net::{self, Loss, Network, Role, Score, Teacher, Tensor};
 use crate::quantise::QuantiseError;
 use crate::train::batch::Batch;
 use crate::train::checkpoint::CheckpointError;
@@ -44,6 +46,7 @@ use checkpoint::Finetuned;
 use denselet::layout::Order;
 use integers::Integers;
 use pass::Pass;
+use rate::Pull;
 
 /// Why fine-tuning stopped without a network.
 #[derive(Debug, thiserror::Error)]
@@ -149,7 +152,11 @@ struct Run<'n> {
 impl<'n> Run<'n> {
     fn new(network: &'n Network, data: &Dataset, recipe: &Recipe) -> Result<Self, FinetuneError> {
         check(network, data, recipe)?;
-        let parameters = Parameters::calibrated(network, data, recipe);
+        let mut parameters = Parameters::calibrated(network, data, recipe)?;
+        let target = f64::from(recipe.finetune.bits_per_weight);
+        if target > 0.0 {
+            parameters.coarsen(target + HEADROOM)?;
+        }
         Self::from(parameters, network, data, recipe)
     }
 
@@ -176,6 +183,7 @@ impl<'n> Run<'n> {
             guess: None,
         };
         let state = Finetuned {
+            pull: None,
             optimiser: Optimiser::new(RULE, &lengths),
             parameters,
             units,
@@ -247,7 +255,11 @@ impl<'n> Run<'n> {
             total: recipe.finetune.epochs * course.steps(),
             run: self,
         };
-        let done = course.run(&mut steps, progress)?;
+        let mut done = course.run(&mut steps, progress)?;
+        if recipe.finetune.bits < 8 {
+            let parameters = &self.state.parameters;
+            done.bits_per_weight = Some(parameters.cost(&parameters.quantise()?).per_weight());
+        }
         self.state.meta.epoch += 1;
         self.state.meta.history.push(done);
         Ok(Some(done))
@@ -265,6 +277,7 @@ impl<'n> Run<'n> {
             parameters,
             units,
             optimiser,
+            pull,
             meta,
         } = &mut self.state;
         let quantised = parameters.quantise()?;
@@ -295,6 +308,23 @@ impl<'n> Run<'n> {
             loss.take(gradient, &labels[n..=n])
         });
         let mut gradient = parameters.gradient(&quantised, sums);
+        let target = f64::from(meta.recipe.finetune.bits_per_weight);
+        if target > 0.0 {
+            let mut cost = parameters.cost_gradient(&quantised);
+            let count = labels.len() as f64;
+            let pull = pull.get_or_insert_with(|| {
+                let [loss, cost] = [&mut gradient, &mut cost].map(|gradient| size(units, gradient));
+                Pull::first(loss / count, cost)
+            });
+            let found = parameters.cost(&quantised).per_weight();
+            pull.steer(found, target, f64::from(rate / meta.recipe.finetune.rate));
+            let lambda = (pull.lambda * count) as f32;
+            for (gradient, cost) in gradient.tensors().into_iter().zip(cost.tensors()) {
+                for (gradient, cost) in gradient.values.iter_mut().zip(cost.values) {
+                    *gradient += lambda * *cost;
+                }
+            }
+        }
         // The optimiser counts in units: powers of two, so that changing to them and back rounds nothing.
         let tensors = trained(parameters)
             .zip(trained(units))
@@ -334,7 +364,7 @@ impl<'n> Run<'n> {
             Vec::new(),
             optimiser,
         );
-        parameters.order();
+        parameters.order(units);
         Ok((score, broken))
     }
 }
@@ -368,6 +398,23 @@ impl Learner for Steps<'_, '_> {
             None => Ok((score, rate)),
         }
     }
+}
+
+/// Bits per weight that a run starts above its target: what is trained first should not be the lack of bits.
+const HEADROOM: f64 = 0.15;
+
+/// Root mean square of a gradient over the weights, in their units.
+fn size(units: &mut Parameters, gradient: &mut Parameters) -> f64 {
+    let tensors = units.tensors().into_iter().zip(gradient.tensors());
+    let weights = tensors.filter(|(unit, _)| unit.role == Role::Weight);
+    let (mut sum, mut count) = (0.0, 0);
+    for (unit, gradient) in weights {
+        for (unit, gradient) in unit.values.iter().zip(&*gradient.values) {
+            sum += f64::from(unit * gradient).powi(2);
+            count += 1;
+        }
+    }
+    (sum / f64::from(count.max(1))).sqrt()
 }
 
 /// Adam without decay.

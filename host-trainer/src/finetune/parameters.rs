@@ -7,8 +7,9 @@ use super::Recipe;
 use crate::calibrate::{Calibration, Range, Ranges, calibrate};
 use crate::data::Dataset;
 use crate::fold::{Folded, FoldedConv, Gate, fold};
+use crate::means::Means;
 use crate::net::{Network, Role, Tensor};
-use crate::quantise::{QuantiseError, Quantised, quantise};
+use crate::quantise::{QuantiseError, Quantised, fit, quantise};
 use crate::stages::{Location, Stage};
 
 /// Ranges of a block's stored channels.
@@ -44,9 +45,19 @@ pub struct Parameters {
 
 impl Parameters {
     /// Those that a run starts from: the network as the recipe calibrates it.
-    pub fn calibrated(network: &Network, data: &Dataset, recipe: &Recipe) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a parameter of the network is not finite.
+    pub fn calibrated(network: &Network, data: &Dataset, recipe: &Recipe) -> Result<Self, QuantiseError> {
         let images = Calibration::draw(data, recipe.finetune.calibration).images.images;
-        Self::new(fold(network), &calibrate(network, &images))
+        let (mut folded, ranges) = (fold(network), calibrate(network, &images));
+        let bits = recipe.finetune.bits;
+        if bits < 8 {
+            let means = Means::of(network, &folded, &images);
+            fit(&mut folded, &ranges, &means, bits)?;
+        }
+        Ok(Self::new(folded, &ranges))
     }
 
     /// Those of a folded network and its calibrated ranges.
@@ -95,8 +106,22 @@ impl Parameters {
         quantise(&self.folded, &self.ranges())
     }
 
-    /// Puts right what a step may have turned round: no range ends before it begins.
-    pub(super) fn order(&mut self) {
+    /// Puts right what a step may have turned round: no range ends before it begins, and no step of a grid goes below a part of
+    /// its unit.
+    pub(super) fn order(&mut self, units: &Self) {
+        for (stage, units) in self.folded.stages.iter_mut().zip(&units.folded.stages) {
+            let Some(stage) = stage.as_mut().zip(units.as_ref()) else {
+                continue;
+            };
+            let (_, first, last) = stage.into_parts();
+            for (conv, units) in first.into_iter().chain([last]) {
+                if let (Some(grid), Some(units)) = (&mut conv.grid, &units.grid) {
+                    for (step, unit) in grid.step.iter_mut().zip(&units.step) {
+                        *step = step.max(*unit);
+                    }
+                }
+            }
+        }
         for stored in &mut self.stored {
             for (low, high) in stored.low.iter().zip(&mut stored.high) {
                 *high = high.max(*low);
@@ -178,6 +203,9 @@ impl<'p> List<'p> {
             values: &mut conv.weight,
         });
         self.flat(format!("{at}.bias"), Role::Offset, &mut conv.bias);
+        if let Some(grid) = &mut conv.grid {
+            self.flat(format!("{at}.step"), Role::Offset, &mut grid.step);
+        }
     }
 
     fn gate(&mut self, at: &str, gate: &'p mut Gate) {

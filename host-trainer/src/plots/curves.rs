@@ -144,6 +144,7 @@ mod tests {
             accuracy: 0.5,
             held_out_accuracy: None,
             held_out_loss: Some(2.0 * loss),
+            bits_per_weight: None,
             rate: 0.1,
             images_per_second: 0.0,
             seconds: 0.0,

@@ -145,7 +145,11 @@ pub(super) fn integers(conv: &FoldedConv, inner: &Inner, outputs: Outputs) -> Qu
                 .fold(0.0f32, |largest, bias| largest.max(bias[o].abs()));
             let offset = (bias + wanted.scale * wanted.zero.abs() as f32) * inner.divisor;
             let products = sum * 255.0 * inner.divisor;
-            (largest / 127.0).max(offset.max(products) / MAX_SUM).max(1e-30)
+            let step = match &conv.grid {
+                Some(grid) => grid.step[o],
+                None => largest / 127.0,
+            };
+            step.max(offset.max(products) / MAX_SUM).max(1e-30)
         })
         .collect();
     // A multiplier stays below a half.
@@ -170,11 +174,12 @@ pub(super) fn integers(conv: &FoldedConv, inner: &Inner, outputs: Outputs) -> Qu
     for (o, (filter, step)) in filters().zip(&steps).enumerate() {
         let scale = out.scales[o];
         let multiplier = f64::from(*step) / f64::from(inner.divisor) / f64::from(scale.scale);
-        out.weight.extend(
-            filter
-                .iter()
-                .map(|weight| (weight / step).round().clamp(-127.0, 127.0) as i8),
-        );
+        let integer = |steps: f32| match &conv.grid {
+            Some(grid) => grid.round(steps),
+            None => steps.round().clamp(-127.0, 127.0),
+        };
+        out.weight
+            .extend(filter.iter().map(|weight| integer(weight / step) as i8));
         out.multiplier.push(
             (multiplier * 4_294_967_296.0)
                 .round()
@@ -201,6 +206,7 @@ mod tests {
             inputs: 1,
             weight: (0..9).map(|tap| f32::from(1u16 << tap)).collect(),
             bias: vec![0.0],
+            grid: None,
         };
         let gate = QuantisedGate {
             mask: vec![0],
@@ -237,6 +243,7 @@ mod tests {
                 .map(|n| ((n * 37 % 101) as f32 - 50.0) / (7.0 + n as f32))
                 .collect(),
             bias: vec![0.75, -2.0, 0.0],
+            grid: None,
         };
         let scales = [(0.02, 0), (0.5, 128), (0.003, -30)].map(|(scale, zero)| Scale { scale, zero });
         for divisor in [1.0, 4.0] {

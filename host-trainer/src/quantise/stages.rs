@@ -41,11 +41,7 @@ const LOGIT_SCALE: f32 = 1.0 / 1024.0;
 /// # Errors
 /// Returns an error if a parameter or range is not finite.
 pub fn quantise(folded: &Folded, ranges: &Ranges) -> Result<Quantised, QuantiseError> {
-    let mut walk = Walk {
-        ranges,
-        has_stem_relu: folded.spec.stem.norm,
-        channels: Vec::new(),
-    };
+    let mut walk = Walk::new(folded, ranges);
     let positions = Location::all(&folded.spec);
     let stages = folded.stages.iter().zip(&positions).enumerate();
     let stages = stages.map(|(index, (stage, at))| {
@@ -62,7 +58,7 @@ pub fn quantise(folded: &Folded, ranges: &Ranges) -> Result<Quantised, QuantiseE
 }
 
 /// Checks that everything that a stage is quantised from is finite.
-fn check(
+pub(super) fn check(
     stage: usize,
     folded: &Stage<Gate, FoldedConv>,
     ranges: Option<&Vec<Range>>,
@@ -93,14 +89,36 @@ fn check(
 }
 
 /// The walk along the network, and how the current block's channels are stored so far.
-struct Walk<'r> {
+pub(super) struct Walk<'r> {
     ranges: &'r Ranges,
     has_stem_relu: bool,
     channels: Vec<Scale>,
 }
 
-impl Walk<'_> {
-    fn stage(
+impl<'r> Walk<'r> {
+    pub(super) fn new(folded: &Folded, ranges: &'r Ranges) -> Self {
+        Self {
+            ranges,
+            has_stem_relu: folded.spec.stem.norm,
+            channels: Vec::new(),
+        }
+    }
+
+    /// How the channels are stored that exist so far in the current block.
+    pub(super) fn channels(&self) -> &[Scale] {
+        &self.channels
+    }
+
+    /// How a layer's bottleneck is stored.
+    pub(super) fn ring(&self, at: &Location) -> Outputs {
+        let largest = self.ranges.bottlenecks[at.block][at.layer].max(1e-6);
+        Outputs::Shared(Scale {
+            scale: largest / 255.0,
+            zero: 0,
+        })
+    }
+
+    pub(super) fn stage(
         &mut self,
         stage: &Stage<Gate, FoldedConv>,
         at: &Location,
@@ -119,14 +137,9 @@ impl Walk<'_> {
             } => {
                 let gate = gate(before);
                 let scales = self.scales(self.channels.len(), conv, at);
-                let first = bottleneck.as_ref().map(|first| {
-                    let largest = self.ranges.bottlenecks[at.block][at.layer].max(1e-6);
-                    let ring = Scale {
-                        scale: largest / 255.0,
-                        zero: 0,
-                    };
-                    integers(first, &Inner::after(&gate, first, 1.0), Outputs::Shared(ring))
-                });
+                let first = bottleneck
+                    .as_ref()
+                    .map(|first| integers(first, &Inner::after(&gate, first, 1.0), self.ring(at)));
                 let inner = match &first {
                     Some(first) => Inner::scaled(conv, first.scales.first().map_or(1.0, |scale| scale.scale)),
                     None => Inner::with_borders(&gate, conv, at.output),

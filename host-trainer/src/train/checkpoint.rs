@@ -342,6 +342,7 @@ mod tests {
                 accuracy: 0.75,
                 held_out_accuracy: None,
                 held_out_loss: None,
+                bits_per_weight: None,
                 rate: 0.1,
                 images_per_second: 0.0,
                 seconds: 0.0,

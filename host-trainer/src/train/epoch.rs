@@ -105,6 +105,7 @@ impl Course<'_> {
             accuracy: sum.correct as f64 / seen,
             held_out_accuracy: None,
             held_out_loss: None,
+            bits_per_weight: None,
             rate,
             images_per_second: seen / seconds.max(1e-9),
             seconds,

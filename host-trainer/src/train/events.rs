@@ -183,6 +183,7 @@ mod tests {
             accuracy: 0.5,
             held_out_accuracy: (number > 1).then_some(0.25),
             held_out_loss: None,
+            bits_per_weight: None,
             rate: 0.1,
             images_per_second: 100.0,
             seconds: 1.0,

@@ -2,6 +2,7 @@
 
 use super::TrainError;
 use super::bounds::{MOST_EPOCHS, TEMPERATURES};
+use crate::grid::BITS;
 use serde::{Deserialize, Serialize};
 
 /// How the device's integers are trained on from the run's network.
@@ -18,12 +19,19 @@ pub struct Finetuning {
     pub temperature: f32,
     /// Training images that calibrate before the first step.
     pub calibration: usize,
+    /// Bits of a weight in layers, transitions and the head; 8 for a byte's whole range.
+    pub bits: u8,
+    /// What a coded weight may take on average, in bits; 0 for as many as it takes.
+    pub bits_per_weight: f32,
 }
 
 /// The highest learning rate, in steps of quantisation.
 const MOST_RATE: f32 = 1000.0;
 /// Most images that calibrate.
 const MOST_CALIBRATION: usize = 1_000_000;
+
+/// The fewest bits that a coded weight may take on average.
+const LEAST_BITS: f32 = 0.5;
 
 impl Default for Finetuning {
     fn default() -> Self {
@@ -33,6 +41,8 @@ impl Default for Finetuning {
             distillation: 0.5,
             temperature: 2.0,
             calibration: crate::calibrate::IMAGES,
+            bits: 8,
+            bits_per_weight: 0.0,
         }
     }
 }
@@ -81,6 +91,25 @@ impl Finetuning {
             "finetune.calibration",
             "from 1 to 1,000,000",
             &self.calibration,
+        )?;
+        ensure(
+            BITS.contains(&self.bits),
+            "finetune.bits",
+            "from 2 to 8",
+            &self.bits,
+        )?;
+        let bits_per_weight = self.bits_per_weight;
+        ensure(
+            bits_per_weight == 0.0 || (LEAST_BITS..f32::from(self.bits)).contains(&bits_per_weight),
+            "finetune.bits_per_weight",
+            "0, or from 0.5 to below finetune.bits",
+            &bits_per_weight,
+        )?;
+        ensure(
+            bits_per_weight == 0.0 || self.bits < 8,
+            "finetune.bits",
+            "below 8 where bits_per_weight is set",
+            &self.bits,
         )
     }
 }

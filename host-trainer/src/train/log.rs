@@ -75,6 +75,7 @@ mod tests {
             accuracy: 0.75,
             held_out_accuracy: None,
             held_out_loss: None,
+            bits_per_weight: None,
             rate: 0.1,
             images_per_second: 1000.0,
             seconds: 2.0,
@@ -83,6 +84,7 @@ mod tests {
             number: 2,
             held_out_accuracy: Some(0.25),
             held_out_loss: Some(1.5),
+            bits_per_weight: None,
             ..epoch
         };
         let lines: Vec<String> = table(&[epoch, second], "").lines().map(String::from).collect();

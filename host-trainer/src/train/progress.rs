@@ -17,6 +17,9 @@ pub struct Epoch {
     /// out, and in files written before it was kept.
     #[serde(default)]
     pub held_out_loss: Option<f64>,
+    /// What a weight of fewer than 8 bits costs after the epoch in an entropy code, in bits; absent without such weights.
+    #[serde(default)]
+    pub bits_per_weight: Option<f64>,
     /// Learning rate of the last step.
     #[serde(default)]
     pub rate: f32,

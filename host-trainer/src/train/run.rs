@@ -168,6 +168,7 @@ impl Run {
         let done = Epoch {
             held_out_accuracy: kept.map(|(accuracy, _)| accuracy),
             held_out_loss: kept.map(|(_, loss)| loss),
+            bits_per_weight: None,
             seconds: start.elapsed().as_secs_f64(),
             ..trained
         };

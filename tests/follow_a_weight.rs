@@ -66,8 +66,8 @@ fn a_weight_is_one_byte_of_the_blob_at_the_offset_of_the_layout() {
         let old = conv.weight[index];
         conv.weight[index] = if old > 0 { old - 1 } else { old + 1 };
 
-        let before = Blob::new(&write(&before, order, None).unwrap()).unwrap();
-        let after = Blob::new(&write(&after, order, None).unwrap()).unwrap();
+        let before = Blob::new(&write(&before, order.into(), None).unwrap()).unwrap();
+        let after = Blob::new(&write(&after, order.into(), None).unwrap()).unwrap();
         let changed: Vec<usize> = (16..before.bytes().len())
             .filter(|&at| before.bytes()[at] != after.bytes()[at])
             .collect();
@@ -85,7 +85,7 @@ fn a_weight_is_one_byte_of_the_blob_at_the_offset_of_the_layout() {
         };
         let conv = &layer.conv;
         let at = conv.order.weight_offset(conv.length, conv.depth, O, position);
-        assert_eq!((conv.weights[at] - old).abs(), 1);
+        assert_eq!((conv.weights.bytes[at].cast_signed() - old).abs(), 1);
     }
 }
 

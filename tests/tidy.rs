@@ -5,12 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rank of each module of `core`. A module may import from lower ranks and from its own folder.
-const RANKS: [(&str, u32); 15] = [
+const RANKS: [(&str, u32); 16] = [
     ("error", 0),
     ("limits", 0),
     ("shape", 0),
     ("tap", 0),
     ("arithmetic", 1),
+    ("codec", 1),
     ("layout", 1),
     ("format", 2),
     ("kernel", 2),

@@ -118,7 +118,7 @@ pub enum FormatError {
         /// Offset of the array or the run.
         at: usize,
     },
-    /// Rule 22: a codec this library does not know.
+    /// Rule 22: a codec this build does not know, or one that an array may not have.
     Codec {
         /// Offset of the stage's arrays.
         at: usize,
@@ -133,6 +133,11 @@ pub enum FormatError {
         needed: usize,
         /// Bytes according to the record.
         found: usize,
+    },
+    /// Rule 24: a coded array of weights is not what its codec describes.
+    Code {
+        /// Offset of the array.
+        at: usize,
     },
 }
 
@@ -268,14 +273,29 @@ impl fmt::Display for FormatError {
                 "clamp masks at byte {at}: expected 0x00 or 0xff, or as many zeros: export the blob anew"
             ),
             Self::Codec { at, found } => {
+                // The numbers of the codecs that the feature adds.
+                let is_left_out = cfg!(not(feature = "coded")) && (1..4).contains(&found);
+                let (what, advice) = if is_left_out {
+                    ("this build lacks the feature `coded`, which decodes", "enable it")
+                } else {
+                    (
+                        "unknown or unexpected",
+                        "update this library or export the blob anew",
+                    )
+                };
                 write!(
                     f,
-                    "weights of the stage at byte {at}: unknown codec {found}: update this library"
+                    "weights of the stage at byte {at}: {what} codec {found}: {advice}"
                 )
             }
             Self::Weights { at, needed, found } => write!(
                 f,
                 "weights of the stage at byte {at}: expected {needed} bytes, found {found}: export the blob anew"
+            ),
+            Self::Code { at } => write!(
+                f,
+                "coded weights at byte {at}: expected a complete code of as many weights, found other bits: \
+                 export the blob anew"
             ),
             Self::TooLarge => {
                 f.write_str("network passes a limit of the format or of this machine's addresses")

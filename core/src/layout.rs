@@ -3,6 +3,8 @@
 //! Loop letters are the axis letters everywhere: `y x c` for activations, `o ky kx i` for weights, and `k`
 //! for the position along a filter once `ky kx i` are flattened.
 
+use crate::shape::{Shape, StageShape};
+
 /// Values are stored and multiplied in groups of this many, so that a word load is a group.
 pub const GROUP: usize = 4;
 
@@ -178,9 +180,33 @@ impl Order {
     }
 }
 
+/// Weights stored for a stage that reads a map of shape `input`: for its bottleneck (none without), and for its main convolution.
+#[cfg(feature = "coded")]
+pub(crate) fn stage_weights(order: Order, stage: StageShape, input: Shape) -> Option<[usize; 2]> {
+    let (bottleneck, outputs) = match stage {
+        StageShape::Layer { bottleneck, growth } => (bottleneck.unwrap_or(0), growth),
+        StageShape::Transition { filters: outputs } | StageShape::Head { classes: outputs } => (0, outputs),
+    };
+    Some([
+        order.weights_len(bottleneck, stride(input.channels))?,
+        order.weights_len(outputs, stage_filter_len(stage, input)?)?,
+    ])
+}
+
 /// Columns of a filter with `length` weights, `depth` of them in each tap.
 const fn taps(length: usize, depth: usize) -> usize {
     if depth < length { TAPS } else { 1 }
+}
+
+/// Weights of one filter of a stage's main convolution, which reads a map of shape `input`; `None` if the number exceeds `usize`.
+pub fn stage_filter_len(stage: StageShape, input: Shape) -> Option<usize> {
+    match stage {
+        StageShape::Layer { bottleneck, .. } => {
+            let taps = input.tap_rows().checked_mul(TAPS)?;
+            taps.checked_mul(stride(bottleneck.unwrap_or(input.channels)))
+        }
+        _ => Some(stride(input.channels)),
+    }
 }
 
 /// Position along a filter of the dense layers' and transitions' convolutions: each tap has

@@ -71,6 +71,7 @@ extern crate std;
 
 pub mod arena;
 pub mod arithmetic;
+pub mod codec;
 pub mod error;
 pub mod format;
 pub mod kernel;

@@ -7,10 +7,11 @@
     clippy::unwrap_used
 )]
 
+use crate::codec::Codec;
 use crate::error::FormatError;
 use crate::format::metadata::{self, Encoding, tag};
 use crate::format::{self, ALIGN, Blob, Header, Kind, Section, StageBytes};
-use crate::kernel::arch::cast::{as_i8s, as_i32s};
+use crate::kernel::arch::cast::as_i32s;
 use crate::kernel::{self, Clamp};
 use crate::layout::{Order, stride};
 use crate::shape::{Shape, StageShape, StemShape};
@@ -44,7 +45,24 @@ pub struct Conv<'b> {
     /// Sizes, biases and multipliers.
     pub parameters: kernel::Conv<'b>,
     /// Filters in the parameters' order.
-    pub weights: &'b [i8],
+    pub weights: Weights<'b>,
+}
+
+/// Weights as the blob stores them.
+#[derive(Clone, Copy, Debug)]
+pub struct Weights<'b> {
+    /// The array.
+    pub bytes: &'b [u8],
+    /// How it is stored.
+    pub codec: Codec,
+}
+
+impl Weights<'_> {
+    /// No weights.
+    pub const EMPTY: Self = Self {
+        bytes: &[],
+        codec: Codec::Raw,
+    };
 }
 
 impl<'b> Deref for Conv<'b> {
@@ -226,9 +244,15 @@ impl<'b> Model<'b> {
         }
     }
 
-    /// The shapes of the stages after the stem.
-    pub fn shapes(&self) -> format::Shapes<'b> {
-        self.blob.shapes()
+    /// The shapes of the stages after the stem, with the codecs of the bottleneck's weights and of the others.
+    pub fn records(&self) -> format::Records<'b> {
+        self.blob.records()
+    }
+
+    /// The blob.
+    #[cfg(feature = "coded")]
+    pub(crate) fn blob(&self) -> &Blob<'b> {
+        &self.blob
     }
 }
 
@@ -263,7 +287,10 @@ fn typed<'b>(order: Order, stage: &StageBytes<'b>) -> Stage<'b> {
             length,
             depth,
         },
-        weights: as_i8s(stage.section(weights)),
+        weights: Weights {
+            bytes: stage.section(weights),
+            codec: stage.codec(weights),
+        },
     };
     let length = format::filter_len(stage.kind, stage.input).unwrap_or(0);
     let (outputs, depth) = match stage.kind {

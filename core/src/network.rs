@@ -4,14 +4,16 @@
 
 use crate::arena::{ALIGN, Arena};
 use crate::error::{Error, FormatError, Refused};
-use crate::format::Shapes;
-use crate::kernel::arch::{self, cast};
+use crate::format::Records;
+use crate::kernel::arch::{self, cast, cast::as_i8s};
 use crate::kernel::{Content, Job, Prepared, Tile};
 use crate::logits::Logits;
-use crate::model::{self, Model};
+use crate::model::{self, Model, Weights};
 use crate::plan::{HeadStep, LayerStep, Output, Plan, StemStep, Step, Steps, TransitionStep};
 use crate::shape::Shape;
-use crate::stage::{head, layer, stem, transition};
+#[cfg(feature = "coded")]
+use crate::stage::decoded;
+use crate::stage::{head, layer, stem, transition, weights};
 use crate::tap::{NoTap, Tap};
 use core::ops::Range;
 use half::f16;
@@ -48,7 +50,7 @@ impl<'b, 'a> Network<'b, 'a> {
     /// As [`Network::new`]. If `memory` does not start at a multiple of [`ALIGN`], the bytes before the first one are not used.
     pub fn in_bytes(blob: &'b [u8], memory: &'a mut [u8]) -> Result<Self, Error> {
         let model = Model::read(blob)?;
-        let plan = plan(&model).ok_or(FormatError::TooLarge)?;
+        let plan = Plan::of(&model).ok_or(FormatError::TooLarge)?;
         let header = model.header();
         let found = header.arena_len;
         if found != plan.arena_len {
@@ -67,6 +69,10 @@ impl<'b, 'a> Network<'b, 'a> {
             needed: plan.arena_len,
             had,
         })?;
+        #[cfg(feature = "coded")]
+        if let Some(steps) = steps(&model, &plan) {
+            decoded::check(model.blob(), steps, memory)?;
+        }
         let place = steps(&model, &plan).and_then(Iterator::last);
         let place = place.map_or(0..0, |step| match step {
             Step::Head(HeadStep {
@@ -210,16 +216,10 @@ impl<'b, 'a> Network<'b, 'a> {
     }
 }
 
-/// The plan of a model.
-pub(crate) fn plan(model: &Model<'_>) -> Option<Plan> {
-    let header = model.header();
-    Plan::new(header.input, &header.stem, model.shapes())
-}
-
 /// The steps of a planned model; none if it was not planned.
-fn steps<'b>(model: &Model<'b>, plan: &Plan) -> Option<Steps<Shapes<'b>>> {
+fn steps<'b>(model: &Model<'b>, plan: &Plan) -> Option<Steps<Records<'b>>> {
     let header = model.header();
-    plan.steps(header.input, &header.stem, model.shapes())
+    plan.steps(header.order, header.input, &header.stem, model.records())
 }
 
 /// Pushing whole rows, compiled once for each architecture. Returns whether the image is complete.
@@ -272,7 +272,7 @@ fn push<'r, T: Tile>(
 ) -> Result<bool, Refused> {
     let conv = &stem.conv;
     let filters = network.stem.take::<T>();
-    let conv = Prepared::resume(tile, &conv.parameters, conv.weights, Content::Bytes, filters)?;
+    let conv = Prepared::resume(tile, conv, as_i8s(conv.weights.bytes), Content::Bytes, filters)?;
     let mut stage = stem::Stem::new(stem, &conv, input, step, network.rows);
     let mut memory = stem::Memory::cut(step, network.memory)?;
     for row in rows {
@@ -314,9 +314,14 @@ fn whole_layer<T: Tile>(
     step: &LayerStep,
     arena: &mut [u8],
 ) -> Result<(), Refused> {
+    let first = layer
+        .bottleneck
+        .as_ref()
+        .map_or(Weights::EMPTY, |conv| conv.weights);
+    let (first, weights, arena) = weights::prepare(first, layer.conv.weights, &step.window, arena)?;
     let mut memory = layer::Memory::cut::<T>(layer, step, arena)?;
-    let bottleneck = layer::bottleneck(tile, layer, &mut memory)?;
-    let conv = layer::conv(tile, layer, &mut memory)?;
+    let bottleneck = layer::bottleneck(tile, layer, first, &mut memory)?;
+    let conv = layer::conv(tile, layer, weights, &mut memory)?;
     let mut stage = layer::Layer::new(layer.clamp, bottleneck.as_ref(), &conv, step);
     while stage.next_row(tile, &mut memory)? {}
     Ok(())
@@ -329,8 +334,10 @@ fn whole_transition<T: Tile>(
     step: &TransitionStep,
     arena: &mut [u8],
 ) -> Result<(), Refused> {
+    let stored = transition.conv.weights;
+    let (_, weights, arena) = weights::prepare(Weights::EMPTY, stored, &step.window, arena)?;
     let mut memory = transition::Memory::cut(step, arena)?;
-    let mut stage = transition::Transition::new(tile, transition, step)?;
+    let mut stage = transition::Transition::new(tile, transition, weights, step)?;
     while stage.next_row(tile, &mut memory)? {}
     Ok(())
 }
@@ -342,8 +349,9 @@ fn whole_head<T: Tile>(
     step: &HeadStep,
     arena: &mut [u8],
 ) -> Result<(), Refused> {
+    let (_, weights, arena) = weights::prepare(Weights::EMPTY, head.conv.weights, &step.window, arena)?;
     let mut memory = head::Memory::cut(step, arena)?;
-    let mut stage = head::Head::new(head, step);
+    let mut stage = head::Head::new(head, weights, step);
     while stage.next_row(tile, &mut memory)? {}
     Ok(())
 }

@@ -20,6 +20,16 @@ proptest! {
         prop_assert_eq!(read.metadata().count(), 0);
     }
 
+    #[cfg(feature = "coded")]
+    #[test]
+    fn writing_coded_weights_that_were_read_gives_the_same_bytes(recipe in recipes()) {
+        let (bytes, _) = support::coded(&recipe);
+        let read = Blob::read(bytes.bytes()).unwrap();
+        let mut again = vec![0xa5; bytes.bytes().len()];
+        format::write(&read.header(), read.stages(), &[], &mut again).unwrap();
+        prop_assert_eq!(&again, bytes.bytes());
+    }
+
     #[test]
     fn reading_metadata_that_was_written_gives_the_same_fields(
         fields in prop::collection::btree_map(8u32.., prop::collection::vec(any::<u8>(), 0..20), 0..5),

@@ -382,8 +382,19 @@ fn rule_21_masks_mirror_or_do_not() {
 #[test]
 fn rule_22_codecs() {
     for at in [37, record(0) + 6, record(0) + 7, record(3) + 7] {
+        let found = error(&changed(&[(at, 4)]));
+        assert!(matches!(found, FormatError::Codec { found: 4, .. }), "{found:?}");
+    }
+    // The stem and arrays without weights are raw.
+    for at in [37, record(1) + 6, record(2) + 6] {
         let found = error(&changed(&[(at, 1)]));
         assert!(matches!(found, FormatError::Codec { found: 1, .. }), "{found:?}");
+        let advice = if cfg!(feature = "coded") {
+            "unexpected codec 1"
+        } else {
+            "feature `coded`"
+        };
+        assert!(found.to_string().contains(advice), "{found}");
     }
 }
 
@@ -469,8 +480,8 @@ proptest! {
         let mut bytes = changed(&changes);
         if let Ok(blob) = Blob::read(&bytes) {
             let header = blob.header();
-            let shapes = Model::read(Aligned::new(&bytes).bytes()).unwrap().shapes().collect::<Vec<_>>();
-            if let Some(plan) = denselet::plan::Plan::new(header.input, &header.stem, shapes.into_iter())
+            let plan = denselet::plan::Plan::of(&Model::read(Aligned::new(&bytes).bytes()).unwrap());
+            if let Some(plan) = plan
                 && plan.arena_len < 1 << 20
             {
                 format::set_arena_len(&mut bytes, plan.arena_len).unwrap();

@@ -77,4 +77,26 @@ proptest! {
             prop_assert_eq!(found.as_ref(), Some(&expected));
         }
     }
+
+    #[cfg(feature = "coded")]
+    #[test]
+    fn coded_weights_give_the_bits_of_raw_ones(recipe in recipes()) {
+        let (coded, raw) = support::coded(&recipe);
+        let image = Random::new(recipe.seed ^ 3).bytes(recipe.input.pixels() * recipe.input.channels);
+        let expected = slow::run(raw.bytes(), &image);
+        let (logits, mark) = run(coded.bytes(), &image, 0xa5);
+        prop_assert_eq!(&logits, &expected);
+        let (_, other_mark) = run(coded.bytes(), &image, 0x5a);
+        prop_assert_eq!(mark.max(other_mark), denselet::arena_len(coded.bytes()));
+
+        let mut memory = Aligned::zeros(denselet::arena_len(coded.bytes()));
+        let mut network = Network::in_bytes(coded.bytes(), memory.bytes_mut()).unwrap();
+        let rows = image.chunks_exact(recipe.input.width * recipe.input.channels);
+        let found = rows.map(|row| network.push_row(row).unwrap().map(|logits| logits.as_slice().to_vec()));
+        prop_assert_eq!(found.last(), Some(Some(expected.clone())));
+
+        let mut every = Every { blob: coded, image, expected, count: 0 };
+        arch::each(&mut every);
+        prop_assert!(every.count >= 2);
+    }
 }

@@ -3,6 +3,8 @@
 use crate::about::About;
 use crate::data::Encoding;
 use crate::input_file;
+use denselet::arena::ALIGN;
+use denselet::codec::Codec;
 use denselet::plan::Plan;
 use denselet::{FormatError, Model};
 use std::path::{Path, PathBuf};
@@ -55,6 +57,7 @@ impl Blob {
         };
         let model = Model::read(blob.bytes())?;
         check_arena_len(&model)?;
+        check_coded(blob.bytes(), &model)?;
         blob.about = about(&model)?;
         Ok(blob)
     }
@@ -103,12 +106,25 @@ impl Blob {
 /// Rule 17, which a device checks with the arena in hand: memory is reserved by this number.
 fn check_arena_len(model: &Model<'_>) -> Result<(), FormatError> {
     let header = model.header();
-    let plan = Plan::new(header.input, &header.stem, model.shapes()).ok_or(FormatError::TooLarge)?;
+    let plan = Plan::of(model).ok_or(FormatError::TooLarge)?;
     let (needed, found) = (plan.arena_len, header.arena_len);
     if needed == found {
         Ok(())
     } else {
         Err(FormatError::ArenaLen { needed, found })
+    }
+}
+
+/// The rules of coded arrays, which a device checks by decoding them.
+fn check_coded(bytes: &[u8], model: &Model<'_>) -> Result<(), FormatError> {
+    if model.records().all(|(_, codecs)| codecs == [Codec::Raw; 2]) {
+        return Ok(());
+    }
+    let mut memory = vec![0; model.header().arena_len + ALIGN];
+    match denselet::Network::in_bytes(bytes, &mut memory) {
+        Err(denselet::Error::Format(error)) => Err(error),
+        // There is room, and no image was begun.
+        _ => Ok(()),
     }
 }
 

@@ -2,7 +2,9 @@
 //! out is what flash holds.
 
 use crate::about::About;
+use crate::blob::Blob;
 use crate::calibrate::calibrate;
+use crate::code::{self, Coding};
 pub use crate::export_error::ExportError;
 use crate::fold::fold;
 use crate::means::Means;
@@ -28,7 +30,7 @@ pub fn export(
     order: Order,
     about: Option<&About>,
 ) -> Result<Vec<u8>, ExportError> {
-    write(&quantised(network, images)?, order, about)
+    write(&quantised(network, images)?, order.into(), about)
 }
 
 /// Folds, calibrates and quantises: [`export`] without the blob.
@@ -50,26 +52,53 @@ pub fn quantised_to(bits: u8, network: &Network, images: &[u8]) -> Result<Quanti
     quantise(&folded, &ranges)
 }
 
+/// How a blob stores its weights.
+#[derive(Clone, Copy, Debug)]
+pub struct Form {
+    /// Their order.
+    pub order: Order,
+    /// Their code.
+    pub coding: Coding,
+}
+
+impl From<Order> for Form {
+    /// In the code that suits each array.
+    fn from(order: Order) -> Self {
+        Self {
+            order,
+            coding: Coding::Auto,
+        }
+    }
+}
+
 /// Writes a quantised network as a blob with metadata; as a stripped one without `about`.
 ///
 /// # Errors
 /// Returns an error if a number does not fit the format, or `about` has other classes or channels than the network.
-pub fn write(quantised: &Quantised, order: Order, about: Option<&About>) -> Result<Vec<u8>, ExportError> {
-    let geometry = Geometry::of(&quantised.spec);
+pub fn write(quantised: &Quantised, form: Form, about: Option<&About>) -> Result<Vec<u8>, ExportError> {
+    let Form { order, coding } = form;
+    let mut geometry = Geometry::of(&quantised.spec);
+    geometry.order = order;
     let walk = geometry.walk();
     let mut stages = Vec::new();
     for (index, (stage, (kind, input))) in quantised.stages.iter().zip(walk).enumerate() {
         check_scales(index, stage)?;
         let mut arrays = sections(stage, kind, input, order);
-        if index == 0 {
-            put(&mut arrays, Section::Padding, quantised.padding.clone());
+        let mut codecs = [Codec::Raw; 2];
+        match index.checked_sub(1) {
+            // The stem's weights stay raw.
+            None => put(&mut arrays, Section::Padding, quantised.padding.clone()),
+            Some(nth) => {
+                codecs = encode(&mut arrays, coding);
+                geometry.stages[nth].codecs = codecs;
+            }
         }
-        stages.push((kind, input, arrays));
+        stages.push((kind, input, codecs, arrays));
     }
-    let views = stages.iter().map(|(kind, input, arrays)| StageBytes {
+    let views = stages.iter().map(|(kind, input, codecs, arrays)| StageBytes {
         kind: *kind,
         input: *input,
-        codecs: [Codec::Raw; 2],
+        codecs: *codecs,
         sections: Section::ALL
             .map(|section| arrays.get(&(section as u8)).map_or(&[] as &[u8], Vec::as_slice)),
     });
@@ -97,8 +126,21 @@ pub fn write(quantised: &Quantised, order: Order, about: Option<&About>) -> Resu
     format::write(&header, views, &fields, &mut blob)?;
     let plan = geometry.plan().ok_or(denselet::FormatError::TooLarge)?;
     format::set_arena_len(&mut blob, plan.arena_len)?;
-    format::Blob::read(&blob)?;
+    Blob::new(&blob)?;
     Ok(blob)
+}
+
+/// Codes a stage's arrays of weights, and returns how.
+fn encode(arrays: &mut Arrays, coding: Coding) -> [Codec; 2] {
+    [Section::BottleneckWeights, Section::Weights].map(|section| {
+        let Some(array) = arrays.get_mut(&(section as u8)) else {
+            return Codec::Raw;
+        };
+        let weights: Vec<i8> = array.iter().map(|byte| byte.cast_signed()).collect();
+        let (codec, bytes) = code::code(coding, &weights);
+        *array = bytes;
+        codec
+    })
 }
 
 /// Whether every scale of a stage can be written.
@@ -198,7 +240,6 @@ pub(crate) fn images(count: usize, len: usize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::blob::Blob;
     use crate::evaluate;
     use crate::net::Normalisation;
     use crate::spec::Spec;

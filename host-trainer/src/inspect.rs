@@ -3,9 +3,10 @@
 use crate::blob::Blob;
 use crate::board::{Ram, Table, order_name};
 use crate::spec::{self, Geometry, Macs, Spec};
-use denselet::format::{self, Kind, Section};
+use denselet::codec::Codec;
+use denselet::format::{self, Kind, Section, StageBytes};
 use denselet::layout::{Order, TILE};
-use denselet::plan::Step;
+use denselet::plan::{HeadStep, LayerStep, Step, TransitionStep};
 use denselet::shape::{Shape, StageShape, StemPool};
 use serde::Serialize;
 
@@ -34,6 +35,14 @@ pub struct Sizes {
     pub order: Option<&'static str>,
     /// Bytes of these that an inference does not read.
     pub metadata_bytes: usize,
+    /// Bytes of all arrays of weights, as they are stored.
+    pub weight_bytes: usize,
+    /// Bits that a weight takes of them on average.
+    pub bits_per_weight: f64,
+    /// Most bytes of arena that a stage's decoded weights take while it runs.
+    pub window_bytes: usize,
+    /// Most bytes of arena that a table to decode with takes, before the stage runs.
+    pub table_bytes: usize,
     /// Names of the classes in the order of the logits; empty if they are not known.
     pub labels: Vec<String>,
     /// What the input's bytes are; empty if it is not known, as the texts that follow.
@@ -65,6 +74,12 @@ pub struct Row {
     pub macs_executed: u64,
     /// Bytes of its parameters in a blob.
     pub bytes: usize,
+    /// Bytes of these that are weights.
+    pub weight_bytes: usize,
+    /// Bits that a weight takes of them on average.
+    pub bits_per_weight: f64,
+    /// How its weights are stored: the bottleneck's, if it has one, and the others.
+    pub codecs: Vec<&'static str>,
     /// Bytes of parameters that an inference reads from flash here: filters, biases and multipliers once for each tile
     /// of pixels, the clamp once for each pixel.
     pub flash_bytes_read: u64,
@@ -76,20 +91,18 @@ pub struct Row {
 pub fn network(spec: &Spec, order: Order) -> Option<Sizes> {
     let geometry = Geometry::of(spec);
     let params = u64::try_from(spec.parameters()).ok()?;
-    sizes(&spec.name, &geometry, order, Some(params), None)
+    sizes(&spec.name, &Geometry { order, ..geometry }, Some(params), None)
 }
 
 /// A blob; `None` if it is too large for this machine.
 pub fn blob(name: &str, blob: &Blob) -> Option<Sizes> {
     let model = blob.model().ok()?;
-    let header = model.header();
-    let geometry = Geometry {
-        input: header.input,
-        stem: header.stem,
-        stages: model.shapes().collect(),
-    };
-    let (order, label) = (header.order, order_name(header.order));
-    let mut sizes = sizes(name, &geometry, order, None, Some(label))?;
+    let mut sizes = sizes(
+        name,
+        &Geometry::of_model(&model),
+        None,
+        Some(&format::Blob::read(blob.bytes()).ok()?),
+    )?;
     let about = blob.about();
     sizes.blob_bytes = model.blob_len();
     sizes.metadata_bytes = model.metadata_len();
@@ -104,12 +117,13 @@ pub fn blob(name: &str, blob: &Blob) -> Option<Sizes> {
 fn sizes(
     name: &str,
     geometry: &Geometry,
-    order: Order,
     params: Option<u64>,
-    label: Option<&'static str>,
+    blob: Option<&format::Blob<'_>>,
 ) -> Option<Sizes> {
+    let order = geometry.order;
     let plan = geometry.plan()?;
-    let steps = plan.steps(geometry.input, &geometry.stem, geometry.stages.iter().copied())?;
+    let steps = geometry.steps(&plan)?;
+    let mut stored = blob.map(format::Blob::stages);
     let stack = Table::load().ok()?.stack_reserve;
     let mut sizes = Sizes {
         name: name.to_owned(),
@@ -124,8 +138,12 @@ fn sizes(
         ),
         arena_bytes: plan.arena_len,
         blob_bytes: format::HEADER_LEN + geometry.stages.len() * format::RECORD_LEN,
-        order: label,
+        order: blob.map(|_| order_name(order)),
         metadata_bytes: 0,
+        weight_bytes: 0,
+        bits_per_weight: 0.0,
+        window_bytes: 0,
+        table_bytes: 0,
         labels: Vec::new(),
         input: String::new(),
         network: String::new(),
@@ -136,15 +154,33 @@ fn sizes(
     };
     let (mut block, mut layer) = (1, 0);
     let mut zeros = 0;
+    let mut weights = 0;
     for ((kind, input), step) in geometry.walk().into_iter().zip(steps) {
         layer += 1;
         let mut bytes = 0;
+        let stored = stored.as_mut().and_then(Iterator::next);
+        let arrays = arrays(kind, input, order, stored.as_ref())?;
         // Masks are hardly ever stored: one run of zeros stands for them.
         for section in Section::ALL
             .into_iter()
             .filter(|section| *section != Section::Mask)
         {
-            bytes += format::section_len(section, order, kind, input)?.next_multiple_of(format::ALIGN);
+            let len = match section {
+                Section::BottleneckWeights | Section::Weights => 0,
+                _ => format::section_len(section, order, kind, input)?,
+            };
+            bytes += len.next_multiple_of(format::ALIGN);
+        }
+        bytes += arrays.bytes;
+        weights += arrays.weights;
+        sizes.weight_bytes += arrays.bytes;
+        if let Step::Layer(LayerStep { window, .. })
+        | Step::Transition(TransitionStep { window, .. })
+        | Step::Head(HeadStep { window, .. }) = &step
+        {
+            let [first, second] = &window.weights;
+            sizes.window_bytes = sizes.window_bytes.max(first.len() + second.len());
+            sizes.table_bytes = sizes.table_bytes.max(window.table.len());
         }
         zeros = zeros.max(format::section_len(Section::Mask, order, kind, input)?);
         let macs = Macs::of(kind, input);
@@ -164,7 +200,10 @@ fn sizes(
             output: sides(format::next_shape(kind, input)?),
             macs_executed: macs.as_executed,
             bytes,
-            flash_bytes_read: flash_bytes_read(order, kind, input)?,
+            weight_bytes: arrays.bytes,
+            bits_per_weight: bits(arrays.bytes, arrays.weights),
+            codecs: arrays.codecs,
+            flash_bytes_read: flash_bytes_read(order, kind, input, stored.as_ref())?,
             arena_bytes: step.end() - start(&step),
         });
         match kind {
@@ -174,7 +213,55 @@ fn sizes(
         }
     }
     sizes.blob_bytes += zeros;
+    sizes.bits_per_weight = bits(sizes.weight_bytes, weights);
     Some(sizes)
+}
+
+/// The weights of a stage.
+struct Arrays {
+    /// Bytes as they are stored.
+    bytes: usize,
+    /// Weights that meet a value.
+    weights: usize,
+    codecs: Vec<&'static str>,
+}
+
+fn arrays(kind: Kind, input: Shape, order: Order, stored: Option<&StageBytes<'_>>) -> Option<Arrays> {
+    let mut arrays = Arrays {
+        bytes: 0,
+        weights: 0,
+        codecs: Vec::new(),
+    };
+    for section in [Section::BottleneckWeights, Section::Weights] {
+        let filters = format::filters(section, kind, input)?;
+        if filters.outputs == 0 {
+            continue;
+        }
+        let taps = filters.length / filters.depth;
+        // The stem's padding lies behind its one tap.
+        arrays.weights += filters.outputs * taps * filters.inputs;
+        arrays.bytes += match stored {
+            Some(stage) => stage.section(section).len(),
+            None => format::section_len(section, order, kind, input)?,
+        };
+        arrays.codecs.push(codec_name(
+            stored.map_or(Codec::Raw, |stage| stage.codec(section)),
+        ));
+    }
+    Some(arrays)
+}
+
+fn bits(bytes: usize, weights: usize) -> f64 {
+    8.0 * bytes as f64 / weights.max(1) as f64
+}
+
+fn codec_name(codec: Codec) -> &'static str {
+    match codec {
+        Codec::Raw => "raw",
+        Codec::Nibbles => "4 bits",
+        Codec::Planes => "3 bits",
+        Codec::Huffman => "huffman",
+    }
 }
 
 /// A number with its thousands apart.
@@ -222,9 +309,19 @@ fn what(kind: Kind, input: Shape) -> String {
 }
 
 /// See [`Row::flash_bytes_read`].
-fn flash_bytes_read(order: Order, kind: Kind, input: Shape) -> Option<u64> {
+fn flash_bytes_read(order: Order, kind: Kind, input: Shape, stored: Option<&StageBytes<'_>>) -> Option<u64> {
+    let codec = |section| stored.map_or(Codec::Raw, |stage| stage.codec(section));
+    // Coded weights are read once, to be decoded.
+    let mut once = 0;
     let len = |section| format::section_len(section, order, kind, input).map(|len| len as u64);
-    let main = len(Section::Weights)? + len(Section::Multiplier)?;
+    let mut weights = |section| match codec(section) {
+        Codec::Raw => len(section),
+        _ => {
+            once += stored.map_or(0, |stage| stage.section(section).len()) as u64;
+            Some(0)
+        }
+    };
+    let main = weights(Section::Weights)? + len(Section::Multiplier)?;
     let bias = match kind {
         // Of a plain layer's nine kinds of border, each pixel meets one.
         Kind::Stage(StageShape::Layer {
@@ -233,20 +330,24 @@ fn flash_bytes_read(order: Order, kind: Kind, input: Shape) -> Option<u64> {
         }) => 4 * growth as u64,
         _ => len(Section::Bias)?,
     };
-    let bottleneck = len(Section::BottleneckWeights)?
+    let bottleneck = weights(Section::BottleneckWeights)?
         + len(Section::BottleneckBias)?
         + len(Section::BottleneckMultiplier)?;
     let clamp = len(Section::Mask)? + len(Section::Threshold)?;
     let tiles = |map: Shape| (map.height * map.width.div_ceil(TILE)) as u64;
     let pixels = input.pixels() as u64;
-    Some(match kind {
-        Kind::Stem(stem) => tiles(stem.convolved(input)?) * (main + bias),
-        Kind::Stage(StageShape::Layer { .. }) => tiles(input) * (main + bias + bottleneck) + pixels * clamp,
-        Kind::Stage(StageShape::Transition { filters }) => {
-            tiles(input.pooled(filters)) * (main + bias) + pixels * clamp
-        }
-        Kind::Stage(StageShape::Head { .. }) => main + bias + pixels * clamp,
-    })
+    Some(
+        once + match kind {
+            Kind::Stem(stem) => tiles(stem.convolved(input)?) * (main + bias),
+            Kind::Stage(StageShape::Layer { .. }) => {
+                tiles(input) * (main + bias + bottleneck) + pixels * clamp
+            }
+            Kind::Stage(StageShape::Transition { filters }) => {
+                tiles(input.pooled(filters)) * (main + bias) + pixels * clamp
+            }
+            Kind::Stage(StageShape::Head { .. }) => main + bias + pixels * clamp,
+        },
+    )
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ pub mod blob;
 pub mod board;
 pub mod calibrate;
 pub mod cli;
+pub mod code;
 pub mod data;
 pub mod evaluate;
 pub mod export;

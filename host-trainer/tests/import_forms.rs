@@ -98,8 +98,8 @@ fn integers_are_near(imported: &Imported, name: &str) {
     let images = imported.noise(64, 2);
     let quantised = quantise(&fold(network), &calibrate(network, &images)).unwrap();
     let about = denselet_train::about::About::default();
-    let blob =
-        denselet_train::export::write(&quantised, denselet::layout::Order::Plain, Some(&about)).unwrap();
+    let blob = denselet_train::export::write(&quantised, denselet::layout::Order::Plain.into(), Some(&about))
+        .unwrap();
     let blob = denselet_train::blob::Blob::new(&blob).unwrap();
     let test = imported.noise(32, 3);
     let integers = denselet_train::evaluate::logits(&blob, &test, &|_| {}).unwrap();

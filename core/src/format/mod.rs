@@ -19,14 +19,15 @@ mod parameters;
 mod read;
 mod write;
 
-use crate::layout::{BORDERS, Filters, Order, stride};
+use crate::layout::{BORDERS, Filters, Order, stage_filter_len, stride};
 use crate::shape::{Shape, StageShape, StemShape};
 use core::ops::Range;
 use half::f16;
 
+pub use crate::codec::Codec;
 pub use header::arena_len;
 pub use metadata::{Field, Fields};
-pub use read::{Blob, Shapes, Stages};
+pub use read::{Blob, Records, Stages};
 pub use write::{WriteError, len, set_arena_len, write};
 
 /// The first four bytes.
@@ -156,14 +157,6 @@ pub struct Header {
     pub scale: f16,
 }
 
-/// How an array of weights is stored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Codec {
-    /// One byte per weight.
-    #[default]
-    Raw,
-}
-
 /// The stem, or a stage after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -262,11 +255,7 @@ pub fn filter_len(kind: Kind, input: Shape) -> Option<usize> {
             let taps = stem.kernel_height.checked_mul(stem.kernel_width)?;
             taps.checked_mul(input.channels)?.checked_next_multiple_of(ALIGN)
         }
-        Kind::Stage(StageShape::Layer { bottleneck, .. }) => {
-            let taps = input.tap_rows().checked_mul(3)?;
-            taps.checked_mul(stride(bottleneck.unwrap_or(input.channels)))
-        }
-        Kind::Stage(_) => Some(stride(input.channels)),
+        Kind::Stage(stage) => stage_filter_len(stage, input),
     }
 }
 
@@ -311,6 +300,16 @@ impl<'b> StageBytes<'b> {
     /// The bytes of one section.
     pub fn section(&self, section: Section) -> &'b [u8] {
         self.sections.get(section.place()).copied().unwrap_or(&[])
+    }
+
+    /// The codec of one section; raw if it does not hold weights.
+    pub fn codec(&self, section: Section) -> Codec {
+        let [first, other] = self.codecs;
+        match section {
+            Section::BottleneckWeights => first,
+            Section::Weights => other,
+            _ => Codec::Raw,
+        }
     }
 }
 

@@ -27,6 +27,8 @@ pub(super) fn check(
         }
         // Each is a range of whole numbers: a mask of one byte is -1 or 0.
         let (is_good, error) = match section {
+            // Those of a coded array are checked when it is decoded.
+            Section::BottleneckWeights | Section::Weights if stage.codec(*section) != Codec::Raw => continue,
             Section::BottleneckWeights | Section::Weights => {
                 let filters = filters(*section, stage.kind, stage.input).ok_or(FormatError::TooLarge)?;
                 let padding = order.find_padding(&filters, array);

@@ -64,22 +64,26 @@ impl<'b> Blob<'b> {
         self.bytes.len()
     }
 
+    /// Where an array of this blob starts.
+    #[cfg(feature = "coded")]
+    pub(crate) fn offset(&self, array: &[u8]) -> usize {
+        array.as_ptr().addr().wrapping_sub(self.bytes.as_ptr().addr())
+    }
+
     /// Never true: a blob has at least a header.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    /// The shapes of the stages after the stem, in order.
-    pub fn shapes(&self) -> Shapes<'b> {
-        Shapes {
-            records: self.records(),
-        }
+    /// The shapes of the stages after the stem, in order, with the codecs of the bottleneck's weights and of the others.
+    pub fn records(&self) -> Records<'b> {
+        Records(self.record_bytes())
     }
 
     /// Number of logits.
     pub fn classes(&self) -> usize {
-        match self.shapes().last() {
-            Some(StageShape::Head { classes }) => classes,
+        match self.records().last() {
+            Some((StageShape::Head { classes }, _)) => classes,
             _ => 0,
         }
     }
@@ -90,13 +94,13 @@ impl<'b> Blob<'b> {
             bytes: self.bytes,
             order: self.header.order,
             stem: Some((self.header.stem, self.stem)),
-            records: self.records(),
+            records: self.record_bytes(),
             walk: self.start,
         }
     }
 
     #[inline(never)]
-    fn records(&self) -> &'b [u8] {
+    fn record_bytes(&self) -> &'b [u8] {
         self.bytes.get(HEADER_LEN..self.start.zeros).unwrap_or(&[])
     }
 
@@ -108,21 +112,20 @@ impl<'b> Blob<'b> {
     }
 }
 
-/// The shapes of the stages after the stem.
+/// The shapes of the stages after the stem, with the codecs of the bottleneck's weights and of the others.
 #[derive(Clone, Debug)]
-pub struct Shapes<'b> {
-    records: &'b [u8],
-}
+pub struct Records<'b>(&'b [u8]);
 
-impl Iterator for Shapes<'_> {
-    type Item = StageShape;
+impl Iterator for Records<'_> {
+    type Item = (StageShape, [Codec; 2]);
 
     // The compiler leaves out the numbers that a shape does not need.
     #[inline(never)]
-    fn next(&mut self) -> Option<StageShape> {
-        let (bytes, rest) = self.records.split_at_checked(RECORD_LEN)?;
-        self.records = rest;
-        Some(shape(&record(bytes)))
+    fn next(&mut self) -> Option<Self::Item> {
+        let (bytes, rest) = self.0.split_at_checked(RECORD_LEN)?;
+        self.0 = rest;
+        let record = record(bytes);
+        Some((shape(&record), codecs(&record)))
     }
 }
 
@@ -174,7 +177,7 @@ impl Walk {
         let mut stage = StageBytes {
             kind,
             input: self.shape,
-            codecs: [Codec::Raw; 2],
+            codecs: codecs(record),
             sections: [&[]; 9],
         };
         for (section, slot) in Section::ALL.into_iter().zip(&mut stage.sections) {
@@ -250,6 +253,13 @@ fn shape(record: &RecordNumbers) -> StageShape {
     }
 }
 
+/// The codecs of a record. An unknown one was refused when the blob was read.
+fn codecs(record: &RecordNumbers) -> [Codec; 2] {
+    record
+        .codec
+        .map(|number| Codec::from_number(number).unwrap_or_default())
+}
+
 /// Rules 11 to 13 for stage record `index` of `stages`.
 fn check_record(
     bytes: &[u8],
@@ -301,11 +311,12 @@ fn check_stage(
         .into_iter()
         .zip(record.codec.into_iter().zip(record.weights_len))
     {
-        let needed = section_len(section, order, kind, walk.shape).ok_or(FormatError::TooLarge)?;
-        if codec > 0 {
-            return Err(FormatError::Codec { at, found: codec });
-        }
-        if len != needed {
+        let weights = section_len(section, order, kind, walk.shape).ok_or(FormatError::TooLarge)?;
+        // The stem runs row by row, so nothing could hold its decoded weights in between.
+        let is_raw = weights == 0 || matches!(kind, Kind::Stem(_));
+        let known = Codec::from_number(codec).filter(|&known| known == Codec::Raw || !is_raw);
+        let known = known.ok_or(FormatError::Codec { at, found: codec })?;
+        if let Err(needed) = known.check_len(weights, len) {
             return Err(FormatError::Weights {
                 at,
                 needed,

@@ -112,7 +112,7 @@ fn zeros<'s>(stages: impl Iterator<Item = StageBytes<'s>>) -> usize {
 /// Writes a blob of exactly [`len`] bytes to the start of `out` and returns the number.
 ///
 /// # Errors
-/// Returns an error if an array is not as long as [`section_len`] says, the output is too small, the number of stages is not the header's, or
+/// Returns an error if an array is not as long as [`section_len`] and its codec say, the output is too small, the number of stages is not the header's, or
 /// the blob would break a rule of the format, which the reader checks at the end.
 pub fn write<'s>(
     header: &Header,
@@ -163,9 +163,8 @@ pub fn write<'s>(
 
 fn check_lengths(header: &Header, index: usize, stage: &StageBytes<'_>) -> Result<(), WriteError> {
     for (section, bytes) in Section::ALL.into_iter().zip(stage.sections) {
-        let needed =
-            section_len(section, header.order, stage.kind, stage.input).ok_or(WriteError::TooLarge)?;
-        if bytes.len() != needed {
+        let len = section_len(section, header.order, stage.kind, stage.input).ok_or(WriteError::TooLarge)?;
+        if let Err(needed) = stage.codec(section).check_len(len, bytes.len()) {
             return Err(WriteError::Section {
                 stage: index,
                 section,
@@ -250,7 +249,7 @@ fn write_header(
             StemPool::Same => 2,
         },
         filters: shape.filters,
-        codec: number_of(stem.codecs[1]),
+        codec: stem.codec(Section::Weights).number().into(),
         weights_len: stem.section(Section::Weights).len(),
         zeros: zeros / ALIGN,
         scale: header.scale.to_bits().into(),
@@ -275,17 +274,11 @@ fn write_record(stage: &StageBytes<'_>, out: &mut [u8]) -> Result<(), WriteError
         masks: has_masks(stage).into(),
         bottleneck,
         outputs,
-        codec: stage.codecs.map(number_of),
+        codec: stage.codecs.map(|codec| codec.number().into()),
         weights_len: [Section::BottleneckWeights, Section::Weights]
             .map(|section| stage.section(section).len()),
     };
     put_each(out, |number| numbers.each(number))
-}
-
-fn number_of(codec: Codec) -> usize {
-    match codec {
-        Codec::Raw => 0,
-    }
 }
 
 /// Puts the numbers that `each` shows into their places.

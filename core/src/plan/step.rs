@@ -1,6 +1,7 @@
 //! A stage's maps and places in the arena.
 
 use super::map::Map;
+use super::window::Window;
 use core::ops::{Range, RangeInclusive};
 
 /// The stem's maps and places, as byte ranges of the arena.
@@ -29,6 +30,8 @@ pub struct LayerStep {
     pub line: Range<usize>,
     /// The clamped or bottleneck rows.
     pub ring: Range<usize>,
+    /// Its decoded weights.
+    pub window: Window,
 }
 
 /// A transition's maps and places.
@@ -40,6 +43,8 @@ pub struct TransitionStep {
     pub to: Map,
     /// Line buffer.
     pub line: Range<usize>,
+    /// Its decoded weights.
+    pub window: Window,
 }
 
 /// The head's map and places.
@@ -51,6 +56,8 @@ pub struct HeadStep {
     pub sums: Range<usize>,
     /// What the network computes.
     pub output: Output,
+    /// Its decoded weights.
+    pub window: Window,
 }
 
 /// What a network computes, and its place.
@@ -77,13 +84,18 @@ impl Step {
     /// First byte after everything that this step uses: the arena it needs.
     pub fn end(&self) -> usize {
         match self {
-            Self::Stem(StemStep { ring: last, .. })
-            | Self::Layer(LayerStep { ring: last, .. })
-            | Self::Transition(TransitionStep { line: last, .. })
+            Self::Stem(StemStep { ring, .. }) => ring.end,
+            Self::Layer(LayerStep {
+                ring: last, window, ..
+            })
+            | Self::Transition(TransitionStep {
+                line: last, window, ..
+            })
             | Self::Head(HeadStep {
                 output: Output::Logits(last),
+                window,
                 ..
-            }) => last.end,
+            }) => window.end(last.end),
         }
     }
 

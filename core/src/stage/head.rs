@@ -9,6 +9,7 @@ use crate::plan::{HeadStep, Output};
 /// A head at work.
 pub(crate) struct Head<'s> {
     head: &'s model::Head<'s>,
+    weights: &'s [i8],
     stride: usize,
     height: usize,
     from: Rows,
@@ -38,9 +39,10 @@ impl<'m> Memory<'m> {
 
 impl<'s> Head<'s> {
     /// Prepares a head.
-    pub(crate) fn new(head: &'s model::Head<'s>, step: &HeadStep) -> Self {
+    pub(crate) fn new(head: &'s model::Head<'s>, weights: &'s [i8], step: &HeadStep) -> Self {
         Self {
             head,
+            weights,
             stride: step.from.stride,
             height: step.from.shape.height,
             from: Rows::of(&step.from),
@@ -61,8 +63,7 @@ impl<'s> Head<'s> {
         head::add_row(tile, row, self.stride, self.head.clamp, memory.sums)?;
         self.next += 1;
         if self.next == self.height {
-            let conv = &self.head.conv;
-            head::linear(memory.sums, conv, conv.weights, memory.logits);
+            head::linear(memory.sums, &self.head.conv, self.weights, memory.logits);
         }
         Ok(true)
     }

@@ -69,27 +69,23 @@ impl<'m> Memory<'m> {
 pub(crate) fn bottleneck<'s, T: Tile>(
     tile: T,
     layer: &'s model::Layer<'s>,
+    weights: &'s [i8],
     memory: &mut Memory<'_>,
 ) -> Result<Option<Prepared<'s, T>>, Refused> {
     let Some(conv) = &layer.bottleneck else {
         return Ok(None);
     };
-    Prepared::new(tile, conv, conv.weights, Content::Bytes, memory.scratch[0]).map(Some)
+    Prepared::new(tile, conv, weights, Content::Bytes, memory.scratch[0]).map(Some)
 }
 
 /// The 3x3 convolution of a layer, the same way.
 pub(crate) fn conv<'s, T: Tile>(
     tile: T,
     layer: &'s model::Layer<'s>,
+    weights: &'s [i8],
     memory: &mut Memory<'_>,
 ) -> Result<Prepared<'s, T>, Refused> {
-    Prepared::new(
-        tile,
-        &layer.conv,
-        layer.conv.weights,
-        Content::Bytes,
-        memory.scratch[1],
-    )
+    Prepared::new(tile, &layer.conv, weights, Content::Bytes, memory.scratch[1])
 }
 
 impl<'s, T: Tile> Layer<'s, T> {
@@ -180,6 +176,7 @@ mod tests {
     extern crate std;
 
     use super::*;
+    use crate::kernel::arch::cast::as_i8s;
     use crate::kernel::arch::portable::Portable;
     use crate::model::{Model, Stage};
     use crate::plan::{Plan, Step};
@@ -214,11 +211,11 @@ mod tests {
     fn layers_row_by_row_give_the_bits_of_whole_maps() {
         let model = Model::read(crate::include_blob!("../../tests/golden/digits.dlt")).unwrap();
         let header = model.header();
-        let plan = Plan::new(header.input, &header.stem, model.shapes()).unwrap();
-        let steps = plan.steps(header.input, &header.stem, model.shapes()).unwrap();
+        let plan = Plan::of(&model).unwrap();
+        let steps = plan.steps(header.order, header.input, &header.stem, model.records());
         let layers: Vec<(model::Layer<'_>, LayerStep)> = model
             .stages()
-            .zip(steps)
+            .zip(steps.unwrap())
             .filter_map(|((stage, _), step)| match (stage, step) {
                 (Stage::Layer(layer), Step::Layer(step)) => Some((layer, step)),
                 _ => None,
@@ -238,10 +235,18 @@ mod tests {
             let (mut one, mut two) = (Own::new(first_step), Own::new(second_step));
             let [a, b] = [first, second].map(|layer| {
                 let bottleneck = layer.bottleneck.as_ref().map(|conv| {
-                    Prepared::new(Portable, &conv.parameters, conv.weights, Content::Bytes, &mut []).unwrap()
+                    Prepared::new(
+                        Portable,
+                        conv,
+                        as_i8s(conv.weights.bytes),
+                        Content::Bytes,
+                        &mut [],
+                    )
+                    .unwrap()
                 });
                 let conv = &layer.conv;
-                let conv = Prepared::new(Portable, &conv.parameters, conv.weights, Content::Bytes, &mut []);
+                let weights = as_i8s(conv.weights.bytes);
+                let conv = Prepared::new(Portable, conv, weights, Content::Bytes, &mut []);
                 (bottleneck, conv.unwrap())
             });
             let mut upper = Layer::new(first.clamp, a.0.as_ref(), &a.1, first_step);

@@ -3,7 +3,10 @@
 //!
 //! A stage borrows no memory between rows. `Memory::cut` takes its places out of the arena, for one row or for a whole map.
 
+#[cfg(feature = "coded")]
+pub(crate) mod decoded;
 pub(crate) mod head;
 pub(crate) mod layer;
 pub(crate) mod stem;
 pub(crate) mod transition;
+pub(crate) mod weights;

@@ -44,12 +44,13 @@ impl<'s, T: Tile> Transition<'s, T> {
     pub(crate) fn new(
         tile: T,
         transition: &'s model::Transition<'s>,
+        weights: &'s [i8],
         step: &'s TransitionStep,
     ) -> Result<Self, Refused> {
         let conv = &transition.conv;
         Ok(Self {
             clamp: transition.clamp,
-            conv: Prepared::new(tile, conv, conv.weights, Content::Sums, &mut [])?,
+            conv: Prepared::new(tile, conv, weights, Content::Sums, &mut [])?,
             step,
             pool_rows: step.from.shape.pool_rows(),
             from: Rows::of(&step.from),

@@ -5,12 +5,17 @@
     reason = "shared by tests that use different parts"
 )]
 
-use denselet::format::{self, Codec, Header, Kind, Section, StageBytes};
+use denselet::Model;
+use denselet::codec::Codec;
+use denselet::format::{self, Header, Kind, Section, StageBytes};
 use denselet::layout::{Filters, Order};
 use denselet::network::Network;
+use denselet::plan::Plan;
 use denselet::shape::{Shape, StageShape, StemPool, StemShape};
 use half::f16;
 
+#[cfg(feature = "coded")]
+pub mod code;
 pub mod recipes;
 pub mod slow;
 
@@ -128,42 +133,98 @@ pub fn small() -> Recipe {
     }
 }
 
+/// A stage's arrays by section, weights one byte each, and the codecs that they can have.
+struct Owned {
+    kind: Kind,
+    input: Shape,
+    arrays: Vec<Vec<u8>>,
+    codecs: [Codec; 2],
+}
+
+impl Owned {
+    fn view(&self) -> StageBytes<'_> {
+        let mut sections: [&[u8]; 9] = [&[]; 9];
+        for (section, array) in sections.iter_mut().zip(&self.arrays) {
+            *section = array;
+        }
+        StageBytes {
+            kind: self.kind,
+            input: self.input,
+            codecs: self.codecs,
+            sections,
+        }
+    }
+}
+
 /// The blob of a recipe, with parameters that keep activations in the middle of their range.
 pub fn blob(recipe: &Recipe) -> Aligned {
     let mut random = Random::new(recipe.seed);
-    let mut owned: Vec<(Kind, Shape, Vec<Vec<u8>>)> = Vec::new();
+    let stages = stages(recipe, &mut random, |_| Codec::Raw);
+    write(recipe, &stages, &mut random)
+}
+
+/// A blob whose arrays of weights have any codecs, and the same network with raw weights.
+#[cfg(feature = "coded")]
+pub fn coded(recipe: &Recipe) -> (Aligned, Aligned) {
+    let mut random = Random::new(recipe.seed);
+    let mut stages = stages(recipe, &mut random, |random| {
+        Codec::ALL[random.below(Codec::ALL.len() as u64) as usize]
+    });
+    let codecs: Vec<_> = stages
+        .iter_mut()
+        .map(|stage| std::mem::take(&mut stage.codecs))
+        .collect();
+    let raw = write(recipe, &stages, &mut random.clone());
+    for (stage, codecs) in stages.iter_mut().zip(codecs) {
+        stage.codecs = codecs;
+        for (section, codec) in [Section::BottleneckWeights, Section::Weights].iter().zip(codecs) {
+            let array = &mut stage.arrays[section.place()];
+            let weights: Vec<i8> = array.iter().map(|&byte| byte.cast_signed()).collect();
+            *array = code::encode(codec, &weights, &mut random).unwrap();
+        }
+    }
+    (write(recipe, &stages, &mut Random::new(recipe.seed)), raw)
+}
+
+/// Random stages, each array of weights small enough for the codec that `choose` gives it; the stem's are raw.
+fn stages(recipe: &Recipe, random: &mut Random, choose: impl Fn(&mut Random) -> Codec) -> Vec<Owned> {
+    let mut owned = Vec::new();
     let mut shape = recipe.input;
     let kinds = [Kind::Stem(recipe.stem)]
         .into_iter()
         .chain(recipe.stages.iter().map(|&s| Kind::Stage(s)));
     for kind in kinds {
-        let sections = Section::ALL.iter().map(|&section| {
-            let len = format::section_len(section, recipe.order, kind, shape).unwrap();
-            fill(section, len, (kind, shape), recipe.order, &mut random)
+        let len = |section| format::section_len(section, recipe.order, kind, shape).unwrap();
+        let codecs = [Section::BottleneckWeights, Section::Weights].map(|section| match kind {
+            Kind::Stage(_) if len(section) > 0 => choose(random),
+            _ => Codec::Raw,
         });
-        owned.push((kind, shape, sections.collect()));
-        shape = match kind {
-            Kind::Stem(stem) => stem.output(shape).unwrap(),
-            Kind::Stage(StageShape::Layer { growth, .. }) => Shape {
-                channels: shape.channels + growth,
-                ..shape
-            },
-            Kind::Stage(StageShape::Transition { filters }) => shape.pooled(filters),
-            Kind::Stage(StageShape::Head { .. }) => shape,
-        };
+        let [first, other] = codecs;
+        let arrays = Section::ALL.iter().map(|&section| {
+            let codec = if section.place() < Section::Weights.place() {
+                first
+            } else {
+                other
+            };
+            fill(
+                (section, len(section)),
+                (kind, shape),
+                (recipe.order, codec),
+                random,
+            )
+        });
+        owned.push(Owned {
+            kind,
+            input: shape,
+            arrays: arrays.collect(),
+            codecs,
+        });
+        shape = format::next_shape(kind, shape).unwrap();
     }
-    let stages = owned.iter().map(|(kind, input, sections)| {
-        let mut views: [&[u8]; 9] = [&[]; 9];
-        for (view, section) in views.iter_mut().zip(sections) {
-            *view = section;
-        }
-        StageBytes {
-            kind: *kind,
-            input: *input,
-            codecs: [Codec::Raw; 2],
-            sections: views,
-        }
-    });
+    owned
+}
+
+fn write(recipe: &Recipe, stages: &[Owned], random: &mut Random) -> Aligned {
     let header = Header {
         order: recipe.order,
         arena_len: 0,
@@ -172,23 +233,41 @@ pub fn blob(recipe: &Recipe) -> Aligned {
         stages: recipe.stages.len(),
         scale: f16::from_bits(1 + random.below(0x7bff) as u16),
     };
+    let stages = stages.iter().map(Owned::view);
     let mut bytes = vec![0; format::len(stages.clone(), &[]).unwrap()];
     format::write(&header, stages, &[], &mut bytes).unwrap();
-    let plan = denselet::plan::Plan::new(recipe.input, &recipe.stem, recipe.stages.iter().copied()).unwrap();
-    format::set_arena_len(&mut bytes, plan.arena_len).unwrap();
-    Aligned::new(&bytes)
+    planned(&bytes)
+}
+
+/// A blob with the arena length of its plan.
+fn planned(bytes: &[u8]) -> Aligned {
+    let mut blob = Aligned::new(bytes);
+    let plan = Plan::of(&Model::read(blob.bytes()).unwrap()).unwrap();
+    format::set_arena_len(blob.bytes_mut(), plan.arena_len).unwrap();
+    blob
+}
+
+/// How many times smaller than bytes the weights of a codec are here.
+fn divisor(codec: Codec) -> u8 {
+    match codec {
+        Codec::Raw => 1,
+        #[cfg(feature = "coded")]
+        Codec::Planes => 32,
+        #[cfg(feature = "coded")]
+        _ => 16,
+    }
 }
 
 /// One array: multipliers that scale a random sum to a byte, any value elsewhere, but zero weights
 /// where a filter is padded.
 fn fill(
-    section: Section,
-    len: usize,
+    (section, len): (Section, usize),
     (kind, input): (Kind, Shape),
-    order: Order,
+    (order, codec): (Order, Codec),
     random: &mut Random,
 ) -> Vec<u8> {
     let length = format::filter_len(kind, input).unwrap();
+    let divisor = divisor(codec);
     match section {
         // Every other stage has none.
         Section::Mask if input.channels.is_multiple_of(2) => vec![0; len],
@@ -197,25 +276,30 @@ fn fill(
             .collect(),
         Section::Threshold => (0..len).map(|_| random.below(200) as u8).collect(),
         Section::Multiplier | Section::BottleneckMultiplier => {
-            let scale = 2e6 / (length as f64).sqrt();
+            let scale = 2e6 / (length as f64).sqrt() * f64::from(divisor);
             let m = (0..len / 4).map(|_| (scale * (0.5 + random.below(1000) as f64 / 1000.0)) as i32);
             m.flat_map(i32::to_le_bytes).collect()
         }
         Section::Bias | Section::BottleneckBias => {
-            let spread = (300_000.0 * (length as f64).sqrt()) as i64;
+            let spread = (300_000.0 * (length as f64).sqrt() / f64::from(divisor)) as i64;
             let b = (0..len / 4).map(|_| (random.below(spread as u64 * 2) as i64 - spread / 2) as i32);
             b.flat_map(i32::to_le_bytes).collect()
         }
         Section::BottleneckWeights | Section::Weights => {
             let filters = format::filters(section, kind, input).unwrap();
-            weights(len, &filters, order, random)
+            let weight = || {
+                (random.next() as i8)
+                    .div_euclid(divisor.cast_signed())
+                    .cast_unsigned()
+            };
+            weights(len, &filters, order, weight)
         }
         _ => random.bytes(len),
     }
 }
 
 /// Random filters; what meets padding is zero.
-fn weights(len: usize, filters: &Filters, order: Order, random: &mut Random) -> Vec<u8> {
+fn weights(len: usize, filters: &Filters, order: Order, mut weight: impl FnMut() -> u8) -> Vec<u8> {
     let &Filters {
         outputs,
         length,
@@ -225,7 +309,7 @@ fn weights(len: usize, filters: &Filters, order: Order, random: &mut Random) -> 
     let mut bytes = vec![0; len];
     for o in 0..outputs {
         for k in (0..length).filter(|k| k % depth < inputs) {
-            bytes[order.weight_offset(length, depth, o, k)] = random.next() as u8;
+            bytes[order.weight_offset(length, depth, o, k)] = weight();
         }
     }
     bytes

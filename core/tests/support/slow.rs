@@ -44,7 +44,8 @@ impl Map {
 }
 
 fn weight(conv: &Conv<'_>, o: usize, k: usize) -> i64 {
-    i64::from(conv.weights[conv.order.weight_offset(conv.length, conv.depth, o, k)])
+    let offset = conv.order.weight_offset(conv.length, conv.depth, o, k);
+    i64::from(conv.weights.bytes[offset].cast_signed())
 }
 
 fn scale(acc: i64, m: i32) -> i64 {

@@ -7,15 +7,16 @@ use crate::about::About;
 use crate::blob::Blob;
 use crate::board::Table;
 use crate::calibrate::{self, Calibration};
+use crate::code::Coding;
 use crate::data::Sample;
-use crate::export;
+use crate::export::{self, Form};
 use crate::fidelity::{Fidelity, calibration_warning};
 use crate::finetune::checkpoint as finetuned;
-use crate::inspect::grouped;
+use crate::inspect::{self, grouped};
 use crate::net::{Network, Normalisation};
 use crate::spec::Spec;
 use crate::train::checkpoint;
-use anyhow::bail;
+use anyhow::{Context, bail};
 use denselet::layout::Order;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,7 @@ use std::path::{Path, PathBuf};
   denselet export runs/fashion --data ~/fashion-mnist --calibration 1024 --out fashion.dlt
   denselet export runs/digits --board microbit --out digits.dlt
   denselet export runs/digits --strip --out digits.dlt          (the smallest blob: parameters only)
+  denselet export runs/digits --bits 5 --out digits.dlt         (5 bits per weight, coded: a smaller blob)
   denselet export runs/fashion-int8 --out fashion.dlt           (fine-tuned: exactly the integers that were trained)
   denselet export --untrained --net d2 --seed 1 --out d2.dlt    (for sizing and benchmarks)")]
 pub struct Args {
@@ -51,6 +53,9 @@ pub struct Args {
     /// Order the weights like this instead of for a board
     #[arg(long, value_enum, conflicts_with = "board")]
     order: Option<OrderName>,
+    /// Code of the weights; it changes no result
+    #[arg(long, value_enum, value_name = "CODE", default_value = "auto")]
+    coding: CodingName,
     /// Export a network with seeded random weights instead of a trained one
     #[arg(long, requires = "net", conflicts_with_all = ["run", "data"])]
     untrained: bool,
@@ -97,6 +102,30 @@ impl From<OrderName> for Order {
     }
 }
 
+/// The codes by their names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum CodingName {
+    /// For each array the smallest code, if it saves at least a quarter
+    Auto,
+    /// A byte per weight
+    Raw,
+    /// 3 or 4 bits per weight where they suffice: decoding takes hardly any time
+    Fixed,
+    /// Huffman codes where they are smaller than bytes
+    Huffman,
+}
+
+impl From<CodingName> for Coding {
+    fn from(name: CodingName) -> Self {
+        match name {
+            CodingName::Auto => Self::Auto,
+            CodingName::Raw => Self::Raw,
+            CodingName::Fixed => Self::Fixed,
+            CodingName::Huffman => Self::Huffman,
+        }
+    }
+}
+
 /// What was exported.
 #[derive(Debug, Serialize)]
 struct Summary {
@@ -105,6 +134,12 @@ struct Summary {
     /// Of these, bytes that an inference does not read.
     metadata_bytes: usize,
     arena_bytes: usize,
+    /// Bytes of all weights, as they are stored.
+    weight_bytes: usize,
+    /// Bits that a weight takes of them on average.
+    bits_per_weight: f64,
+    /// Most bytes of the arena that a stage's decoded weights take.
+    window_bytes: usize,
     /// 0 if the integers themselves were trained.
     calibration_images: usize,
     /// Which training images calibrated; absent if none did.
@@ -123,6 +158,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         Some(order) => order.into(),
         None => Table::load()?.find(&args.board)?.order(),
     };
+    let coding = args.coding.into();
+    let form = Form { order, coding };
     let exported = match (&args.run, &args.net) {
         (None, Some(net)) => Exported {
             blob: untrained_blob(net, args, order)?,
@@ -130,18 +167,22 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             ..Exported::default()
         },
         (Some(run), _) => match finetuned::find(run) {
-            Some(file) => trained_integers(&file, args, order)?,
-            None => calibrated(run, args, order)?,
+            Some(file) => trained_integers(&file, args, form)?,
+            None => calibrated(run, args, form)?,
         },
         (None, None) => bail!("give a run's folder, or --untrained and --net"),
     };
     let blob = &exported.blob;
     out.write(blob)?;
+    let sizes = inspect::blob("", &Blob::new(blob)?).context("a blob of this size has no plan here")?;
     let summary = Summary {
         out: args.out.clone(),
         blob_bytes: blob.len(),
-        metadata_bytes: Blob::new(blob)?.model()?.metadata_len(),
-        arena_bytes: denselet::arena_len(blob),
+        metadata_bytes: sizes.metadata_bytes,
+        arena_bytes: sizes.arena_bytes,
+        weight_bytes: sizes.weight_bytes,
+        bits_per_weight: sizes.bits_per_weight,
+        window_bytes: sizes.window_bytes,
         calibration_images: exported.calibration_images,
         sample: exported.sample,
         fidelity: exported.fidelity,
@@ -155,8 +196,12 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         0 => "fine-tuned".to_owned(),
         count => format!("calibrated on {count} images"),
     };
+    let coded = match summary.window_bytes {
+        0 => String::new(),
+        _ => format!(", {:.2} bits per weight", summary.bits_per_weight),
+    };
     say(format_args!(
-        "{}: {} bytes of flash, {} of them metadata, {} bytes of arena, {how}",
+        "{}: {} bytes of flash, {} of them metadata, {} bytes of arena{coded}, {how}",
         summary.out.display(),
         grouped(summary.blob_bytes as u64),
         grouped(summary.metadata_bytes as u64),
@@ -177,7 +222,7 @@ struct Exported {
 }
 
 /// A float network's blob, calibrated and compared with the network.
-fn calibrated(run: &Path, args: &Args, order: Order) -> anyhow::Result<Exported> {
+fn calibrated(run: &Path, args: &Args, form: Form) -> anyhow::Result<Exported> {
     let chosen = checkpoint::choose(run, args.last);
     let checkpoint = checkpoint::load(&chosen)?;
     if !args.json {
@@ -192,13 +237,13 @@ fn calibrated(run: &Path, args: &Args, order: Order) -> anyhow::Result<Exported>
         Some(bits) => export::quantised_to(bits, network, images)?,
         None => export::quantised(network, images)?,
     };
-    let stripped = Blob::new(&export::write(&quantised, order, None)?)?;
+    let stripped = Blob::new(&export::write(&quantised, form, None)?)?;
     let fidelity = Fidelity::measure(network, &stripped, &data, checkpoint.meta.recipe_for(&data))?;
     let about = (!args.strip).then(|| About {
         accuracy: fidelity.text(),
         ..checkpoint.about()
     });
-    let bytes = export::write(&quantised, order, about.as_ref())?;
+    let bytes = export::write(&quantised, form, about.as_ref())?;
     let guess = checkpoint.meta.guess.as_deref().map(guess_warning);
     let warnings = [guess, calibration_warning(&calibration), fidelity.warning()];
     let warnings: Vec<String> = warnings.into_iter().flatten().collect();
@@ -214,7 +259,7 @@ fn calibrated(run: &Path, args: &Args, order: Order) -> anyhow::Result<Exported>
 }
 
 /// The blob of exactly the integers that were fine-tuned: nothing is calibrated again.
-fn trained_integers(file: &Path, args: &Args, order: Order) -> anyhow::Result<Exported> {
+fn trained_integers(file: &Path, args: &Args, form: Form) -> anyhow::Result<Exported> {
     anyhow::ensure!(
         args.data.is_none(),
         "{} is fine-tuned and is not calibrated again: leave out --data, or export the float network beside it",
@@ -225,7 +270,7 @@ fn trained_integers(file: &Path, args: &Args, order: Order) -> anyhow::Result<Ex
     }
     let found = finetuned::load(file)?;
     let about = (!args.strip).then(|| found.about());
-    let blob = export::write(&found.parameters.quantise()?, order, about.as_ref())?;
+    let blob = export::write(&found.parameters.quantise()?, form, about.as_ref())?;
     let warnings: Vec<String> = found
         .meta
         .guess

@@ -94,6 +94,7 @@ fn print(sizes: &Sizes) -> anyhow::Result<()> {
             sides(row.output),
             grouped(row.macs_executed),
             grouped(row.bytes as u64),
+            format!("{} {:.2}", row.codecs.join(", "), row.bits_per_weight),
             format!("{}{mark}", grouped(row.arena_bytes as u64)),
         ]
     });
@@ -105,6 +106,7 @@ fn print(sizes: &Sizes) -> anyhow::Result<()> {
             "writes",
             "MACs as executed",
             "blob bytes",
+            "weights, bits each",
             "arena bytes",
         ],
         rows,
@@ -158,6 +160,18 @@ fn print(sizes: &Sizes) -> anyhow::Result<()> {
         "blob",
         format!("{} bytes of flash{metadata}", bytes(sizes.blob_bytes)),
     );
+    if sizes.window_bytes > 0 {
+        fact(
+            "weights",
+            format!(
+                "{} bytes, {:.2} bits each; decoded into {} bytes of arena, with a table of {}",
+                bytes(sizes.weight_bytes),
+                sizes.bits_per_weight,
+                bytes(sizes.window_bytes),
+                bytes(sizes.table_bytes)
+            ),
+        );
+    }
     let texts = [
         ("network", &sizes.network),
         ("input", &sizes.input),
@@ -169,7 +183,7 @@ fn print(sizes: &Sizes) -> anyhow::Result<()> {
         fact(name, text.clone());
     }
     if let Some(order) = sizes.order {
-        fact("weights", format!("{order} order, {}", boards_of(order)?));
+        fact("order of weights", format!("{order}, {}", boards_of(order)?));
     }
     Ok(())
 }

@@ -87,7 +87,7 @@ impl Finetuned {
     ///
     /// Returns an error if they do not fit the format.
     pub fn blob(&self, order: Order) -> Result<Blob, ExportError> {
-        let bytes = export::write(&self.parameters.quantise()?, order, Some(&self.about()))?;
+        let bytes = export::write(&self.parameters.quantise()?, order.into(), Some(&self.about()))?;
         Ok(Blob::new(&bytes)?)
     }
 

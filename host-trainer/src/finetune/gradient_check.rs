@@ -116,7 +116,7 @@ fn the_forward_pass_is_the_device_bit_for_bit() {
         let integers = Integers::new(&parameters.folded, &quantised).unwrap();
         let is_wide = |stage: &Stage<Gate, Conv>| matches!(stage, Stage::Layer { conv, .. } if conv.is_wide);
         assert_eq!(integers.stages.iter().any(is_wide), name == "wide", "{name}");
-        let blob = Blob::new(&write(&quantised, Order::Plain, None).unwrap()).unwrap();
+        let blob = Blob::new(&write(&quantised, Order::Plain.into(), None).unwrap()).unwrap();
         let mut memory = vec![0xA5; denselet::arena_len(blob.bytes()) + 16];
         let mut device = denselet::Network::in_bytes(blob.bytes(), &mut memory).unwrap();
         let mut job = Job::new(spec, &integers);

@@ -3,12 +3,12 @@
 //! From left to right the stages, from the bottom to the top the arena. A block buffer is as wide as its channels are
 //! many: what is there already, the slot that this stage writes, what later layers will write.
 
-use super::palette::{GREEN, GREY, GRID, INK, ORANGE, PALE, PALE_BLUE, PAPER, PURPLE, finish};
+use super::palette::{GREEN, GREY, GRID, INK, ORANGE, PALE, PALE_BLUE, PAPER, PURPLE, RED, finish};
 use crate::export::Geometry;
 use crate::inspect::{self, grouped};
 use anyhow::Context;
 use core::ops::Range;
-use denselet::plan::{HeadStep, LayerStep, Map, Output, StemStep, Step, TransitionStep};
+use denselet::plan::{HeadStep, LayerStep, Map, Output, Stage, StemStep, Step, TransitionStep, Window};
 use denselet::shape::StageShape;
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -29,6 +29,7 @@ const LATER: RGBColor = PALE;
 const LINE: RGBColor = ORANGE;
 const RING: RGBColor = PURPLE;
 const SUMS: RGBColor = GREY;
+const WEIGHTS: RGBColor = RED;
 
 type Area<'s> = DrawingArea<SVGBackend<'s>, Shift>;
 
@@ -37,8 +38,8 @@ pub(crate) fn map(geometry: &Geometry, sizes: &inspect::Sizes) -> anyhow::Result
     let plan = geometry
         .plan()
         .context("a network of this size has no plan here")?;
-    let steps = plan
-        .steps(geometry.input, &geometry.stem, geometry.stages.iter().copied())
+    let steps = geometry
+        .steps(&plan)
         .context("a network of this size has no plan here")?;
     let steps: Vec<Step> = steps.collect();
     let column = COLUMN
@@ -69,7 +70,10 @@ pub(crate) fn map(geometry: &Geometry, sizes: &inspect::Sizes) -> anyhow::Result
             let x = LEFT + column * index as i32;
             let columns = x..x + column - GAP.min(column / 3);
             let growth = match index.checked_sub(1).and_then(|stage| geometry.stages.get(stage)) {
-                Some(StageShape::Layer { growth, .. }) => *growth,
+                Some(Stage {
+                    shape: StageShape::Layer { growth, .. },
+                    ..
+                }) => *growth,
                 _ => 0,
             };
             draw(&area, &scale, step, &columns, (&mut written, growth))?;
@@ -110,6 +114,7 @@ fn draw(
     (written, growth): (&mut usize, usize),
 ) -> anyhow::Result<()> {
     let bar = |bytes: &Range<usize>, colour: RGBColor| fill(area, scale, bytes, columns, colour);
+    let decoded = |window: &Window| window.weights.iter().try_for_each(|place| bar(place, WEIGHTS));
     match step {
         Step::Stem(StemStep {
             to, line, pool, ring, ..
@@ -124,28 +129,38 @@ fn draw(
             channels,
             line,
             ring,
+            window,
         }) => {
             block(area, scale, map, columns, *channels..channels + growth)?;
             *written = channels + growth;
             bar(line, LINE)?;
-            bar(ring, RING)
+            bar(ring, RING)?;
+            decoded(window)
         }
-        Step::Transition(TransitionStep { from, to, line }) => {
+        Step::Transition(TransitionStep {
+            from,
+            to,
+            line,
+            window,
+        }) => {
             // The next block's map overlaps the last one's: the left half shows one, the right half the other.
             let middle = columns.start + (columns.end - columns.start) / 2;
             block(area, scale, from, &(columns.start..middle), 0..0)?;
             block(area, scale, to, &(middle..columns.end), 0..to.shape.channels)?;
-            bar(line, LINE)
+            bar(line, LINE)?;
+            decoded(window)
         }
         Step::Head(HeadStep {
             from,
             sums,
             output: Output::Logits(logits),
+            window,
         }) => {
             let channels = from.shape.channels;
             block(area, scale, from, columns, channels..channels)?;
             bar(sums, SUMS)?;
-            bar(logits, NEW)
+            bar(logits, NEW)?;
+            decoded(window)
         }
     }
 }
@@ -207,6 +222,7 @@ fn legend(area: &Area<'_>) -> anyhow::Result<()> {
         ("ring", RING),
         ("line buffer", LINE),
         ("sums", SUMS),
+        ("decoded weights", WEIGHTS),
     ];
     let mut x = LEFT;
     for (text, colour) in entries {

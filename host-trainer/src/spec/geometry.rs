@@ -1,8 +1,10 @@
 //! A network's shapes in core's words: what is planned, counted and packed. After the spec.
 
 use super::Spec;
+use denselet::Model;
 use denselet::format::Kind;
-use denselet::plan::Plan;
+use denselet::layout::Order;
+use denselet::plan::{Plan, Stage, Step};
 use denselet::shape::{Shape, StageShape, StemShape};
 
 /// A network's shapes as the device knows them.
@@ -12,8 +14,10 @@ pub struct Geometry {
     pub input: Shape,
     /// First convolution.
     pub stem: StemShape,
-    /// Every stage after it.
-    pub stages: Vec<StageShape>,
+    /// Every stage after it, with the codecs of its weights: raw, unless it comes from a blob.
+    pub stages: Vec<Stage>,
+    /// Order of the weights, which the places of coded ones depend on.
+    pub order: Order,
 }
 
 impl Geometry {
@@ -33,6 +37,7 @@ impl Geometry {
         stages.push(StageShape::Head {
             classes: spec.classes,
         });
+        let stages = stages.into_iter().map(Stage::from).collect();
         Self {
             input: Shape {
                 height: spec.input.height,
@@ -52,12 +57,29 @@ impl Geometry {
                 filters: stem.filters,
             },
             stages,
+            order: Order::Plain,
+        }
+    }
+
+    /// The shapes of a blob's network.
+    pub fn of_model(model: &Model<'_>) -> Self {
+        let header = model.header();
+        Self {
+            input: header.input,
+            stem: header.stem,
+            stages: model.records().map(Stage::from).collect(),
+            order: header.order,
         }
     }
 
     /// Where everything lies in the arena; `None` if the network is too large for this machine.
     pub fn plan(&self) -> Option<Plan> {
-        Plan::new(self.input, &self.stem, self.stages.iter().copied())
+        Plan::new(self.order, self.input, &self.stem, self.stages.iter().copied())
+    }
+
+    /// The steps of its plan, the stem's first.
+    pub fn steps(&self, plan: &Plan) -> Option<impl Iterator<Item = Step>> {
+        plan.steps(self.order, self.input, &self.stem, self.stages.iter().copied())
     }
 
     /// Every stage with the shape of the map it reads.
@@ -65,7 +87,7 @@ impl Geometry {
         let mut shape = self.input;
         let kinds = [Kind::Stem(self.stem)]
             .into_iter()
-            .chain(self.stages.iter().copied().map(Kind::Stage));
+            .chain(self.stages.iter().map(|stage| Kind::Stage(stage.shape)));
         let walk = kinds.map(|kind| {
             let input = shape;
             shape = match kind {

@@ -30,4 +30,5 @@ pub mod spec;
 pub mod stages;
 pub mod suit;
 pub mod train;
+pub mod twin;
 pub mod whole_file;

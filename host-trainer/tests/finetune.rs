@@ -189,6 +189,41 @@ fn a_killed_run_goes_on_and_its_folder_is_what_was_trained() {
 }
 
 #[test]
+fn weights_are_trained_to_the_bits_that_they_may_take() {
+    let data = digits();
+    let network = trained(&data);
+    let float = train::accuracy(&network, &data.test);
+    let mut recipe = Recipe::after(&train::Recipe::for_data(&data));
+    recipe.finetune = Finetuning {
+        bits_per_weight: 2.2,
+        ..Finetuning::default().few_bits()
+    };
+    let start = Parameters::calibrated(&network, &data, &recipe).unwrap();
+    let bits = |parameters: &Parameters| parameters.cost(&parameters.quantise().unwrap()).per_weight();
+    assert!(bits(&start) > 3.0, "{}", bits(&start));
+
+    let folder = tempfile::tempdir().unwrap();
+    let claim = RunFolder::claim(folder.path()).unwrap();
+    let mut first = recipe.clone();
+    first.finetune.epochs = 4;
+    finetune_at(place(&claim, false), &network, &data, &first, &mut Silent).unwrap();
+    // The pull goes on as well.
+    let saved = checkpoint::load(folder.path()).unwrap();
+    saved.save(folder.path()).unwrap();
+    assert_eq!(checkpoint::load(folder.path()).unwrap(), saved);
+    let done = finetune_at(place(&claim, true), &network, &data, &recipe, &mut Silent).unwrap();
+
+    let last = *done.meta.history.last().unwrap();
+    assert_eq!(last.bits_per_weight, Some(bits(&done.parameters)));
+    assert!(bits(&done.parameters) <= 2.2 * 1.02, "{}", bits(&done.parameters));
+    let accuracy = accuracy(&done.parameters, &data);
+    assert!(accuracy > float - 0.03, "float {float}, 2.2 bits {accuracy}");
+    let blob = done.blob(Order::Plain).unwrap();
+    let sizes = denselet_train::inspect::blob("small", &blob).unwrap();
+    assert!(sizes.window_bytes > 0 && sizes.bits_per_weight < 3.5, "{sizes:?}");
+}
+
+#[test]
 fn what_does_not_fit_is_refused_by_name() {
     let (network, mut data, recipe) = quick();
     let message = |data: &Dataset, recipe: &Recipe| -> String {

@@ -5,6 +5,7 @@ use super::data_flags::{DataFlags, print_notes, warn};
 use super::export::guess_warning;
 use super::model::load_for;
 use super::output::{print_json, say};
+use super::target;
 use super::tuned_folder::tuned_folder;
 use super::watch::Watch;
 use crate::calibrate::Calibration;
@@ -28,6 +29,7 @@ use std::time::Instant;
   denselet finetune runs/fashion                                 (on the data set it was trained on, into runs/fashion-int8)
   denselet finetune runs/fashion --data fashion-mnist --epochs 1 --lr 0.02
   denselet finetune runs/imported --data images/ --resize --out runs/mine
+  denselet finetune runs/fashion --target 20KB --out runs/small  (coded weights: a blob of at most 20 KiB)
   denselet finetune runs/fashion --resume                        (continues a stopped run)
   denselet eval runs/fashion-int8 --data fashion-mnist           (int8, bit-exact with the device)
   denselet export runs/fashion-int8 --out fashion.dlt            (exactly the integers that were trained)
@@ -59,6 +61,9 @@ pub struct Args {
     /// Bits of a weight in layers, transitions and the head; the stem keeps 8 [default: the recipe's, or 8]
     #[arg(long, value_name = "2-8", value_parser = clap::value_parser!(u8).range(2..=8))]
     bits: Option<u8>,
+    /// Size of the blob, in bytes or as 36KB (of 1,024 bytes): weights are trained until their codes fit
+    #[arg(long, value_name = "SIZE", value_parser = target::size, conflicts_with = "bits_per_weight")]
+    target: Option<usize>,
     /// What a coded weight may take on average, in bits; the weights are trained towards it [default: the recipe's, or as many as
     /// it takes]
     #[arg(long, value_name = "BITS")]
@@ -97,6 +102,10 @@ pub struct Summary {
     float_accuracy: f64,
     calibrated_accuracy: f64,
     int8_accuracy: f64,
+    /// Bytes of the blob, metadata included.
+    blob_bytes: usize,
+    /// What a weight of fewer than 8 bits costs, in bits; absent without such weights.
+    bits_per_weight: Option<f64>,
     images_per_second: f64,
     seconds: f64,
     checkpoint: PathBuf,
@@ -130,6 +139,7 @@ pub fn after_training(
         distillation: None,
         calibration: None,
         bits: None,
+        target: None,
         bits_per_weight: None,
         seed: None,
         data_flags,
@@ -157,11 +167,12 @@ impl Summary {
     /// One line on the terminal.
     pub fn say(&self) {
         say(format_args!(
-            "test accuracy on {} images: float {:.2} %, int8 as calibrated {:.2} %, fine-tuned {:.2} %; {} in {}",
+            "test accuracy on {} images: float {:.2} %, int8 as calibrated {:.2} %, fine-tuned {:.2} %; a blob of {} bytes; {} in {}",
             self.test_images,
             100.0 * self.float_accuracy,
             100.0 * self.calibrated_accuracy,
             100.0 * self.int8_accuracy,
+            grouped(self.blob_bytes as u64),
             self.checkpoint.display(),
             HumanDuration(Duration::from_secs_f64(self.seconds))
         ));
@@ -210,12 +221,27 @@ fn tune(args: &Args) -> anyhow::Result<Summary> {
     recipe.batch = args.batch.unwrap_or(recipe.batch);
     recipe.seed = args.seed.unwrap_or(recipe.seed);
     let how = &mut recipe.finetune;
+    let is_coded = args.target.is_some() || args.bits_per_weight.is_some();
+    if !is_there && (is_coded || args.bits.is_some_and(|bits| bits < 8)) {
+        *how = how.few_bits();
+    }
     how.epochs = args.epochs.unwrap_or(how.epochs);
     how.rate = args.lr.unwrap_or(how.rate);
     how.distillation = args.distillation.unwrap_or(how.distillation);
     how.calibration = args.calibration.unwrap_or(how.calibration);
     how.bits = args.bits.unwrap_or(how.bits);
     how.bits_per_weight = args.bits_per_weight.unwrap_or(how.bits_per_weight);
+    if let Some(target) = args.target {
+        let bits = target::bits_for(target, &network, &data, &recipe)?;
+        recipe.finetune.bits = args.bits.unwrap_or(target::grid_for(bits));
+        recipe.finetune.bits_per_weight = bits.min(f32::from(recipe.finetune.bits) * 0.99);
+        if !args.json {
+            say(format_args!(
+                "a blob of {} bytes leaves {bits:.2} bits per weight",
+                grouped(target as u64)
+            ));
+        }
+    }
     finetune::check(&network, &data, &recipe)?;
     let claim = RunFolder::claim(&folder)?;
     keep_float(&chosen, &folder, is_there)?;
@@ -256,6 +282,8 @@ fn tune(args: &Args) -> anyhow::Result<Summary> {
         float_accuracy: train::accuracy(&network, &data.test),
         calibrated_accuracy: accuracy(&before)?,
         int8_accuracy: accuracy(&done.parameters)?,
+        blob_bytes: done.blob(Order::Plain)?.bytes().len(),
+        bits_per_weight: last.bits_per_weight,
         images_per_second: last.images_per_second,
         seconds: start.elapsed().as_secs_f64(),
         checkpoint: folder.join(finetuned::FILE_NAME),
@@ -264,12 +292,20 @@ fn tune(args: &Args) -> anyhow::Result<Summary> {
         sample: calibration.sample.clone(),
     };
     let blob = done.blob(Order::Plain)?;
+    let over = args.target.filter(|target| blob.bytes().len() > *target);
     let fidelity = Fidelity::measure(&network, &blob, &data, aside.as_ref())?;
     summary.warnings = [
         guess.as_deref().map(guess_warning),
         calibration_warning(&calibration),
         fidelity.warning(),
         summary.worse(),
+        over.map(|target| {
+            format!(
+                "the blob has {} bytes, more than --target's {}: more --epochs bring it closer",
+                grouped(blob.bytes().len() as u64),
+                grouped(target as u64)
+            )
+        }),
     ]
     .into_iter()
     .flatten()

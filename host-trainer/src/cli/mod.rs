@@ -28,6 +28,7 @@ pub mod predict;
 pub mod profile;
 pub mod report;
 pub mod run;
+mod target;
 mod terminal;
 pub mod train;
 mod tuned_folder;

@@ -10,6 +10,7 @@ use crate::board::{self, Outcome, Program, Progress, Request, Table, Workspace};
 use crate::data::{SAMPLE_SEED, Sample};
 use crate::inspect::grouped;
 use crate::suit;
+use crate::twin::raw_twin;
 use core::time::Duration;
 use rand::{Rng as _, SeedableRng as _};
 use serde::Serialize;
@@ -61,6 +62,9 @@ struct Summary<'r> {
     /// Which test images ran; absent for noise.
     sample: Option<&'r Sample>,
     notes: &'r [String],
+    /// Instructions of an inference that decode weights: its own minus those of the same network with raw weights. Absent if no
+    /// weights are coded, instructions are not counted, or the raw network does not fit the board.
+    decode_instructions: Option<u64>,
 }
 
 /// Runs the command.
@@ -92,14 +96,23 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     };
     warn_of_order(model.header().order, request.board);
     let outcome = run_with_progress(&request, args.json)?;
+    let decode_instructions = decoding(&request, &outcome)?;
     if args.json {
         print_json(&Summary {
+            decode_instructions,
             outcome: &outcome,
             sample: sample.as_ref(),
             notes: &notes,
         })?;
     } else {
         print(&outcome);
+        if let (Some(decoding), Some(all)) = (decode_instructions, outcome.instructions) {
+            let share = 100.0 * decoding as f64 / all.max.max(1) as f64;
+            say(format_args!(
+                "decoding      {} instructions of these, {share:.1} %",
+                grouped(decoding)
+            ));
+        }
     }
     anyhow::ensure!(
         outcome.matches_host,
@@ -108,6 +121,26 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         outcome.images
     );
     Ok(())
+}
+
+/// What decoding adds to the instructions of an inference, which are the same for every image.
+fn decoding(request: &Request<'_>, outcome: &Outcome) -> anyhow::Result<Option<u64>> {
+    let Some(twin) = raw_twin(request.model)? else {
+        return Ok(None);
+    };
+    let image_len = request.images.len() / outcome.images.max(1);
+    let raw = board::run(
+        &Request {
+            model: &twin,
+            images: &request.images[..image_len],
+            labels: request.labels.get(..1).unwrap_or(&[]),
+            ..*request
+        },
+        &mut |_| {},
+    );
+    let raw = raw.ok().and_then(|raw| raw.instructions);
+    let both = outcome.instructions.zip(raw);
+    Ok(both.map(|(coded, raw)| coded.max.saturating_sub(raw.max)))
 }
 
 /// Runs a request with a spinner for the build and a bar for the images, without them if `quiet`.

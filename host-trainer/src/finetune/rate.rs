@@ -162,3 +162,74 @@ impl Pull {
         self.lambda *= 1.0 + CHANGE * off * share.sqrt();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::images;
+    use crate::fold::fold;
+    use crate::means::Means;
+    use crate::net::{Network, Normalisation};
+    use crate::quantise::fit;
+    use crate::spec::Spec;
+
+    #[test]
+    fn equal_counts_cost_equal_bits_and_rare_ones_more() {
+        let all: Vec<i8> = (-4..4).cycle().take(8000).collect();
+        assert!(code_bits(3, &all).iter().all(|bits| (bits - 3.0).abs() < 1e-3));
+        let mut few = vec![0i8; 8000];
+        few[0] = 1;
+        let bits = code_bits(3, &few);
+        assert!(bits[4] < 0.01 && bits[5] > 10.0 && bits[0] > bits[5], "{bits:?}");
+    }
+
+    fn parameters() -> Parameters {
+        let spec = Spec::load("digits").unwrap();
+        let input = Normalisation {
+            mean: vec![120.0],
+            std: vec![70.0],
+        };
+        let network = Network::new(&spec, input, 3);
+        let images = images(16, network.image_len());
+        let (mut folded, ranges) = (fold(&network), crate::calibrate::calibrate(&network, &images));
+        let means = Means::of(&network, &folded, &images);
+        fit(&mut folded, &ranges, &means, 4).unwrap();
+        Parameters::new(folded, &ranges)
+    }
+
+    #[test]
+    fn larger_steps_cost_less_until_the_target_is_met() {
+        let mut parameters = parameters();
+        let bits = |parameters: &Parameters| parameters.cost(&parameters.quantise().unwrap()).per_weight();
+        let before = bits(&parameters);
+        parameters.coarsen(2.0).unwrap();
+        let after = bits(&parameters);
+        assert!(before > 3.0 && after <= 2.0 && after > 1.8, "{before} {after}");
+    }
+
+    #[test]
+    fn a_step_against_the_gradient_costs_less() {
+        let mut parameters = parameters();
+        let quantised = parameters.quantise().unwrap();
+        let before = parameters.cost(&quantised);
+        let mut gradient = parameters.cost_gradient(&quantised);
+        let mut units = parameters.units(&quantised);
+        // By half a step of each weight, towards its cheaper neighbour.
+        for ((tensor, unit), gradient) in (parameters.tensors().into_iter())
+            .zip(units.tensors())
+            .zip(gradient.tensors())
+        {
+            if tensor.role != Role::Weight {
+                continue;
+            }
+            for ((value, unit), gradient) in tensor.values.iter_mut().zip(unit.values).zip(gradient.values) {
+                if *gradient != 0.0 {
+                    *value -= 0.5 * *unit * gradient.signum();
+                }
+            }
+        }
+        let after = parameters.cost(&parameters.quantise().unwrap());
+        assert_eq!(before.weights, after.weights);
+        assert!(after.bits < 0.95 * before.bits, "{} {}", before.bits, after.bits);
+    }
+}

@@ -48,6 +48,16 @@ impl Default for Finetuning {
 }
 
 impl Finetuning {
+    /// The same for weights of few bits, which take longer to settle and need more of the float network's answers.
+    pub fn few_bits(self) -> Self {
+        Self {
+            epochs: self.epochs.max(6),
+            distillation: self.distillation.max(0.8),
+            bits: if self.bits < 8 { self.bits } else { 4 },
+            ..self
+        }
+    }
+
     /// Checks every number.
     ///
     /// # Errors

@@ -105,7 +105,7 @@ fn a_head_weight_moves_its_logit_as_the_arithmetic_defines() {
 
     let image = tiny::images(1);
     let run = |quantised: &Quantised| {
-        let blob = Blob::new(&write(quantised, Order::Plain, None).unwrap()).unwrap();
+        let blob = Blob::new(&write(quantised, Order::Plain.into(), None).unwrap()).unwrap();
         evaluate::logits(&blob, &image, &|_| {}).unwrap()
     };
     let (logits, moved) = (run(&before), run(&after));

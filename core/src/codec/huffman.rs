@@ -148,7 +148,7 @@ impl<'s> Code<'s> {
     /// Fills the table with one weight an entry; `None` if the code is not complete, or if it has another description as well.
     fn fill(&self, table: &mut Table) -> Option<()> {
         let last = usize::from(self.lowest ^ 0x80) + self.count - 1;
-        let is_filled = self.count % 2 == 0 || self.length(self.count) == 0;
+        let is_filled = self.count.is_multiple_of(2) || self.length(self.count) == 0;
         if last > usize::from(u8::MAX) || !is_filled {
             return None;
         }

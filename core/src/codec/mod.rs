@@ -87,7 +87,7 @@ impl Codec {
             #[cfg(feature = "coded")]
             Self::Huffman => {
                 // Between a description without codes, and one with codes of a byte each.
-                let most = weights.saturating_add(huffman::DESCRIPTION_LIMIT) / 4 * 4;
+                let most = weights.saturating_add(huffman::DESCRIPTION_LIMIT) & !3;
                 match len.next_multiple_of(4) {
                     0 => 4,
                     len if len > most => most,

@@ -123,7 +123,8 @@ impl Part<'_> {
                     *weight = 0.0;
                     continue;
                 }
-                let below = (steps - low) as usize;
+                // A weight just below the last integer may round up to it.
+                let below = ((steps - low) as usize).min(bits.len() - 2);
                 let slope = bits[below + 1] - bits[below];
                 of_step -= slope * steps / *step;
                 *weight = slope * factor / *step;

@@ -5,8 +5,8 @@ use denselet::codec::Codec;
 /// How weights are to be stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Coding {
-    /// The smallest code of each array that saves at least a quarter of its bytes; others stay raw. So weights of a byte's whole
-    /// range stay as they are.
+    /// The smallest code of each array of weights of at most 7 bits, if it saves at least a quarter of the bytes; others stay
+    /// raw, as those of 8 bits do.
     #[default]
     Auto,
     /// A byte per weight.
@@ -23,6 +23,7 @@ pub fn code(coding: Coding, weights: &[i8]) -> (Codec, Vec<u8>) {
         Coding::Raw => &[],
         Coding::Fixed => &[Codec::Planes, Codec::Nibbles],
         Coding::Huffman => &[Codec::Huffman],
+        Coding::Auto if weights.iter().any(|weight| !(-64..64).contains(weight)) => &[],
         Coding::Auto => &[Codec::Planes, Codec::Nibbles, Codec::Huffman],
     };
     let coded = codecs

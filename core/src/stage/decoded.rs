@@ -1,7 +1,6 @@
 //! Coded weights of a stage, decoded into the window of its step: once when a network is made, which checks them, and again before
 //! the stage runs, because other stages use the memory in between.
 
-use super::weights::Ready;
 use crate::arena::cut;
 use crate::codec::{self, Codec};
 use crate::error::{FormatError, Refused};
@@ -10,6 +9,9 @@ use crate::kernel::arch::cast::{as_i8s, as_words};
 use crate::model::Weights;
 use crate::plan::{HeadStep, LayerStep, Step, TransitionStep, Window};
 
+/// The weights of two convolutions, and the arena below them.
+type Both<'m> = (&'m [i8], &'m [i8], &'m mut [u8]);
+
 /// Decodes those of two arrays that are coded.
 #[inline(never)]
 pub(crate) fn decode<'m>(
@@ -17,7 +19,7 @@ pub(crate) fn decode<'m>(
     conv: Weights<'m>,
     window: &Window,
     arena: &'m mut [u8],
-) -> Result<Ready<'m>, Refused> {
+) -> Result<Both<'m>, Refused> {
     let [first, second] = &window.weights;
     let (below, mut above) = cut(arena, first.start)?;
     let (_, mut idle) = cut(below, window.table.start)?;

@@ -105,7 +105,7 @@ impl From<OrderName> for Order {
 /// The codes by their names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum CodingName {
-    /// For each array the smallest code, if it saves at least a quarter
+    /// For each array of weights of at most 7 bits the smallest code, if it saves at least a quarter
     Auto,
     /// A byte per weight
     Raw,

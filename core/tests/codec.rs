@@ -88,7 +88,7 @@ fn is_refused(bytes: &[u8]) -> bool {
 fn the_example_of_the_format() {
     let bytes = huffman(-1, &LENGTHS, &WEIGHTS);
     // 0 is `0`, -1 is `10`, 1 is `11`, each from the lowest bit on.
-    assert_eq!(bytes, [0xff, 2, 0x12, 0x02, 0b0_0_01_0_11_0, 0b0_11, 0, 0]);
+    assert_eq!(bytes, [0xff, 2, 0x12, 0x02, 0b0001_0110, 0b011, 0, 0]);
     assert_eq!(decoded(Codec::Huffman, &bytes, 8), Ok(WEIGHTS.to_vec()));
 }
 

@@ -75,6 +75,12 @@ pub(super) fn planes(stream: &[u32], out: &mut [u8]) -> Option<()> {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::unwrap_used
+)]
 mod tests {
     use super::*;
 

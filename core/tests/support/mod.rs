@@ -172,7 +172,7 @@ pub fn coded(recipe: &Recipe) -> (Aligned, Aligned) {
     });
     let codecs: Vec<_> = stages
         .iter_mut()
-        .map(|stage| std::mem::take(&mut stage.codecs))
+        .map(|stage| core::mem::take(&mut stage.codecs))
         .collect();
     let raw = write(recipe, &stages, &mut random.clone());
     for (stage, codecs) in stages.iter_mut().zip(codecs) {

@@ -2,7 +2,6 @@
 //! their sources, are in `FINETUNING.md`.
 
 use super::memory::StageSums;
-use super::product::padded;
 use super::quantiser::ConvSums;
 use super::{Parameters, Stored};
 use crate::fold::{FoldedConv, Gate};
@@ -89,7 +88,7 @@ impl Part<'_> {
         };
         let conv = self.conv;
         let (outputs, inputs) = (conv.outputs, conv.inputs);
-        let (length, width) = (conv.rows * conv.columns * inputs, padded(outputs));
+        let length = conv.rows * conv.columns * inputs;
         let scale = |o: usize| self.integers.scales[o].scale;
         for o in 0..outputs {
             let mut of_step = 0.0;
@@ -98,7 +97,7 @@ impl Part<'_> {
                 for i in 0..inputs {
                     let (factor, constant) = self.inputs.of(i);
                     let at = o * length + tap * inputs + i;
-                    let mut product = sums.weight[(tap * inputs + i) * width + o];
+                    let mut product = sums.weight.of(tap, o, i);
                     if let Some(grid) = &conv.grid {
                         let steps = conv.weight[at] * factor / grid.step[o];
                         let integer = f32::from(self.integers.weight[at]);

@@ -82,7 +82,13 @@ impl Head<'_> {
         for (o, g) in gradient.iter().enumerate() {
             let g = g * self.scale;
             sums.conv.bias[o] += g;
-            let products = sums.conv.weight.iter_mut().skip(o).step_by(padded(*outputs));
+            let products = sums
+                .conv
+                .weight
+                .values
+                .iter_mut()
+                .skip(o)
+                .step_by(padded(*outputs));
             for (product, read) in products.zip(&trace.read) {
                 *product += g * read;
             }

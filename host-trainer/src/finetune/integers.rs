@@ -3,7 +3,7 @@
 //! Every sum of products stays below 2^24, where floats are exact: so the products give the device's accumulators.
 
 use super::FinetuneError;
-use super::product::{Matrix, padded};
+use super::product::Matrix;
 use crate::fold::{Folded, Gate as FoldedGate};
 use crate::quantise::{Quantised, QuantisedConv, QuantisedGate};
 use crate::stages;
@@ -41,8 +41,8 @@ pub(super) struct Conv {
     pub(super) weight: Vec<f32>,
     /// `[ky][kx][i]` by outputs, or by twice the outputs if one sum could pass 2^24: see [`WIDE`].
     pub(super) forward: Matrix,
-    /// `[ky][kx][o]` by inputs, with the taps turned round, times the ratio: from gradients of output bytes, in rows of padded
-    /// outputs, to those of input bytes.
+    /// `[ky][kx][o]` by inputs, with the taps turned round, times the ratio: from gradients of output bytes to those of input
+    /// bytes.
     pub(super) backward: Matrix,
     /// What an accumulator of 1 is worth in output bytes.
     pub(super) ratio: Vec<f32>,
@@ -223,14 +223,10 @@ impl Conv {
             columns,
             inputs,
         } = size;
-        let (taps, length, width) = (rows * columns, size.length(), padded(outputs));
-        let backward = Matrix::new(taps * width, inputs, |k, i| {
-            let (tap, o) = (taps - 1 - k / width, k % width);
-            if o < outputs {
-                weight[o * length + tap * inputs + i] * ratio[o]
-            } else {
-                0.0
-            }
+        let (taps, length) = (rows * columns, size.length());
+        let backward = Matrix::new(taps * outputs, inputs, |k, i| {
+            let (tap, o) = (taps - 1 - k / outputs, k % outputs);
+            weight[o * length + tap * inputs + i] * ratio[o]
         });
         Self {
             outputs,

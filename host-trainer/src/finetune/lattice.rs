@@ -1,5 +1,6 @@
 //! Where the pixels of a map lie in a slice.
 
+use super::product::{Rows, SLACK};
 use crate::spec::Map;
 
 /// The first channel of pixel `(y, x)` lies at `start + y * row + x * pixel`.
@@ -30,14 +31,6 @@ impl Lattice {
         }
     }
 
-    /// A map whose rows have `gap` more pixels than it is wide.
-    pub(super) fn spaced(map: Map, gap: usize) -> Self {
-        Self {
-            row: (map.width + gap) * map.channels,
-            ..Self::whole(map)
-        }
-    }
-
     pub(super) fn at(self, y: usize, x: usize) -> usize {
         self.start + y * self.row + x * self.pixel
     }
@@ -61,9 +54,9 @@ impl Frame {
         }
     }
 
-    /// Floats.
+    /// Floats, with [`SLACK`].
     pub(super) fn len(self) -> usize {
-        (self.map.height + 2 * self.pad) * self.row()
+        (self.map.height + 2 * self.pad) * self.row() + SLACK
     }
 
     fn row(self) -> usize {
@@ -79,10 +72,24 @@ impl Frame {
         }
     }
 
-    /// Windows of three columns: one for each pixel, in rows of the frame's width, the last two of which mean nothing and the
-    /// last two of all are missing.
-    pub(super) fn windows(self) -> usize {
-        self.map.height * (self.map.width + 2) - 2
+    /// The pixels from the first of [`Frame::inside`] on.
+    pub(super) fn pixels(self) -> Rows {
+        Rows {
+            height: self.map.height,
+            width: self.map.width,
+            step: self.map.channels,
+            row: self.row(),
+            len: self.map.channels,
+        }
+    }
+
+    /// For each pixel, what a filter of three columns reads of one row.
+    pub(super) fn windows(self) -> Rows {
+        let pixels = self.pixels();
+        Rows {
+            len: 3 * pixels.len,
+            ..pixels
+        }
     }
 
     /// Floats before the first window of filter row `ky`.
@@ -104,10 +111,11 @@ mod tests {
                 channels: 2,
             };
             let frame = Frame::new(map, rows);
-            let last = frame.below(rows - 1) + (frame.windows() - 1) * 2;
-            assert_eq!(last + 3 * 2, frame.len());
+            let windows = frame.windows();
+            let last = frame.below(rows - 1) + (height - 1) * windows.row + 4 * windows.step;
+            assert_eq!(last + windows.len + SLACK, frame.len());
             let inside = frame.inside().at(height - 1, 4) + 2;
-            assert_eq!(inside + 2 + (rows / 2) * frame.row(), frame.len());
+            assert_eq!(inside + 2 + (rows / 2) * frame.row() + SLACK, frame.len());
         }
     }
 }

@@ -65,7 +65,8 @@ impl Layer<'_> {
                 (&mut trace.read, Lattice::whole(read)),
             );
             let (made, sums) = scratch.sums(map.pixels(), first);
-            multiply(&[&trace.read], pixels(map, inputs), &first.forward, sums);
+            let rows = Rows::dense(map.pixels(), inputs);
+            multiply(&[&trace.read], rows, &first.forward, sums);
             let inner = Map {
                 channels: first.outputs,
                 ..map
@@ -89,23 +90,20 @@ impl Layer<'_> {
             clamp(self.gate, map, (u, block), (&mut trace.read, frame.inside()));
         }
         let framed = self.framed(trace);
-        let (made, sums) = scratch.sums(frame.windows() + 2, self.conv);
-        let rows = windows(frame, self.conv.inputs);
+        let (made, sums) = scratch.sums(map.pixels(), self.conv);
         // A filter of one row has one segment.
         let last = self.conv.rows - 1;
         let segments: [&[f32]; TAPS] = core::array::from_fn(|ky| &framed[frame.below(ky.min(last))..]);
-        multiply(&segments[..self.conv.rows], rows, &self.conv.forward, sums);
+        let segments = &segments[..self.conv.rows];
+        multiply(segments, frame.windows(), &self.conv.forward, sums);
         let slot = Lattice::slot(map, inputs);
         let to = (&mut features.bytes.u[..], slot);
         let exact = (&mut features.bytes.exact[..], slot);
-        let spaced = Lattice::spaced(
-            Map {
-                channels: made,
-                ..map
-            },
-            2,
-        );
-        requantise(self.conv, map, (sums, spaced), to, exact);
+        let products = Lattice::whole(Map {
+            channels: made,
+            ..map
+        });
+        requantise(self.conv, map, (sums, products), to, exact);
     }
 
     fn framed<'t>(&self, trace: &'t Trace) -> &'t [f32] {
@@ -125,20 +123,18 @@ impl Layer<'_> {
     ) {
         let (map, inputs) = (features.map, self.inputs());
         let (depth, growth) = (self.conv.inputs, self.conv.outputs);
-        let width = padded(growth);
         let out = Frame::new(
             Map {
-                channels: width,
+                channels: growth,
                 ..map
             },
             self.conv.rows,
         );
         let slot = Lattice::slot(map, inputs);
+        scratch.start_frame(out);
         let Scratch {
             frame, d, settled, ..
         } = scratch;
-        frame.clear();
-        frame.resize(out.len(), 0.0);
         let bytes = &features.bytes;
         Settle {
             map,
@@ -151,38 +147,29 @@ impl Layer<'_> {
         }
         .run();
         let read = self.frame(map);
-        let framed = self.framed(trace);
-        let gradients = &frame[out.inside().start..];
-        let weights = sums.conv.weight.chunks_exact_mut(TAPS * depth * width);
+        let pixels = (&self.framed(trace)[read.inside().start..], read.pixels());
+        let weights = &mut sums.conv.weight.values;
+        let weights = weights.chunks_exact_mut(TAPS * growth * padded(depth));
         for (ky, weight) in weights.enumerate() {
-            outer(
-                &framed[read.below(ky)..],
-                windows(read, depth),
-                gradients,
-                growth,
-                weight,
-            );
+            outer((&frame[out.below(ky)..], out.windows()), pixels, weight);
         }
         let back = &self.conv.backward;
-        d.resize((out.windows() + 2) * back.width(), 0.0);
+        d.resize(map.pixels() * back.width(), 0.0);
         // A filter of one row has one segment.
         let last = self.conv.rows - 1;
         let segments: [&[f32]; TAPS] = core::array::from_fn(|ky| &frame[out.below(ky.min(last))..]);
-        multiply(&segments[..self.conv.rows], windows(out, width), back, d);
-        let spaced = Lattice::spaced(
-            Map {
-                channels: back.width(),
-                ..map
-            },
-            2,
-        );
+        multiply(&segments[..self.conv.rows], out.windows(), back, d);
+        let products = Lattice::whole(Map {
+            channels: back.width(),
+            ..map
+        });
         let block = Lattice::whole(map);
         let Some(first) = self.bottleneck else {
             let g = (&mut features.g[..], block);
             Unclamp {
                 gate: self.gate,
                 map,
-                d: (d, spaced),
+                d: (d, products),
                 u: (&bytes.u, block),
                 g,
                 open: &mut sums.open,
@@ -190,24 +177,24 @@ impl Layer<'_> {
             .run();
             return;
         };
-        let width = padded(depth);
         let inner = |channels: usize| Lattice::whole(Map { channels, ..map });
         Scratch::settled(settled, map.pixels(), depth);
         Settle {
             map,
             outputs: depth,
-            g: (d, spaced),
+            g: (d, products),
             bytes: (&trace.inner.u, read.inside()),
             exact: (&trace.inner.exact, inner(depth)),
-            to: (settled, inner(width)),
+            to: (settled, inner(depth)),
             sums: &mut sums.first,
         }
         .run();
-        let rows = pixels(map, inputs);
-        outer(&trace.read, rows, settled, depth, &mut sums.first.weight);
+        let gradients = Rows::dense(map.pixels(), depth);
+        let read = (&trace.read[..], Rows::dense(map.pixels(), inputs));
+        outer(read, (settled, gradients), &mut sums.first.weight.values);
         let back = &first.backward;
         d.resize(map.pixels() * back.width(), 0.0);
-        multiply(&[settled], pixels(map, width), back, d);
+        multiply(&[settled], gradients, back, d);
         let g = (&mut features.g[..], block);
         let d = (&d[..], inner(back.width()));
         Unclamp {
@@ -219,23 +206,5 @@ impl Layer<'_> {
             open: &mut sums.open,
         }
         .run();
-    }
-}
-
-/// The pixels of a map as rows of a matrix.
-fn pixels(map: Map, channels: usize) -> Rows {
-    Rows {
-        rows: map.pixels(),
-        step: channels,
-        len: channels,
-    }
-}
-
-/// What a filter of a frame's map reads of one row, as rows of a matrix.
-fn windows(frame: Frame, channels: usize) -> Rows {
-    Rows {
-        rows: frame.windows(),
-        step: channels,
-        len: TAPS * channels,
     }
 }

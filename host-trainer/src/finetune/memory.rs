@@ -1,8 +1,9 @@
 //! What a pass keeps of an image and of a stage: activations, their way back, sums of gradients.
 
 use super::integers::{Conv, Stage};
-use super::product::padded;
-use super::quantiser::{Bytes, ConvSums};
+use super::lattice::Frame;
+use super::product::SLACK;
+use super::quantiser::{Bytes, ConvSums, Order};
 use crate::spec::Map;
 use denselet::layout::BORDERS;
 
@@ -45,17 +46,27 @@ pub(super) struct Scratch {
     sums: Vec<f32>,
     /// Gradients in a frame.
     pub(super) frame: Vec<f32>,
+    /// The frame that they were last in.
+    framed: Option<Frame>,
     /// Gradients of what a convolution read.
     pub(super) d: Vec<f32>,
-    /// Gradients after rounding and saturation, in rows of padded outputs.
+    /// Gradients after rounding and saturation.
     pub(super) settled: Vec<f32>,
 }
 
 impl Scratch {
-    /// Zeros for gradients of `outputs` channels in so many pixels.
+    /// A frame's border is zero, and its inside to be filled. Only a frame like the last one has kept its zeros.
+    pub(super) fn start_frame(&mut self, frame: Frame) {
+        if self.framed != Some(frame) {
+            self.framed = Some(frame);
+            self.frame.clear();
+            self.frame.resize(frame.len(), 0.0);
+        }
+    }
+
+    /// Room for the gradients of `outputs` channels in so many pixels.
     pub(super) fn settled(settled: &mut Vec<f32>, pixels: usize, outputs: usize) {
-        settled.clear();
-        settled.resize(pixels * padded(outputs), 0.0);
+        settled.resize(pixels * outputs + SLACK, 0.0);
     }
 
     /// Room for a convolution's sums at so many positions, and the floats each takes.
@@ -84,10 +95,14 @@ impl StageSums {
         // Only a plain layer's biases depend on the border.
         let is_plain = matches!(stage, Stage::Layer { bottleneck: None, .. });
         let biases = if is_plain { BORDERS } else { 1 };
+        let order = match stage {
+            Stage::Layer { .. } => Order::InputsLast,
+            _ => Order::OutputsLast,
+        };
         Self {
             open: vec![0.0; gate.map_or(0, |gate| gate.sign.len())],
-            first: ConvSums::new(first.unwrap_or(&none), 1),
-            conv: ConvSums::new(conv, biases),
+            first: ConvSums::new(first.unwrap_or(&none), Order::OutputsLast, 1),
+            conv: ConvSums::new(conv, order, biases),
         }
     }
 

@@ -33,42 +33,70 @@ impl Matrix {
     }
 }
 
-/// Rows of floats, each `step` floats after the one before, each `len` floats long. They may overlap.
+/// Floats after a buffer's last pixel: a vector that begins in a pixel may reach beyond it.
+pub(super) const SLACK: usize = 16;
+
+/// The pixels of a map as rows of a matrix, each `len` floats long. They may overlap.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rows {
-    pub(super) rows: usize,
+    /// Rows of pixels.
+    pub(super) height: usize,
+    /// Pixels of a row.
+    pub(super) width: usize,
+    /// Floats from one pixel to the next.
     pub(super) step: usize,
+    /// Floats from one row of pixels to the next.
+    pub(super) row: usize,
     pub(super) len: usize,
 }
 
+impl Rows {
+    /// So many pixels of so many channels without gaps.
+    pub(super) fn dense(pixels: usize, channels: usize) -> Self {
+        Self {
+            height: 1,
+            width: pixels,
+            step: channels,
+            row: pixels * channels,
+            len: channels,
+        }
+    }
+}
+
 /// `c = sum over segments of segment * b`, where the rows of each segment lie as `a` says and `b` has the segments' rows one
-/// below the other; `c` is `[a.rows][b.width]`.
+/// below the other; `c` is `[pixel][b.width]`.
 pub(super) fn multiply(segments: &[&[f32]], a: Rows, b: &Matrix, c: &mut [f32]) {
     let op = Multiply {
         a: segments,
-        step: a.step,
+        a_step: a.step,
+        a_row: a.row,
         len: a.len,
-        rows: a.rows,
+        rows: a.height,
+        pixels: a.width,
         b: &b.panels,
         c,
     };
     product::multiply(b.lanes, op);
 }
 
-/// `c += a^T b`: `b` is `[rows][padded(n)]`, `c` is `[a.len][padded(n)]`.
-pub(super) fn outer(values: &[f32], a: Rows, b: &[f32], n: usize, c: &mut [f32]) {
+/// `c += a^T b` over the same pixels of both; `c` is `[a.len][padded(b.len)]`. After the last pixel of `b` there is room for a
+/// vector to reach into: what it finds there gets no farther than the padding of `c`.
+pub(super) fn outer((values, a): (&[f32], Rows), (others, b): (&[f32], Rows), c: &mut [f32]) {
+    debug_assert_eq!((a.height, a.width), (b.height, b.width));
     let op = Outer {
         a: values,
         a_step: a.step,
-        a_row: 0,
-        b,
-        width: padded(n),
-        rows: 1,
-        pixels: a.rows,
+        a_row: a.row,
+        b: others,
+        b_step: b.step,
+        b_row: b.row,
+        width: padded(b.len),
+        rows: a.height,
+        pixels: a.width,
         m: a.len,
         c,
     };
-    product::outer(lanes(n), op);
+    product::outer(lanes(b.len), op);
 }
 
 #[cfg(test)]
@@ -79,9 +107,8 @@ mod tests {
     fn overlapping_rows_are_a_convolution() {
         let row = [1.0, 2.0, 3.0, 4.0, 5.0];
         let windows = Rows {
-            rows: 3,
-            step: 1,
             len: 3,
+            ..Rows::dense(3, 1)
         };
         let taps = Matrix::new(3, 1, |k, _| [1.0, 10.0, 100.0][k]);
         let mut out = vec![7.0; 3 * taps.width()];
@@ -92,7 +119,11 @@ mod tests {
         gradients[0] = 1.0;
         gradients[2 * taps.width()] = 2.0;
         let mut back = vec![1.0; 3 * taps.width()];
-        outer(&row, windows, &gradients, 1, &mut back);
+        let each = Rows {
+            step: taps.width(),
+            ..Rows::dense(3, 1)
+        };
+        outer((&row, windows), (&gradients, each), &mut back);
         assert_eq!(first(&back), [1.0 + 1.0 + 6.0, 1.0 + 2.0 + 8.0, 1.0 + 3.0 + 10.0]);
     }
 }

@@ -18,8 +18,8 @@ pub(super) struct Bytes {
 /// Sums of gradients of one convolution, over a batch's share of images.
 #[derive(Clone, Debug)]
 pub(super) struct ConvSums {
-    /// Of the gradient of each output, in bytes, times what it read: `[ky][kx][i][o]`, rows padded.
-    pub(super) weight: Vec<f32>,
+    /// Of the gradient of each output, in bytes, times what it read.
+    pub(super) weight: Products,
     /// Of the gradient of each output, where it was not saturated: `[o]`, or `[border][o]` in a plain layer.
     pub(super) bias: Vec<f32>,
     /// The same where it was saturated at 0.
@@ -30,11 +30,57 @@ pub(super) struct ConvSums {
     pub(super) rounded: Vec<f32>,
 }
 
+/// A number for each weight of a convolution.
+#[derive(Clone, Debug)]
+pub(super) struct Products {
+    pub(super) values: Vec<f32>,
+    order: Order,
+    taps: usize,
+    outputs: usize,
+    inputs: usize,
+}
+
+/// In which order they lie; rows are padded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// `[ky][kx][i][o]`.
+    OutputsLast,
+    /// `[ky][kx][o][i]`, with the taps turned round: a dense layer has far fewer outputs than inputs, so that fewer floats of a
+    /// row are padding.
+    InputsLast,
+}
+
+impl Products {
+    fn new(conv: &Conv, order: Order) -> Self {
+        let taps = conv.rows * conv.columns;
+        let row = match order {
+            Order::OutputsLast => conv.inputs * padded(conv.outputs),
+            Order::InputsLast => conv.outputs * padded(conv.inputs),
+        };
+        Self {
+            values: vec![0.0; taps * row],
+            order,
+            taps,
+            outputs: conv.outputs,
+            inputs: conv.inputs,
+        }
+    }
+
+    /// The number of one weight.
+    pub(super) fn of(&self, tap: usize, o: usize, i: usize) -> f32 {
+        let at = match self.order {
+            Order::OutputsLast => (tap * self.inputs + i) * padded(self.outputs) + o,
+            Order::InputsLast => ((self.taps - 1 - tap) * self.outputs + o) * padded(self.inputs) + i,
+        };
+        self.values[at]
+    }
+}
+
 impl ConvSums {
-    pub(super) fn new(conv: &Conv, biases: usize) -> Self {
+    pub(super) fn new(conv: &Conv, order: Order, biases: usize) -> Self {
         let outputs = || vec![0.0; conv.outputs];
         Self {
-            weight: vec![0.0; conv.rows * conv.columns * conv.inputs * padded(conv.outputs)],
+            weight: Products::new(conv, order),
             bias: vec![0.0; biases * conv.outputs],
             low: outputs(),
             high: outputs(),
@@ -44,7 +90,7 @@ impl ConvSums {
 
     pub(super) fn parts(&mut self) -> [&mut Vec<f32>; 5] {
         [
-            &mut self.weight,
+            &mut self.weight.values,
             &mut self.bias,
             &mut self.low,
             &mut self.high,
@@ -177,7 +223,7 @@ mod tests {
         );
         assert_eq!(u, [0.0, 1.0, 1.0, 255.0]);
         assert_eq!(exact, [-2.0, 0.5, 0.75, 275.25]);
-        let mut sums = ConvSums::new(&conv, 1);
+        let mut sums = ConvSums::new(&conv, Order::OutputsLast, 1);
         Settle {
             map,
             outputs: 1,

@@ -7,6 +7,7 @@ use super::product::{Rows, multiply, outer, padded};
 use super::quantiser::Settle;
 use super::requantise::requantise;
 use crate::spec::{Map, Spec};
+use denselet::limits::STEM_KERNEL;
 use denselet::shape::StemPool;
 
 /// The stem's integers and its geometry.
@@ -24,25 +25,30 @@ impl Stem<'_> {
         self.spec.maps().stem
     }
 
-    /// Values a filter has.
-    fn length(&self) -> usize {
-        self.conv.rows * self.conv.columns * self.conv.inputs
+    /// Floats of a row of the image with its padding.
+    fn row(&self) -> usize {
+        let stem = &self.spec.stem;
+        (self.spec.input.width + stem.pad_left + stem.pad_right) * self.spec.input.channels
     }
 
-    /// What it reads as a matrix.
-    fn rows(&self) -> Rows {
+    /// What a filter reads of one row, for each pixel that it makes.
+    fn windows(&self) -> Rows {
+        let (made, input, stem) = (self.made(), self.spec.input, &self.spec.stem);
+        let vertical = if input.height == 1 { 1 } else { stem.stride };
         Rows {
-            rows: self.made().pixels(),
-            step: self.length(),
-            len: self.length(),
+            height: made.height,
+            width: made.width,
+            step: stem.stride * input.channels,
+            row: vertical * self.row(),
+            len: stem.kernel_width * input.channels,
         }
     }
 
     /// Room for what the backward pass wants to find again.
     pub(super) fn trace(&self) -> Trace {
-        let made = self.made();
+        let (made, input, stem) = (self.made(), self.spec.input, &self.spec.stem);
         let mut trace = Trace {
-            read: vec![0.0; made.pixels() * self.length()],
+            read: vec![0.0; (input.height + stem.pad_top + stem.pad_bottom) * self.row()],
             ..Trace::default()
         };
         if self.spec.stem.pool {
@@ -55,9 +61,12 @@ impl Stem<'_> {
     /// Reads an image, NHWC bytes, and fills the first channels of the first block.
     pub(super) fn forward(&self, image: &[u8], to: &mut Features, trace: &mut Trace, scratch: &mut Scratch) {
         let made = self.made();
-        self.gather(image, &mut trace.read);
+        self.frame(image, &mut trace.read);
         let (width, sums) = scratch.sums(made.pixels(), self.conv);
-        multiply(&[&trace.read], self.rows(), &self.conv.forward, sums);
+        let segments: [&[f32]; STEM_KERNEL] =
+            core::array::from_fn(|ky| &trace.read[ky.min(self.conv.rows - 1) * self.row()..]);
+        let segments = &segments[..self.conv.rows];
+        multiply(segments, self.windows(), &self.conv.forward, sums);
         let sums = (
             &*sums,
             Lattice::whole(Map {
@@ -92,10 +101,6 @@ impl Stem<'_> {
         let whole = Lattice::whole(made);
         let slot = Lattice::whole(to.map);
         Scratch::settled(settled, made.pixels(), outputs);
-        let to_settled = Lattice::whole(Map {
-            channels: padded(outputs),
-            ..made
-        });
         if self.spec.stem.pool {
             d.clear();
             d.resize(made.pixels() * outputs, 0.0);
@@ -113,7 +118,7 @@ impl Stem<'_> {
                 g: (d, whole),
                 bytes: (&bytes.u, whole),
                 exact: (&bytes.exact, whole),
-                to: (settled, to_settled),
+                to: (settled, whole),
                 sums,
             }
             .run();
@@ -126,33 +131,36 @@ impl Stem<'_> {
                 g: (&to.g, slot),
                 bytes: (&bytes.u, slot),
                 exact: (&bytes.exact, slot),
-                to: (settled, to_settled),
+                to: (settled, whole),
                 sums,
             }
             .run();
         }
-        outer(&trace.read, self.rows(), settled, outputs, &mut sums.conv.weight);
+        let windows = self.windows();
+        let gradients = Rows {
+            step: outputs,
+            row: made.width * outputs,
+            len: outputs,
+            ..windows
+        };
+        let weights = &mut sums.conv.weight.values;
+        let weights = weights.chunks_exact_mut(windows.len * padded(outputs));
+        for (ky, weight) in weights.enumerate() {
+            let read = &trace.read[ky * self.row()..];
+            outer((read, windows), (settled, gradients), weight);
+        }
     }
 
-    /// What each filter reads: `[y][x][ky][kx][i]`.
-    fn gather(&self, image: &[u8], to: &mut [f32]) {
+    /// The image with its padding: `[y][x][i]`.
+    fn frame(&self, image: &[u8], to: &mut [f32]) {
         let (input, stem) = (self.spec.input, &self.spec.stem);
-        let vertical = if input.height == 1 { 1 } else { stem.stride };
-        let made = self.made();
-        for ((y, x), to) in pixels(made).zip(to.chunks_exact_mut(self.length())) {
-            let taps = (0..stem.kernel_height).flat_map(|ky| (0..stem.kernel_width).map(move |kx| (ky, kx)));
-            for ((ky, kx), to) in taps.zip(to.chunks_exact_mut(input.channels)) {
-                let row = (y * vertical + ky).checked_sub(stem.pad_top);
-                let column = (x * stem.stride + kx).checked_sub(stem.pad_left);
-                match (row, column) {
-                    (Some(row), Some(column)) if row < input.height && column < input.width => {
-                        let from = (row * input.width + column) * input.channels;
-                        for (to, &byte) in to.iter_mut().zip(&image[from..]) {
-                            *to = f32::from(byte);
-                        }
-                    }
-                    _ => to.copy_from_slice(self.padding),
-                }
+        for pixel in to.chunks_exact_mut(input.channels) {
+            pixel.copy_from_slice(self.padding);
+        }
+        let rows = to.chunks_exact_mut(self.row()).skip(stem.pad_top);
+        for (to, row) in rows.zip(image.chunks_exact(input.width * input.channels)) {
+            for (to, &byte) in to[stem.pad_left * input.channels..].iter_mut().zip(row) {
+                *to = f32::from(byte);
             }
         }
     }

@@ -4,7 +4,7 @@ use super::gate::{Unclamp, clamp, clamp_add};
 use super::integers::{Conv, Gate};
 use super::lattice::Lattice;
 use super::memory::{Features, Scratch, StageSums, Trace};
-use super::product::{Rows, multiply, outer, padded};
+use super::product::{Rows, multiply, outer};
 use super::quantiser::Settle;
 use super::requantise::requantise;
 use crate::spec::Map;
@@ -48,7 +48,8 @@ impl Transition<'_> {
             add(self.gate, made, (&from.bytes.u, corner), (&mut trace.read, read));
         }
         let (width, sums) = scratch.sums(made.pixels(), self.conv);
-        multiply(&[&trace.read], pixels(made, inputs), &self.conv.forward, sums);
+        let rows = Rows::dense(made.pixels(), inputs);
+        multiply(&[&trace.read], rows, &self.conv.forward, sums);
         let sums = (
             &*sums,
             Lattice::whole(Map {
@@ -74,32 +75,22 @@ impl Transition<'_> {
         let Scratch { d, settled, .. } = scratch;
         let slot = Lattice::whole(to.map);
         Scratch::settled(settled, made.pixels(), outputs);
-        let width = padded(outputs);
-        let to_settled = Lattice::whole(Map {
-            channels: width,
-            ..made
-        });
         Settle {
             map: made,
             outputs,
             g: (&to.g, slot),
             bytes: (&to.bytes.u, slot),
             exact: (&to.bytes.exact, slot),
-            to: (settled, to_settled),
+            to: (settled, Lattice::whole(made)),
             sums: &mut sums.conv,
         }
         .run();
-        let read = &trace.read;
-        outer(
-            read,
-            pixels(made, inputs),
-            settled,
-            outputs,
-            &mut sums.conv.weight,
-        );
+        let read = (&trace.read[..], Rows::dense(made.pixels(), inputs));
+        let gradients = Rows::dense(made.pixels(), outputs);
+        outer(read, (settled, gradients), &mut sums.conv.weight.values);
         let back = &self.conv.backward;
         d.resize(made.pixels() * back.width(), 0.0);
-        multiply(&[settled], pixels(made, width), back, d);
+        multiply(&[settled], gradients, back, d);
         let whole = Lattice::whole(Map {
             channels: back.width(),
             ..made
@@ -117,15 +108,6 @@ impl Transition<'_> {
             }
             .run();
         }
-    }
-}
-
-/// The pixels of a map as rows of a matrix.
-fn pixels(map: Map, channels: usize) -> Rows {
-    Rows {
-        rows: map.pixels(),
-        step: channels,
-        len: channels,
     }
 }
 

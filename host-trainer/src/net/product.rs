@@ -98,19 +98,24 @@ pub(crate) fn outer(lanes: usize, op: Outer<'_>) {
     dispatch(lanes, op);
 }
 
-/// c[row][n] = sum over segments and k of segment[row * step + k] * b[segment * len + k][n].
+/// c[row * pixels + pixel][n] = sum over segments and k of
+/// segment[row * a_row + pixel * a_step + k] * b[segment * len + k][n].
 pub(crate) struct Multiply<'a> {
-    /// Left-hand rows, in segments that start at row 0 each.
+    /// Left-hand side, in segments that start at pixel 0 each.
     pub(crate) a: &'a [&'a [f32]],
-    /// Floats from one row to the next.
-    pub(crate) step: usize,
+    /// Floats from one pixel to the next.
+    pub(crate) a_step: usize,
+    /// Floats from one row of pixels to the next.
+    pub(crate) a_row: usize,
     /// Inner dimension of one segment.
     pub(crate) len: usize,
-    /// Rows.
+    /// Rows of pixels.
     pub(crate) rows: usize,
+    /// Pixels of a row.
+    pub(crate) pixels: usize,
     /// Right-hand matrix, `k` = segments * `len`.
     pub(crate) b: &'a Panels,
-    /// `[rows][b.width]`.
+    /// `[rows * pixels][b.width]`.
     pub(crate) c: &'a mut [f32],
 }
 
@@ -149,42 +154,63 @@ impl WithSimd for Multiply<'_> {
         debug_assert_eq!(self.b.k, self.a.len() * self.len);
         let lanes = S::F32_LANES;
         let (mut column, mut packed) = (0, 0);
+        let pixels = self.rows * self.pixels;
         for vectors in panels(self.b.width / lanes, most_vectors::<S>()) {
             let panel = &self.b.values[packed..packed + self.b.k * vectors * lanes];
             packed += panel.len();
-            let mut row = 0;
-            let groups = self.rows.div_ceil(most_rows::<S>(vectors));
+            let mut at = 0;
+            let groups = pixels.div_ceil(most_rows::<S>(vectors));
             for group in 0..groups {
-                let rows = (self.rows - row).div_ceil(groups - group);
-                let c = &mut self.c[row * self.b.width + column..];
-                let (a, step, len, width) = (self.a, self.step, self.len, self.b.width);
-                let args = (a, row * step, step, len, panel, c, width);
+                let rows = (pixels - at).div_ceil(groups - group);
+                let c = &mut self.c[at * self.b.width + column..];
+                let starts = Starts {
+                    y: at / self.pixels,
+                    x: at % self.pixels,
+                    pixels: self.pixels,
+                    step: self.a_step,
+                    row: self.a_row,
+                };
+                let args = (self.a, starts, self.len, panel, c, self.b.width);
                 any_tile!(multiply_tile, simd, vectors, rows, args);
-                row += rows;
+                at += rows;
             }
             column += vectors * lanes;
         }
     }
 }
 
-type MultiplyArgs<'a> = (
-    &'a [&'a [f32]],
-    usize,
-    usize,
-    usize,
-    &'a [f32],
-    &'a mut [f32],
-    usize,
-);
+/// Where pixels begin, from pixel `(y, x)` on.
+struct Starts {
+    y: usize,
+    x: usize,
+    pixels: usize,
+    step: usize,
+    row: usize,
+}
+
+impl Starts {
+    #[inline(always)]
+    fn next(&mut self) -> usize {
+        let start = self.y * self.row + self.x * self.step;
+        self.x += 1;
+        if self.x == self.pixels {
+            (self.y, self.x) = (self.y + 1, 0);
+        }
+        start
+    }
+}
+
+type MultiplyArgs<'a> = (&'a [&'a [f32]], Starts, usize, &'a [f32], &'a mut [f32], usize);
 
 #[inline(always)]
 fn multiply_tile<S: Simd, const P: usize, const V: usize>(simd: S, args: MultiplyArgs<'_>) {
-    let (a, start, step, len, panel, c, width) = args;
+    let (a, mut starts, len, panel, c, width) = args;
+    let starts: [usize; P] = core::array::from_fn(|_| starts.next());
     let mut sums = [[simd.splat_f32s(0.0); V]; P];
     let (panel, _) = S::as_simd_f32s(panel);
     let (panel, _) = panel.as_chunks::<V>();
     for (segment, b) in a.iter().zip(panel.chunks_exact(len)) {
-        let rows: [&[f32]; P] = core::array::from_fn(|p| &segment[start + p * step..start + p * step + len]);
+        let rows: [&[f32]; P] = core::array::from_fn(|p| &segment[starts[p]..starts[p] + len]);
         for k in 0..len {
             let b = b[k];
             for p in 0..P {
@@ -201,7 +227,7 @@ fn multiply_tile<S: Simd, const P: usize, const V: usize>(simd: S, args: Multipl
     }
 }
 
-/// c[m][n] += sum over rows and pixels of a[row * a_row + pixel * a_step + m] * b[row * pixels + pixel][n].
+/// c[m][n] += sum over rows and pixels of a[row * a_row + pixel * a_step + m] * b[row * b_row + pixel * b_step + n].
 pub(crate) struct Outer<'a> {
     /// Left-hand side: `m` consecutive floats for each pixel.
     pub(crate) a: &'a [f32],
@@ -209,9 +235,13 @@ pub(crate) struct Outer<'a> {
     pub(crate) a_step: usize,
     /// Floats from one row of pixels to the next.
     pub(crate) a_row: usize,
-    /// Right-hand side, `[rows * pixels][width]`.
+    /// Right-hand side: `width` consecutive floats for each pixel, which may reach into the next one.
     pub(crate) b: &'a [f32],
-    /// Columns of `b` and `c`, whole vectors.
+    /// Floats from one pixel to the next.
+    pub(crate) b_step: usize,
+    /// Floats from one row of pixels to the next.
+    pub(crate) b_row: usize,
+    /// Columns of `c`, whole vectors.
     pub(crate) width: usize,
     /// Rows of pixels.
     pub(crate) rows: usize,
@@ -238,8 +268,8 @@ impl WithSimd for Outer<'_> {
                 let rows = (self.m - row).div_ceil(groups - group);
                 let c = &mut self.c[row * self.width + column..];
                 let a = (self.a, row, self.a_step, self.a_row);
-                let b = (self.b, column, self.width);
-                let args = (a, b, self.rows, self.pixels, c);
+                let b = (self.b, column, self.b_step, self.b_row);
+                let args = (a, b, (self.rows, self.pixels), c, self.width);
                 any_tile!(outer_tile, simd, vectors, rows, args);
                 row += rows;
             }
@@ -250,15 +280,15 @@ impl WithSimd for Outer<'_> {
 
 type OuterArgs<'a> = (
     (&'a [f32], usize, usize, usize),
-    (&'a [f32], usize, usize),
-    usize,
-    usize,
+    (&'a [f32], usize, usize, usize),
+    (usize, usize),
     &'a mut [f32],
+    usize,
 );
 
 #[inline(always)]
 fn outer_tile<S: Simd, const P: usize, const V: usize>(simd: S, args: OuterArgs<'_>) {
-    let ((a, m, a_step, a_row), (b, column, width), rows, pixels, c) = args;
+    let ((a, m, a_step, a_row), (b, column, b_step, b_row), (rows, pixels), c, width) = args;
     let mut sums = [[simd.splat_f32s(0.0); V]; P];
     for (row, sums) in c.chunks(width).zip(&mut sums) {
         let (from, _) = S::as_simd_f32s(row);
@@ -266,13 +296,13 @@ fn outer_tile<S: Simd, const P: usize, const V: usize>(simd: S, args: OuterArgs<
     }
     for row in 0..rows {
         let a = &a[row * a_row + m..];
-        let b = &b[row * pixels * width..(row + 1) * pixels * width];
-        for (pixel, b) in b.chunks_exact(width).enumerate() {
-            let Some(a) = a[pixel * a_step..].first_chunk::<P>() else {
+        let b = &b[row * b_row + column..];
+        for pixel in 0..pixels {
+            let a = a[pixel * a_step..].first_chunk::<P>();
+            let (b, _) = S::as_simd_f32s(&b[pixel * b_step..][..V * S::F32_LANES]);
+            let (Some(a), Some(b)) = (a, b.first_chunk::<V>()) else {
                 return;
             };
-            let (b, _) = S::as_simd_f32s(&b[column..]);
-            let Some(b) = b.first_chunk::<V>() else { return };
             for p in 0..P {
                 let x = simd.splat_f32s(a[p]);
                 for v in 0..V {
@@ -305,9 +335,11 @@ pub fn product_speed(seconds: f64) -> f64 {
                     lanes,
                     Multiply {
                         a: &a,
-                        step: k,
+                        a_step: k,
+                        a_row: 0,
                         len: k,
-                        rows,
+                        rows: 1,
+                        pixels: rows,
                         b: &weights,
                         c: &mut c,
                     },
@@ -348,29 +380,32 @@ mod tests {
     fn multiply_agrees_with_the_definition() {
         for lanes in widths() {
             for n in [1, 12, 16, 33, 48, 64, 100] {
-                for rows in [1, 7, 9, 28, 33] {
-                    let (step, len) = (5, 15);
+                for (rows, pixels) in [(1, 1), (1, 7), (1, 9), (1, 28), (11, 3), (3, 11)] {
+                    let (a_step, a_row, len) = (5, 19, 15);
                     let source: Vec<f32> = (0..3 * 300).map(number).collect();
                     let a = [&source[..300], &source[300..600], &source[600..]];
+                    let at = |row: usize| row / pixels * a_row + row % pixels * a_step;
                     let weight = |k: usize, n: usize| number(k * 31 + n * 7);
                     let b = Panels::new(lanes, 3 * len, n, weight);
-                    let mut c = vec![f32::NAN; rows * b.width];
+                    let mut c = vec![f32::NAN; rows * pixels * b.width];
                     dispatch(
                         lanes,
                         Multiply {
                             a: &a,
-                            step,
+                            a_step,
+                            a_row,
                             len,
                             rows,
+                            pixels,
                             b: &b,
                             c: &mut c,
                         },
                     );
-                    for row in 0..rows {
+                    for row in 0..rows * pixels {
                         for column in 0..n {
                             let sum = (0..3 * len)
                                 .map(|k| {
-                                    let value = a[k / len][row * step + k % len];
+                                    let value = a[k / len][at(row) + k % len];
                                     f64::from(value) * f64::from(weight(k, column))
                                 })
                                 .sum();
@@ -389,7 +424,9 @@ mod tests {
                 let width = vectors * lanes;
                 let (rows, pixels, a_step, a_row) = (3, 7, 4, 60);
                 let a: Vec<f32> = (0..300).map(number).collect();
-                let b: Vec<f32> = (0..rows * pixels * width).map(|i| number(i * 3)).collect();
+                // Pixels of `b` overlap, and rows have gaps.
+                let (b_step, b_row) = (width - 3, pixels * width);
+                let b: Vec<f32> = (0..rows * b_row).map(|i| number(i * 3)).collect();
                 let mut c = vec![1.0; m * width];
                 dispatch(
                     lanes,
@@ -398,6 +435,8 @@ mod tests {
                         a_step,
                         a_row,
                         b: &b,
+                        b_step,
+                        b_row,
                         width,
                         rows,
                         pixels,
@@ -410,7 +449,7 @@ mod tests {
                         let mut sum = 1.0;
                         for (y, x) in (0..rows).flat_map(|y| (0..pixels).map(move |x| (y, x))) {
                             let left = a[y * a_row + x * a_step + row];
-                            sum += f64::from(left) * f64::from(b[(y * pixels + x) * width + column]);
+                            sum += f64::from(left) * f64::from(b[y * b_row + x * b_step + column]);
                         }
                         close(c[row * width + column], sum);
                     }

@@ -53,7 +53,7 @@
 //!
 //! | feature | for | what it gives |
 //! |---|---|---|
-//! | `coded` | every machine | blobs with coded weights; without it (`default-features = false`) they are refused, and the code for a Cortex-M4 is 3.4 KB smaller |
+//! | `coded` | every machine | blobs with coded weights; without it (`default-features = false`) they are refused, and the code is smaller |
 //! | `std` | a host | the vector instructions of the host (AVX2, AVX-512 VNNI) are found at run time; the library stays usable without `std` |
 //! | `dsp` | `thumbv8m.main-none-eabi` and `-eabihf` | the inner loops of the DSP extension, which most Cortex-M33 have |
 //! | `mve` | the same targets | the inner loops of Helium (Cortex-M52, M55, M85) |

@@ -238,7 +238,7 @@ fn arrays(kind: Kind, input: Shape, order: Order, stored: Option<&StageBytes<'_>
             continue;
         }
         let taps = filters.length / filters.depth;
-        // The stem's padding lies behind its one tap.
+        // The stem has one long tap, with its padding at the end.
         arrays.weights += filters.outputs * taps * filters.inputs;
         arrays.bytes += match stored {
             Some(stage) => stage.section(section).len(),

@@ -14,10 +14,10 @@ pub struct Read {
     pub square: Vec<f32>,
 }
 
-/// What the convolutions of each stage read: behind its gate (the stem: bytes), and what its bottleneck leaves.
+/// What the convolutions of each stage read: after its gate (the stem: bytes of the image), and after its bottleneck.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Means {
-    /// Per stage: behind the gate, and in the ring.
+    /// Per stage: after the gate, and after the bottleneck.
     pub stages: Vec<[Read; 2]>,
 }
 

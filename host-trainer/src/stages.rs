@@ -97,6 +97,12 @@ impl<G, C> Stage<G, C> {
         bottleneck.into_iter().chain([conv])
     }
 
+    /// Returns its convolutions in the order in which they run, to be changed.
+    pub fn convs_mut(&mut self) -> impl Iterator<Item = &mut C> {
+        let (_, bottleneck, conv) = self.as_mut().into_parts();
+        bottleneck.into_iter().chain([conv])
+    }
+
     /// Returns its last convolution, whose outputs are the stage's.
     pub fn conv(&self) -> &C {
         self.as_ref().into_parts().2
@@ -286,6 +292,9 @@ mod tests {
         );
         assert_eq!(seen, [2, 3]);
         assert_eq!(mapped.convs().copied().collect::<Vec<_>>(), [2.0, 3.0]);
+        let mut changed = mapped;
+        changed.convs_mut().for_each(|conv| *conv += 1.0);
+        assert_eq!(changed.convs().copied().collect::<Vec<_>>(), [3.0, 4.0]);
         assert_eq!(mapped.into_parts(), (Some(10), Some(2.0), 3.0));
     }
 

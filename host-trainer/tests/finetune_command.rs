@@ -75,6 +75,55 @@ fn a_fine_tuned_folder_is_taken_like_any_other() {
 }
 
 #[test]
+fn few_bits_are_asked_for_once_and_their_sizes_are_those_of_the_blob() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let run = |args: &[&str]| json(folder, &[args, &["--json"]].concat());
+    run(&[
+        "train", "--net", "digits", "--data", "digits", "--epochs", "2", "--out", "float",
+    ]);
+    let tuned = run(&[
+        "finetune",
+        "float",
+        "--bits",
+        "4",
+        "--epochs",
+        "1",
+        "--distillation",
+        "0.3",
+    ]);
+    let bytes = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    let file = "float-int8/finetuned.safetensors";
+    let whole = bytes(file);
+    // Killed before the first epoch was done: what was asked for is in the folder.
+    std::fs::remove_file(folder.join(file)).unwrap();
+    run(&["finetune", "float", "--resume"]);
+    assert_eq!(bytes(file), whole);
+
+    let export = run(&["export", "float-int8", "--out", "four.dlt"]);
+    assert_eq!(export["blob_bytes"], tuned["blob_bytes"]);
+    let (of_folder, of_blob) = (run(&["inspect", "float-int8"]), run(&["inspect", "four.dlt"]));
+    for field in [
+        "blob_bytes",
+        "arena_bytes",
+        "weight_bytes",
+        "window_bytes",
+        "bits_per_weight",
+    ] {
+        assert_eq!(of_folder[field], of_blob[field], "{field}");
+        assert_eq!(of_blob[field], export[field], "{field}");
+    }
+    assert!(export["bits_per_weight"].as_f64() < Some(6.0), "{export}");
+    // An option that would change nothing is refused, and an untrained network takes it.
+    let error = complaint(folder, &["export", "float-int8", "--bits", "3"]);
+    assert!(error.contains("leave out --bits"), "{error}");
+    let untrained = ["export", "--untrained", "--net", "digits", "--out", "u.dlt"];
+    let raw = run(&untrained);
+    let four = run(&[&untrained[..], &["--bits", "4"]].concat());
+    assert!(four["blob_bytes"].as_u64() < raw["blob_bytes"].as_u64(), "{four}");
+}
+
+#[test]
 fn a_recipe_fine_tunes_after_the_training() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

@@ -7,7 +7,7 @@ use crate::report::Failure;
 /// Images of a fixed length, one after another.
 #[derive(Debug)]
 pub struct Images {
-    /// `None` if there is no file: then the only image has bytes that count up from 0.
+    /// `None` without a file. The only image then consists of bytes that count up from 0.
     file: Option<File>,
     /// Images that were not started.
     left: usize,

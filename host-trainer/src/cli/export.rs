@@ -14,6 +14,7 @@ use crate::fidelity::{Fidelity, calibration_warning};
 use crate::finetune::checkpoint as finetuned;
 use crate::inspect::{self, grouped};
 use crate::net::{Network, Normalisation};
+use crate::quantise::{QuantiseError, Quantised};
 use crate::spec::Spec;
 use crate::train::checkpoint;
 use anyhow::{Context, bail};
@@ -162,7 +163,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let form = Form { order, coding };
     let exported = match (&args.run, &args.net) {
         (None, Some(net)) => Exported {
-            blob: untrained_blob(net, args, order)?,
+            blob: untrained_blob(net, args, form)?,
             calibration_images: UNTRAINED_IMAGES,
             ..Exported::default()
         },
@@ -221,6 +222,14 @@ struct Exported {
     notes: Vec<String>,
 }
 
+/// A float network in integers of as many bits as are asked for.
+fn quantised(args: &Args, network: &Network, images: &[u8]) -> Result<Quantised, QuantiseError> {
+    match args.bits {
+        Some(bits) => export::quantised_to(bits, network, images),
+        None => export::quantised(network, images),
+    }
+}
+
 /// A float network's blob, calibrated and compared with the network.
 fn calibrated(run: &Path, args: &Args, form: Form) -> anyhow::Result<Exported> {
     let chosen = checkpoint::choose(run, args.last);
@@ -232,11 +241,7 @@ fn calibrated(run: &Path, args: &Args, form: Form) -> anyhow::Result<Exported> {
     print_notes(&data);
     let calibration = Calibration::draw(&data, args.calibration);
     let network = &checkpoint.network;
-    let images = &calibration.images.images;
-    let quantised = match args.bits {
-        Some(bits) => export::quantised_to(bits, network, images)?,
-        None => export::quantised(network, images)?,
-    };
+    let quantised = quantised(args, network, &calibration.images.images)?;
     let stripped = Blob::new(&export::write(&quantised, form, None)?)?;
     let fidelity = Fidelity::measure(network, &stripped, &data, checkpoint.meta.recipe_for(&data))?;
     let about = (!args.strip).then(|| About {
@@ -263,6 +268,11 @@ fn trained_integers(file: &Path, args: &Args, form: Form) -> anyhow::Result<Expo
     anyhow::ensure!(
         args.data.is_none(),
         "{} is fine-tuned and is not calibrated again: leave out --data, or export the float network beside it",
+        file.display()
+    );
+    anyhow::ensure!(
+        args.bits.is_none(),
+        "{} is fine-tuned and keeps the bits of its weights: leave out --bits, or fine-tune again with `denselet finetune --bits`",
         file.display()
     );
     if !args.json {
@@ -297,7 +307,7 @@ pub(super) fn guess_warning(guess: &str) -> String {
 /// Images of noise that calibrate an untrained network: what it answers means nothing.
 const UNTRAINED_IMAGES: usize = 2;
 
-fn untrained_blob(net: &str, args: &Args, order: Order) -> anyhow::Result<Vec<u8>> {
+fn untrained_blob(net: &str, args: &Args, form: Form) -> anyhow::Result<Vec<u8>> {
     let (network, images) = untrained(net, args.seed)?;
     let about = (!args.strip).then(|| About {
         name: network.spec.name.clone(),
@@ -308,7 +318,8 @@ fn untrained_blob(net: &str, args: &Args, order: Order) -> anyhow::Result<Vec<u8
         ),
         ..About::default()
     });
-    Ok(export::export(&network, &images, order, about.as_ref())?)
+    let quantised = quantised(args, &network, &images)?;
+    Ok(export::write(&quantised, form, about.as_ref())?)
 }
 
 /// A network with seeded weights and seeded images that calibrate it.

@@ -17,7 +17,6 @@ use crate::train::{self, RunFolder, checkpoint};
 use crate::whole_file;
 use anyhow::Context;
 use core::time::Duration;
-use denselet::layout::Order;
 use indicatif::HumanDuration;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -102,7 +101,7 @@ pub struct Summary {
     float_accuracy: f64,
     calibrated_accuracy: f64,
     int8_accuracy: f64,
-    /// Bytes of the blob, metadata included.
+    /// Bytes of the blob that `export` writes by default, metadata included.
     blob_bytes: usize,
     /// What a weight of fewer than 8 bits costs, in bits; absent without such weights.
     bits_per_weight: Option<f64>,
@@ -216,15 +215,16 @@ fn tune(args: &Args) -> anyhow::Result<Summary> {
             ..train::Recipe::for_data(&data)
         };
         let is_ours = !meta.history.is_empty();
-        Recipe::after(&if is_ours { meta.recipe } else { elsewhere() })
+        let mut recipe = Recipe::after(&if is_ours { meta.recipe } else { elsewhere() });
+        let is_coded = args.target.is_some() || args.bits_per_weight.is_some();
+        if is_coded || args.bits.is_some_and(|bits| bits < 8) {
+            recipe.finetune = recipe.finetune.few_bits();
+        }
+        recipe
     };
     recipe.batch = args.batch.unwrap_or(recipe.batch);
     recipe.seed = args.seed.unwrap_or(recipe.seed);
     let how = &mut recipe.finetune;
-    let is_coded = args.target.is_some() || args.bits_per_weight.is_some();
-    if !is_there && (is_coded || args.bits.is_some_and(|bits| bits < 8)) {
-        *how = how.few_bits();
-    }
     how.epochs = args.epochs.unwrap_or(how.epochs);
     how.rate = args.lr.unwrap_or(how.rate);
     how.distillation = args.distillation.unwrap_or(how.distillation);
@@ -271,6 +271,7 @@ fn tune(args: &Args) -> anyhow::Result<Summary> {
     };
     let last = done.meta.history.last().context("a run of no epochs")?;
     let calibration = Calibration::draw(&data, recipe.finetune.calibration);
+    let blob = done.blob(target::ORDER)?;
     let mut summary = Summary {
         net: network.spec.name.clone(),
         data: data.name.clone(),
@@ -282,7 +283,7 @@ fn tune(args: &Args) -> anyhow::Result<Summary> {
         float_accuracy: train::accuracy(&network, &data.test),
         calibrated_accuracy: accuracy(&before)?,
         int8_accuracy: accuracy(&done.parameters)?,
-        blob_bytes: done.blob(Order::Plain)?.bytes().len(),
+        blob_bytes: blob.bytes().len(),
         bits_per_weight: last.bits_per_weight,
         images_per_second: last.images_per_second,
         seconds: start.elapsed().as_secs_f64(),
@@ -291,7 +292,6 @@ fn tune(args: &Args) -> anyhow::Result<Summary> {
         notes: data.notes.clone(),
         sample: calibration.sample.clone(),
     };
-    let blob = done.blob(Order::Plain)?;
     let over = args.target.filter(|target| blob.bytes().len() > *target);
     let fidelity = Fidelity::measure(&network, &blob, &data, aside.as_ref())?;
     summary.warnings = [

@@ -36,11 +36,22 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let too_large = || "network does not fit in this machine's address space";
     let sizes = match (&args.model, &args.net) {
         (Some(path), _) if !super::model::is_blob(path) => {
-            let spec = match finetuned::find(path) {
-                Some(file) => finetuned::load(&file)?.parameters.folded.spec,
-                None => checkpoint::load(path)?.network.spec,
-            };
-            inspect::network(&spec, Order::Plain).with_context(too_large)?
+            let tuned = finetuned::find(path).map(|file| finetuned::load(&file));
+            match tuned.transpose()? {
+                // The sizes of coded weights depend on their values.
+                Some(tuned) if tuned.meta.recipe.finetune.bits < 8 => {
+                    let blob = tuned.blob(Order::Pairs)?;
+                    inspect::blob(&path.display().to_string(), &blob).with_context(too_large)?
+                }
+                Some(tuned) => {
+                    let spec = &tuned.parameters.folded.spec;
+                    inspect::network(spec, Order::Plain).with_context(too_large)?
+                }
+                None => {
+                    let spec = &checkpoint::load(path)?.network.spec;
+                    inspect::network(spec, Order::Plain).with_context(too_large)?
+                }
+            }
         }
         (Some(path), _) => {
             let blob = Blob::read(path)?;

@@ -96,7 +96,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     };
     warn_of_order(model.header().order, request.board);
     let outcome = run_with_progress(&request, args.json)?;
-    let decode_instructions = decoding(&request, &outcome)?;
+    let decode_instructions = decoding(&request, &outcome, args.json)?;
     if args.json {
         print_json(&Summary {
             decode_instructions,
@@ -124,21 +124,24 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 /// What decoding adds to the instructions of an inference, which are the same for every image.
-fn decoding(request: &Request<'_>, outcome: &Outcome) -> anyhow::Result<Option<u64>> {
+fn decoding(request: &Request<'_>, outcome: &Outcome, quiet: bool) -> anyhow::Result<Option<u64>> {
     let Some(twin) = raw_twin(request.model)? else {
         return Ok(None);
     };
     let image_len = request.images.len() / outcome.images.max(1);
-    let raw = board::run(
+    let raw = run_with_progress(
         &Request {
             model: &twin,
             images: &request.images[..image_len],
             labels: request.labels.get(..1).unwrap_or(&[]),
             ..*request
         },
-        &mut |_| {},
+        quiet,
     );
-    let raw = raw.ok().and_then(|raw| raw.instructions);
+    let raw = match raw {
+        Err(board::Error::Ram { .. } | board::Error::Flash { .. }) => None,
+        raw => raw?.instructions,
+    };
     let both = outcome.instructions.zip(raw);
     Ok(both.map(|(coded, raw)| coded.max.saturating_sub(raw.max)))
 }

@@ -9,6 +9,9 @@ use crate::inspect::grouped;
 use crate::net::Network;
 use denselet::layout::Order;
 
+/// The order of the blob whose size counts: that of the board that `export` writes for by default.
+pub(super) const ORDER: Order = Order::Pairs;
+
 /// A size in bytes, or in units of 1,024: `36KB`, `36K`, `36KiB`.
 pub(super) fn size(text: &str) -> Result<usize, String> {
     let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
@@ -38,7 +41,7 @@ pub(super) fn bits_for(
     let weights = parameters.cost(&quantised).weights;
     let about = about(network, data);
     let raw = Form {
-        order: Order::Plain,
+        order: ORDER,
         coding: Coding::Raw,
     };
     let rest = export::write(&quantised, raw, Some(&about))?.len() - weights;

@@ -189,8 +189,7 @@ fn blank(spec: &Spec, recipe_bits: u8) -> Parameters {
     let mut folded = fold(&Network::new(spec, input, 0));
     for stage in &mut folded.stages {
         let is_stem = matches!(stage, Stage::Stem { .. });
-        let (_, first, last) = stage.as_mut().into_parts();
-        for conv in first.into_iter().chain([last]) {
+        for conv in stage.convs_mut() {
             let bits = if is_stem { Grid::STEM_BITS } else { recipe_bits };
             conv.grid = (recipe_bits < 8).then(|| Grid::blank(bits, conv.outputs));
         }

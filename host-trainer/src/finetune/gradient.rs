@@ -200,14 +200,19 @@ fn power_of_two(value: f32) -> f32 {
 impl Parameters {
     /// The gradients of a batch whose sums are `sums`; `quantised` is what it ran through.
     pub(super) fn gradient(&self, quantised: &Quantised, sums: &[StageSums]) -> Self {
-        // Weights and their steps decide which way gradients go, and every one of them is replaced.
+        let mut out = self.weights_alone();
+        out.visit(quantised, |part| part.gradient(sums));
+        out
+    }
+
+    /// Returns the weights and their steps, and zeros for all else. A gradient is put in their places, and depends on them.
+    pub(super) fn weights_alone(&self) -> Self {
         let mut out = self.clone();
         for tensor in out.tensors() {
             if tensor.role != Role::Weight && !tensor.name.ends_with(".step") {
                 tensor.values.fill(0.0);
             }
         }
-        out.visit(quantised, |part| part.gradient(sums));
         out
     }
 

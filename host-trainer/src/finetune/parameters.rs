@@ -110,11 +110,7 @@ impl Parameters {
     /// its unit.
     pub(super) fn order(&mut self, units: &Self) {
         for (stage, units) in self.folded.stages.iter_mut().zip(&units.folded.stages) {
-            let Some(stage) = stage.as_mut().zip(units.as_ref()) else {
-                continue;
-            };
-            let (_, first, last) = stage.into_parts();
-            for (conv, units) in first.into_iter().chain([last]) {
+            for (conv, units) in stage.convs_mut().zip(units.convs()) {
                 if let (Some(grid), Some(units)) = (&mut conv.grid, &units.grid) {
                     for (step, unit) in grid.step.iter_mut().zip(&units.step) {
                         *step = step.max(*unit);

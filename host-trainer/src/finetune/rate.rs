@@ -3,7 +3,6 @@
 use super::Parameters;
 use super::gradient::Part;
 use crate::grid::Grid;
-use crate::net::Role;
 use crate::quantise::{QuantiseError, Quantised};
 
 /// Bits that an entropy code needs for the weights it can code: those of fewer than 8 bits.
@@ -65,12 +64,7 @@ impl Parameters {
     /// The gradient of [`cost`](Self::cost): a weight costs what lies between the codes of the integers below and above it, and the
     /// histogram counts as fixed.
     pub(super) fn cost_gradient(&self, quantised: &Quantised) -> Self {
-        let mut out = self.clone();
-        for tensor in out.tensors() {
-            if tensor.role != Role::Weight && !tensor.name.ends_with(".step") {
-                tensor.values.fill(0.0);
-            }
-        }
+        let mut out = self.weights_alone();
         out.visit(quantised, |part| part.cost_gradient());
         out
     }
@@ -88,8 +82,7 @@ impl Parameters {
                 break;
             }
             for stage in &mut self.folded.stages {
-                let (_, first, last) = stage.as_mut().into_parts();
-                for conv in first.into_iter().chain([last]) {
+                for conv in stage.convs_mut() {
                     if let Some(grid) = conv.grid.as_mut().filter(|grid| grid.bits < 8) {
                         grid.step.iter_mut().for_each(|step| *step *= FACTOR);
                     }
@@ -170,7 +163,7 @@ mod tests {
     use crate::export::images;
     use crate::fold::fold;
     use crate::means::Means;
-    use crate::net::{Network, Normalisation};
+    use crate::net::{Network, Normalisation, Role};
     use crate::quantise::fit;
     use crate::spec::Spec;
 

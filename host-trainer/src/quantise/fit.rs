@@ -49,7 +49,7 @@ fn fit_stage(
             fit_conv(
                 first,
                 &Inner::after(&gate, first, 1.0),
-                &Spread::behind(&gate, read),
+                &Spread::after(&gate, read),
                 bits,
             );
             let scale = integers(first, &Inner::after(&gate, first, 1.0), walk.ring(at)).scales[0].scale;
@@ -69,7 +69,7 @@ fn fit_stage(
             fit_conv(
                 conv,
                 &Inner::with_borders(&gate, conv, at.output),
-                &Spread::behind(&gate, read),
+                &Spread::after(&gate, read),
                 bits,
             );
         }
@@ -79,7 +79,7 @@ fn fit_stage(
             fit_conv(
                 conv,
                 &Inner::after(&gate, conv, 1.0),
-                &Spread::behind(&gate, read),
+                &Spread::after(&gate, read),
                 bits,
             );
         }
@@ -114,7 +114,7 @@ impl Spread {
         Self { mean, variance }
     }
 
-    fn behind(gate: &QuantisedGate, read: &Read) -> Self {
+    fn after(gate: &QuantisedGate, read: &Read) -> Self {
         Self::of(read, |c| (gate.factor[c], gate.constant[c]))
     }
 }

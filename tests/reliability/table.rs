@@ -72,6 +72,10 @@ pub(crate) fn print(rows: &[Row]) {
     let findings: u64 = rows.iter().map(|row| row.findings).sum();
     let skipped = rows.iter().filter(|row| row.skipped).count();
     println!("{findings} findings, {skipped} checks skipped");
+    // Again at the end, which is what a log keeps.
+    for row in rows.iter().filter(|row| row.findings > 0) {
+        println!("FOUND: {}: {}", row.name, row.note);
+    }
 }
 
 /// Prints the rows as one JSON object.

@@ -22,5 +22,5 @@ fn look(bytes: &[u8]) {
     let header = model.header();
     assert_eq!(model.stages().count(), header.stages + 1);
     assert!(model.classes() > 0);
-    let _ = Plan::new(header.input, &header.stem, model.shapes());
+    let _ = Plan::of(&model);
 }

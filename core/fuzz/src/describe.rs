@@ -1,5 +1,8 @@
 //! Bytes as the description of a small network: whatever they are, what comes out is close to a blob.
 
+use crate::code;
+use crate::random::Random;
+use denselet::codec::Codec;
 use denselet::format::{self, Header, Kind, Section};
 use denselet::layout::Order;
 use denselet::shape::{Shape, StageShape, StemPool, StemShape};
@@ -12,12 +15,13 @@ pub struct Described {
     pub stages: Vec<Stage>,
 }
 
-/// A stage with its arrays by [`Section`], as long and as padded as the format wants them.
+/// A stage with its arrays by [`Section`], as long and as padded as the format wants them, and the codecs of its weights.
 #[derive(Debug)]
 pub struct Stage {
     pub kind: Kind,
     pub input: Shape,
     pub arrays: [Vec<u8>; Section::ALL.len()],
+    pub codecs: [Codec; 2],
 }
 
 /// Bytes that describe a shape.
@@ -62,6 +66,12 @@ pub fn describe(bytes: &[u8]) -> Option<Described> {
     shapes.push(StageShape::Head {
         classes: 1 + below(20),
     });
+    let coding = [below(256), below(256)];
+    let mut described = stages(order, input, stem, &shapes, values)?;
+    // The stem's weights are raw.
+    for (nth, stage) in described.iter_mut().enumerate().skip(1) {
+        stage.code(coding.map(|bits| Codec::ALL[bits >> (nth % 4 * 2) & 3]))?;
+    }
     Some(Described {
         header: Header {
             order,
@@ -71,8 +81,28 @@ pub fn describe(bytes: &[u8]) -> Option<Described> {
             stages: shapes.len(),
             scale: f16::ONE,
         },
-        stages: stages(order, input, stem, &shapes, values)?,
+        stages: described,
     })
+}
+
+impl Stage {
+    /// Codes the weights, made small enough for the codecs.
+    fn code(&mut self, codecs: [Codec; 2]) -> Option<()> {
+        let sections = [Section::BottleneckWeights, Section::Weights];
+        for ((section, codec), stored) in sections.into_iter().zip(codecs).zip(&mut self.codecs) {
+            let array = &mut self.arrays[section.place()];
+            let shift = match codec {
+                _ if array.is_empty() => continue,
+                Codec::Raw | Codec::Huffman => 0,
+                Codec::Nibbles => 4,
+                Codec::Planes => 5,
+            };
+            let weights: Vec<_> = array.iter().map(|byte| byte.cast_signed() >> shift).collect();
+            *array = code::encode(codec, &weights, &mut Random::new(weights.len() as u64))?;
+            *stored = codec;
+        }
+        Some(())
+    }
 }
 
 fn stages(
@@ -96,6 +126,7 @@ fn stages(
             kind,
             input,
             arrays: whole,
+            codecs: [Codec::Raw; 2],
         };
         input = match kind {
             Kind::Stem(stem) => stem.output(input)?,

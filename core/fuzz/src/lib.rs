@@ -1,10 +1,16 @@
 //! What turns any bytes into bytes that a reader looks into.
 
+#[path = "../../tests/support/code.rs"]
+#[allow(unreachable_pub, reason = "shared with tests")]
+mod code;
 pub mod describe;
+#[path = "../../tests/support/random.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with tests that use other parts")]
+mod random;
 
-use denselet::format::{self, Codec, Field, StageBytes};
+use denselet::format::{self, Field, StageBytes};
 use denselet::plan::Plan;
-use denselet::{Model, Network};
+use denselet::{Error, FormatError, Model, Network};
 use describe::Described;
 
 /// More than this many bytes of arena, or of blob for every pixel, and an execution takes too long.
@@ -24,7 +30,7 @@ pub fn blob(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
 }
 
 /// Puts magic, version, length, arena length and CRC-32 right, so that what is left to refuse are the fields after them.
-/// Returns the number of values of an image, if the blob is a network that is quick to run.
+/// Returns the number of values of an image, if the blob is a network that is quick to run. One whose weights do not decode is none.
 pub fn mend(bytes: &mut [u8]) -> Option<usize> {
     let len = u32::try_from(bytes.len()).ok()?;
     let header = bytes.get_mut(..format::HEADER_LEN)?;
@@ -34,11 +40,17 @@ pub fn mend(bytes: &mut [u8]) -> Option<usize> {
     format::set_arena_len(bytes, 0).ok()?;
     let model = Model::read(bytes).ok()?;
     let header = model.header();
-    let plan = Plan::new(header.input, &header.stem, model.shapes())?;
+    let plan = Plan::of(&model)?;
     let pixels = model.stages().map(|(_, shape)| shape.pixels()).sum::<usize>();
     let is_quick = plan.arena_len <= ARENA && pixels.checked_mul(bytes.len())? <= WORK;
     format::set_arena_len(bytes, plan.arena_len).ok()?;
-    is_quick.then(|| header.input.pixels() * header.input.channels)
+    if !is_quick {
+        return None;
+    }
+    match Network::in_bytes(bytes, &mut vec![0; plan.arena_len + denselet::arena::ALIGN]) {
+        Err(Error::Format(FormatError::Code { .. })) => None,
+        _ => Some(header.input.pixels() * header.input.channels),
+    }
 }
 
 /// The blob of a described network, without its arena length.
@@ -55,7 +67,7 @@ impl Described {
         self.stages.iter().map(|stage| StageBytes {
             kind: stage.kind,
             input: stage.input,
-            codecs: [Codec::Raw; 2],
+            codecs: stage.codecs,
             sections: std::array::from_fn(|nth| stage.arrays[nth].as_slice()),
         })
     }

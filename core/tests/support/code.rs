@@ -1,6 +1,6 @@
 //! Coded arrays of weights, made in the plainest way: the counterpart of `denselet::codec`.
 
-use super::Random;
+use super::random::Random;
 use denselet::codec::Codec;
 
 /// Codes an array; `None` if a weight is out of the codec's range.

@@ -6,7 +6,7 @@ use crate::calibrate::Calibration;
 use crate::data::{Dataset, SAMPLE_SEED};
 use crate::evaluate::{self, Confusion};
 use crate::net::Network;
-use crate::train::{self, Recipe};
+use crate::train::Recipe;
 use serde::Serialize;
 
 /// Images that are compared at most.
@@ -46,7 +46,7 @@ impl Fidelity {
     ) -> Result<Self, denselet::Error> {
         let affordable = usize::try_from(MOST_MACS / network.spec.macs().max(1)).unwrap_or(IMAGES);
         let count = affordable.clamp(FEWEST, IMAGES);
-        let held_out = recipe.and_then(|recipe| train::held_out(data, recipe));
+        let held_out = recipe.and_then(|recipe| recipe.aside().images(data));
         let (split, all) = match held_out.filter(|images| images.len() >= FEWEST) {
             Some(held_out) => ("held-out", held_out.draw(count, SAMPLE_SEED).0),
             None => ("training", data.train.draw(count, SAMPLE_SEED).0),

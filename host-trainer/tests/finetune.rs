@@ -12,7 +12,7 @@ use denselet_train::finetune::{
 use denselet_train::fold::fold;
 use denselet_train::net::Network;
 use denselet_train::spec::Spec;
-use denselet_train::train::{self, Finetuning, Position, Progress, RunFolder, Silent};
+use denselet_train::train::{self, Aside, Finetuning, Position, Progress, RunFolder, Silent};
 
 fn spec() -> Spec {
     let text = "classes = 10\ngrowth = 4\nblocks = [2, 2]\nbottleneck = true\ntheta = 0.5\n\
@@ -60,6 +60,7 @@ fn a_badly_calibrated_network_recovers() {
             rate: 0.5,
             ..Finetuning::default()
         },
+        aside: Aside::default(),
         ..Recipe::after(&train::Recipe::for_data(&data))
     };
     let done = finetune_from(bad, &network, &data, &recipe, &mut Silent).unwrap();
@@ -89,6 +90,7 @@ fn quick() -> (Network, Dataset, Recipe) {
             calibration: 32,
             ..Finetuning::default()
         },
+        aside: Aside::default(),
         ..Recipe::after(&train::Recipe::for_data(&data))
     };
     (network, data, recipe)
@@ -223,6 +225,68 @@ fn weights_are_trained_to_the_bits_that_they_may_take() {
     let blob = done.blob(Order::Plain).unwrap();
     let sizes = denselet_train::inspect::blob("small", &blob).unwrap();
     assert!(sizes.window_bytes > 0 && sizes.bits_per_weight < 5.0, "{sizes:?}");
+}
+
+#[test]
+fn held_out_images_choose_and_are_not_trained_on() {
+    let (network, data, mut recipe) = quick();
+    recipe.aside.share = 0.2;
+    let aside = recipe.aside.images(&data).unwrap();
+    assert_eq!(aside.len(), 40);
+    let mut other = data.clone();
+    let is_aside = |image: &[u8]| aside.images.chunks_exact(image.len()).any(|held| held == image);
+    let mut changed = 0;
+    for image in other.train.images.chunks_exact_mut(data.image_len()) {
+        if is_aside(image) {
+            image.reverse();
+            changed += 1;
+        }
+    }
+    assert_eq!(changed, 40);
+    let start = Parameters::calibrated(&network, &data, &recipe).unwrap();
+    let history = |data: &Dataset| {
+        let done = finetune_from(start.clone(), &network, data, &recipe, &mut Silent).unwrap();
+        done.meta.history[0]
+    };
+    let (one, two) = (history(&data), history(&other));
+    assert_eq!(one.loss, two.loss);
+    assert_ne!(one.held_out_loss, two.held_out_loss);
+}
+
+#[test]
+fn the_best_network_of_a_folder_is_read_and_the_last_if_asked_for() {
+    let (network, data, mut recipe) = quick();
+    recipe.aside.share = 0.2;
+    recipe.finetune = Finetuning {
+        epochs: 5,
+        rate: 0.2,
+        ..recipe.finetune.few_bits()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let claim = RunFolder::claim(folder.path()).unwrap();
+    let done = finetune_at(place(&claim, false), &network, &data, &recipe, &mut Silent).unwrap();
+    let [best, last] = [false, true].map(|last| checkpoint::find(folder.path(), last).unwrap());
+    let last = checkpoint::load(&last).unwrap();
+    assert_eq!(last.meta.epoch, 5);
+    assert_eq!(recipe.best(&last.meta.history), Some(done.meta.epoch));
+    assert_eq!(checkpoint::load(&best).unwrap(), done);
+    let bytes = last.blob(finetune::ORDER).unwrap().bytes().len();
+    assert_eq!(last.meta.history[4].blob_bytes, Some(bytes));
+    // Without a folder the same network.
+    let alone = finetune(&network, &data, &recipe, &mut Silent).unwrap();
+    assert_eq!(alone.parameters, done.parameters);
+    // Of the networks that fit, if some do.
+    let smallest = last
+        .meta
+        .history
+        .iter()
+        .filter_map(|epoch| epoch.blob_bytes)
+        .min();
+    recipe.finetune.target = smallest.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let claim = RunFolder::claim(folder.path()).unwrap();
+    let done = finetune_at(place(&claim, false), &network, &data, &recipe, &mut Silent).unwrap();
+    assert_eq!(done.meta.history.last().unwrap().blob_bytes, smallest);
 }
 
 #[test]

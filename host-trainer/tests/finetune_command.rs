@@ -95,6 +95,14 @@ fn few_bits_are_asked_for_once_and_their_sizes_are_those_of_the_blob() {
     let bytes = |name: &str| std::fs::read(folder.join(name)).unwrap();
     let file = "float-int8/finetuned.safetensors";
     let whole = bytes(file);
+    // A tenth of the images chose the network, as in training.
+    assert_eq!(tuned["checkpoint"], "float-int8/finetuned-best.safetensors");
+    assert!(tuned["held_out_accuracy"].as_f64() > Some(0.1), "{tuned}");
+    let log = String::from_utf8(bytes("float-int8/log.csv")).unwrap();
+    let header: Vec<&str> = log.lines().next().unwrap().split(',').collect();
+    let row: Vec<&str> = log.lines().nth(1).unwrap().split(',').collect();
+    let column = header.iter().position(|name| *name == "blob_bytes").unwrap();
+    assert_eq!(row[column], tuned["blob_bytes"].to_string());
     // Killed before the first epoch was done: what was asked for is in the folder.
     std::fs::remove_file(folder.join(file)).unwrap();
     run(&["finetune", "float", "--resume"]);

@@ -4,7 +4,7 @@ use crate::data::{Augment, Dataset, Split};
 use crate::finetune::{self, FinetuneError, finetune};
 use crate::net::Network;
 use crate::spec::Spec;
-use crate::train::{self, Finetuning, Position, Progress, train};
+use crate::train::{self, Aside, Finetuning, Position, Progress, train};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::Serialize;
@@ -115,6 +115,7 @@ fn integers(
         batch,
         augment: Augment::default(),
         seed: 1,
+        aside: Aside::default(),
     };
     let mut watch = Watch::default();
     finetune(network, data, &recipe, &mut watch)?;

@@ -167,7 +167,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             calibration_images: UNTRAINED_IMAGES,
             ..Exported::default()
         },
-        (Some(run), _) => match finetuned::find(run) {
+        (Some(run), _) => match finetuned::find(run, args.last) {
             Some(file) => trained_integers(&file, args, form)?,
             None => calibrated(run, args, form)?,
         },

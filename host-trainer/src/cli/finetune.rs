@@ -33,7 +33,8 @@ use std::time::Instant;
   denselet eval runs/fashion-int8 --data fashion-mnist           (int8, bit-exact with the device)
   denselet export runs/fashion-int8 --out fashion.dlt            (exactly the integers that were trained)
 
-The folder holds finetuned.safetensors, and a copy of the float network as checkpoint.safetensors.")]
+The folder holds finetuned.safetensors (the last epoch), finetuned-best.safetensors (the highest held-out accuracy; with --target, \
+of the epochs whose blob fits), and a copy of the float network as checkpoint.safetensors.")]
 pub struct Args {
     /// A run's folder or a checkpoint file: the float network
     #[arg(value_name = "DIR")]
@@ -67,7 +68,11 @@ pub struct Args {
     /// it takes]
     #[arg(long, value_name = "BITS")]
     bits_per_weight: Option<f32>,
-    /// Decides every random number of the run [default: as in training]
+    /// Share of the training split that is measured after every epoch instead of trained on, and chooses the best network; 0: the last
+    /// network is kept [default: as in training]
+    #[arg(long, value_name = "SHARE")]
+    held_out: Option<f32>,
+    /// Decides every random number of the run but which images are held out [default: as in training]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     #[command(flatten)]
@@ -92,9 +97,13 @@ pub struct Summary {
     net: String,
     data: String,
     epochs: usize,
+    /// The epoch whose network this is; the others are those of this epoch too.
+    epoch: usize,
     seed: u64,
     loss: f64,
     train_accuracy: f64,
+    /// Of the best network, on the images that chose it; absent if none are held out.
+    held_out_accuracy: Option<f64>,
     /// Which training images calibrated before the first step.
     sample: Sample,
     test_images: usize,
@@ -140,6 +149,7 @@ pub fn after_training(
         bits: None,
         target: None,
         bits_per_weight: None,
+        held_out: None,
         seed: None,
         data_flags,
         out: None,
@@ -166,12 +176,21 @@ impl Summary {
     /// One line on the terminal.
     pub fn say(&self) {
         say(format_args!(
-            "test accuracy on {} images: float {:.2} %, int8 as calibrated {:.2} %, fine-tuned {:.2} %; a blob of {} bytes; {} in {}",
+            "test accuracy on {} images: float {:.2} %, int8 as calibrated {:.2} %, fine-tuned {:.2} %; a blob of {} bytes",
             self.test_images,
             100.0 * self.float_accuracy,
             100.0 * self.calibrated_accuracy,
             100.0 * self.int8_accuracy,
             grouped(self.blob_bytes as u64),
+        ));
+        let chosen = match self.held_out_accuracy {
+            Some(accuracy) => format!("highest held-out accuracy, {:.2} %", 100.0 * accuracy),
+            None => "the last: nothing is held out".into(),
+        };
+        say(format_args!(
+            "network of epoch {} of {} ({chosen}): {}, after {}",
+            self.epoch,
+            self.epochs,
             self.checkpoint.display(),
             HumanDuration(Duration::from_secs_f64(self.seconds))
         ));
@@ -182,7 +201,7 @@ fn tune(args: &Args) -> anyhow::Result<Summary> {
     let start = Instant::now();
     let chosen = checkpoint::choose(&args.run, args.last);
     anyhow::ensure!(
-        finetuned::find(&args.run).is_none() || args.out.is_some(),
+        finetuned::find(&args.run, true).is_none() || args.out.is_some(),
         "{} is fine-tuned already: give the float network's folder, or --out to start again from its copy",
         args.run.display()
     );
@@ -224,6 +243,7 @@ fn tune(args: &Args) -> anyhow::Result<Summary> {
     };
     recipe.batch = args.batch.unwrap_or(recipe.batch);
     recipe.seed = args.seed.unwrap_or(recipe.seed);
+    recipe.aside.share = args.held_out.unwrap_or(recipe.aside.share);
     let how = &mut recipe.finetune;
     how.epochs = args.epochs.unwrap_or(how.epochs);
     how.rate = args.lr.unwrap_or(how.rate);
@@ -232,6 +252,7 @@ fn tune(args: &Args) -> anyhow::Result<Summary> {
     how.bits = args.bits.unwrap_or(how.bits);
     how.bits_per_weight = args.bits_per_weight.unwrap_or(how.bits_per_weight);
     if let Some(target) = args.target {
+        recipe.finetune.target = target;
         let bits = target::bits_for(target, &network, &data, &recipe)?;
         recipe.finetune.bits = args.bits.unwrap_or(target::grid_for(bits));
         recipe.finetune.bits_per_weight = bits.min(f32::from(recipe.finetune.bits) * 0.99);
@@ -271,23 +292,25 @@ fn tune(args: &Args) -> anyhow::Result<Summary> {
     };
     let last = done.meta.history.last().context("a run of no epochs")?;
     let calibration = Calibration::draw(&data, recipe.finetune.calibration);
-    let blob = done.blob(target::ORDER)?;
+    let blob = done.blob(finetune::ORDER)?;
     let mut summary = Summary {
         net: network.spec.name.clone(),
         data: data.name.clone(),
-        epochs: done.meta.epoch,
+        epochs: recipe.finetune.epochs,
+        epoch: done.meta.epoch,
         seed: recipe.seed,
         loss: last.loss,
         train_accuracy: last.accuracy,
+        held_out_accuracy: last.held_out_accuracy,
         test_images: data.test.len(),
         float_accuracy: train::accuracy(&network, &data.test),
         calibrated_accuracy: accuracy(&before)?,
         int8_accuracy: accuracy(&done.parameters)?,
         blob_bytes: blob.bytes().len(),
         bits_per_weight: last.bits_per_weight,
-        images_per_second: last.images_per_second,
+        images_per_second: watch.images_per_second,
         seconds: start.elapsed().as_secs_f64(),
-        checkpoint: folder.join(finetuned::FILE_NAME),
+        checkpoint: finetuned::find(&folder, false).unwrap_or_default(),
         warnings: Vec::new(),
         notes: data.notes.clone(),
         sample: calibration.sample.clone(),

@@ -36,7 +36,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let too_large = || "network does not fit in this machine's address space";
     let sizes = match (&args.model, &args.net) {
         (Some(path), _) if !super::model::is_blob(path) => {
-            let tuned = finetuned::find(path).map(|file| finetuned::load(&file));
+            let tuned = finetuned::find(path, false).map(|file| finetuned::load(&file));
             match tuned.transpose()? {
                 // The sizes of coded weights depend on their values.
                 Some(tuned) if tuned.meta.recipe.finetune.bits < 8 => {

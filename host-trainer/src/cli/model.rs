@@ -44,7 +44,7 @@ impl Model {
     ///
     /// Returns an error if the file cannot be read or holds no network.
     pub fn open(path: &Path, last: bool) -> anyhow::Result<Self> {
-        if let Some(file) = finetuned::find(path) {
+        if let Some(file) = finetuned::find(path, last) {
             let found = finetuned::load(&file)?;
             let about = found.about();
             let blob = found.blob(Order::Plain)?;

@@ -4,13 +4,9 @@ use crate::about::{About, Origin};
 use crate::code::Coding;
 use crate::data::Dataset;
 use crate::export::{self, Form};
-use crate::finetune::{Parameters, Recipe};
+use crate::finetune::{self, Parameters, Recipe};
 use crate::inspect::grouped;
 use crate::net::Network;
-use denselet::layout::Order;
-
-/// The order of the blob whose size counts: that of the board that `export` writes for by default.
-pub(super) const ORDER: Order = Order::Pairs;
 
 /// A size in bytes, or in units of 1,024: `36KB`, `36K`, `36KiB`.
 pub(super) fn size(text: &str) -> Result<usize, String> {
@@ -41,7 +37,7 @@ pub(super) fn bits_for(
     let weights = parameters.cost(&quantised).weights;
     let about = about(network, data);
     let raw = Form {
-        order: ORDER,
+        order: finetune::ORDER,
         coding: Coding::Raw,
     };
     let rest = export::write(&quantised, raw, Some(&about))?.len() - weights;

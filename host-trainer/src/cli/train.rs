@@ -177,7 +177,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 
 /// How many images are measured after every epoch, for the line that a run begins with.
 fn measured_images(data: &Dataset, recipe: &Recipe) -> String {
-    let Some(split) = train::held_out(data, recipe) else {
+    let Some(split) = recipe.aside().images(data) else {
         return String::new();
     };
     let count = grouped(split.len() as u64);

@@ -1,6 +1,7 @@
 //! How a training run looks on a terminal: a bar while an epoch lasts, a line after it.
 
 use super::output::say;
+use crate::inspect::grouped;
 use crate::train::{Epoch, Position, Progress};
 use core::time::Duration;
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
@@ -75,8 +76,11 @@ impl Progress for Watch {
         let bits = done
             .bits_per_weight
             .map_or_else(String::new, |bits| format!(", {bits:.2} bits per weight"));
+        let bytes = done.blob_bytes.map_or_else(String::new, |bytes| {
+            format!(", a blob of {} bytes", grouped(bytes as u64))
+        });
         let line = format!(
-            "epoch {}: loss {:.4}, accuracy {:.2} %{held_out}{bits}, {:.0} images/s",
+            "epoch {}: loss {:.4}, accuracy {:.2} %{held_out}{bits}{bytes}, {:.0} images/s",
             done.number,
             done.loss,
             100.0 * done.accuracy,

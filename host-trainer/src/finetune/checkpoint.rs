@@ -21,8 +21,10 @@ use safetensors::{SafeTensorError, SafeTensors};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// Name of a fine-tuned network in its run's folder.
+/// Name of a fine-tuned network in its run's folder: that of the last epoch.
 pub const FILE_NAME: &str = "finetuned.safetensors";
+/// Name of the network with the highest held-out accuracy.
+pub const BEST_NAME: &str = "finetuned-best.safetensors";
 /// Key of the metadata.
 const KEY: &str = "denselet-finetuned";
 /// Counts changes of the metadata.
@@ -54,20 +56,28 @@ struct Header {
     meta: Meta<Recipe>,
 }
 
-/// The fine-tuned network's file that `path` means: itself, if it is one, or that of a run's folder.
-pub fn find(path: &Path) -> Option<PathBuf> {
-    let file = if path.is_dir() {
-        path.join(FILE_NAME)
-    } else {
-        path.to_owned()
-    };
-    let is_named = file.file_name().is_some_and(|name| name == FILE_NAME);
-    (is_named && file.is_file()).then_some(file)
+/// The fine-tuned network's file that `path` means: itself, if it is one, or that of a run's folder: the best network if there
+/// is one and not the last is asked for.
+pub fn find(path: &Path, last: bool) -> Option<PathBuf> {
+    let names = [BEST_NAME, FILE_NAME];
+    if !path.is_dir() {
+        let is_named = names
+            .iter()
+            .any(|name| path.file_name().is_some_and(|own| own == *name));
+        return (is_named && path.is_file()).then(|| path.to_owned());
+    }
+    let files = names.into_iter().skip(usize::from(last));
+    files.map(|name| path.join(name)).find(|file| file.is_file())
 }
 
 /// Whether a folder holds a fine-tuned network.
 pub fn is_here(folder: &Path) -> bool {
     folder.join(FILE_NAME).is_file()
+}
+
+/// Removes the best network of a run that starts again.
+pub(super) fn remove_best(folder: &Path) -> Result<(), CheckpointError> {
+    tensor_file::remove(folder.join(BEST_NAME))
 }
 
 /// Loads a fine-tuned network from its file or from the folder of its run.
@@ -115,6 +125,15 @@ impl Finetuned {
     /// Returns an error if the folder or the file cannot be written.
     pub fn save(&self, folder: &Path) -> Result<(), CheckpointError> {
         tensor_file::save(folder.join(FILE_NAME), self.to_bytes(), read)
+    }
+
+    /// Writes it as the best network so far, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// As [`save`](Self::save).
+    pub(super) fn save_best(&self, folder: &Path) -> Result<(), CheckpointError> {
+        tensor_file::save(folder.join(BEST_NAME), self.to_bytes(), read)
     }
 
     fn to_bytes(&self) -> Result<Vec<u8>, SafeTensorError> {

@@ -112,8 +112,11 @@ pub fn finetune_from(
 /// The first thing that does not.
 pub fn check(network: &Network, data: &Dataset, recipe: &Recipe) -> Result<(), TrainError> {
     train::fits(&network.spec.name, &network.spec, data)?;
-    recipe.check(data.train.len())
+    recipe.check(recipe.aside.divide(data).0.len())
 }
+
+/// The order of the blob whose bytes an epoch measures: that of the board that `export` writes for by default.
+pub const ORDER: Order = Order::Pairs;
 
 /// How the parameters' integers, run by `core`, classify a split.
 ///
@@ -129,6 +132,27 @@ pub fn confusion(
     split: &Split,
     done: &(dyn Fn(usize) + Sync),
 ) -> Result<Confusion, FinetuneError> {
+    Ok(Confusion::new(
+        &logits(parameters, split, done)?.0,
+        &split.labels,
+        parameters.folded.spec.classes,
+    ))
+}
+
+/// Share of a split that the parameters' integers classify correctly, and their mean cross-entropy.
+fn measure(parameters: &Parameters, split: &Split) -> Result<(f64, f64), FinetuneError> {
+    let (logits, scale) = logits(parameters, split, &|_| {})?;
+    let mut values: Vec<f32> = logits.iter().map(|&logit| scale * logit as f32).collect();
+    let score = Loss::default().take(&mut values, &split.labels);
+    Ok((score.correct as f64 / split.len() as f64, score.loss))
+}
+
+/// What `core` answers to the images of a split, and what a logit of 1 stands for.
+fn logits(
+    parameters: &Parameters,
+    split: &Split,
+    done: &(dyn Fn(usize) + Sync),
+) -> Result<(Vec<i32>, f32), FinetuneError> {
     // Raw weights run fastest here, and give the same bits.
     let form = Form {
         order: Order::Plain,
@@ -137,11 +161,8 @@ pub fn confusion(
     let bytes = export::write(&parameters.quantise()?, form, None)?;
     let blob = Blob::new(&bytes).map_err(ExportError::from)?;
     let logits = evaluate::logits(&blob, &split.images, done).expect("images of the network's shape");
-    Ok(Confusion::new(
-        &logits,
-        &split.labels,
-        parameters.folded.spec.classes,
-    ))
+    let scale = blob.model().map_err(ExportError::from)?.header().scale;
+    Ok((logits, scale.to_f32()))
 }
 
 /// A run between two epochs.
@@ -153,6 +174,10 @@ struct Run<'n> {
     pass: Pass,
     /// Whether it goes on for more epochs than it was started with.
     is_longer: bool,
+    /// Training images by number.
+    images: Vec<usize>,
+    /// Images that are held out.
+    aside: Option<Split>,
 }
 
 impl<'n> Run<'n> {
@@ -195,7 +220,7 @@ impl<'n> Run<'n> {
             units,
             meta,
         };
-        Self::with(state, network)
+        Self::with(state, network, data)
     }
 
     fn resume(
@@ -213,11 +238,12 @@ impl<'n> Run<'n> {
         state.meta.recipe = recipe.clone();
         Ok(Self {
             is_longer,
-            ..Self::with(state, network)?
+            ..Self::with(state, network, data)?
         })
     }
 
-    fn with(state: Finetuned, teacher: &'n Network) -> Result<Self, FinetuneError> {
+    fn with(state: Finetuned, teacher: &'n Network, data: &Dataset) -> Result<Self, FinetuneError> {
+        let aside = state.meta.recipe.aside;
         let parameters = &state.parameters;
         let spec = &parameters.folded.spec;
         let integers = Integers::new(&parameters.folded, &parameters.quantise()?)?;
@@ -225,16 +251,25 @@ impl<'n> Run<'n> {
             pass: Pass::new(spec, &integers),
             predicted: net::Pass::inference(spec, state.meta.recipe.batch),
             teacher,
+            images: match aside.share {
+                0.0 => (0..data.train.len()).collect(),
+                _ => aside.divide(data).0,
+            },
+            aside: aside.images(data),
             state,
             is_longer: false,
         })
     }
 
     fn finish(mut self, data: &Dataset, progress: &mut dyn Progress) -> Result<Finetuned, FinetuneError> {
+        let mut best = None;
         while let Some(done) = self.epoch(data, progress)? {
+            if self.is_best() {
+                best = Some(self.state.clone());
+            }
             progress.epoch(&done);
         }
-        Ok(self.state)
+        Ok(best.unwrap_or(self.state))
     }
 
     /// One more epoch; `None` when all are done.
@@ -247,7 +282,7 @@ impl<'n> Run<'n> {
         let course = Course {
             data,
             ground: Ground::new(data, &self.teacher.input),
-            images: (0..data.train.len()).collect(),
+            images: self.images.clone(),
             batch: recipe.batch,
             augment: recipe.augment,
             seed: recipe.seed,
@@ -262,13 +297,26 @@ impl<'n> Run<'n> {
             run: self,
         };
         let mut done = course.run(&mut steps, progress)?;
+        self.state.meta.epoch += 1;
         if recipe.finetune.bits < 8 {
             let parameters = &self.state.parameters;
             done.bits_per_weight = Some(parameters.cost(&parameters.quantise()?).per_weight());
+            done.blob_bytes = Some(self.state.blob(ORDER)?.bytes().len());
         }
-        self.state.meta.epoch += 1;
+        if let Some(aside) = &self.aside {
+            let (accuracy, loss) = measure(&self.state.parameters, aside)?;
+            done.held_out_accuracy = Some(accuracy);
+            done.held_out_loss = Some(loss);
+        }
         self.state.meta.history.push(done);
         Ok(Some(done))
+    }
+
+    /// Whether the last epoch left the best network so far.
+    fn is_best(&self) -> bool {
+        let Meta { recipe, history, .. } = &self.state.meta;
+        let best = recipe.best(history);
+        best.is_some() && best == history.last().map(|epoch| epoch.number)
     }
 
     /// One batch: the integers of the parameters as they are, forward and back, and a step of the optimiser. Returns the sum

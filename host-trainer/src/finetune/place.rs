@@ -30,7 +30,8 @@ pub fn recorded(folder: &Path) -> Result<Option<Recipe>, TrainError> {
 }
 
 /// Fine-tunes a trained network on the data set's training split, with a checkpoint in the place's folder after each epoch. A
-/// run that resumes ends with exactly the network that it would have had.
+/// run that resumes ends with exactly the network that it would have had. Returns the best network if images are held out, else the
+/// last one.
 ///
 /// # Errors
 ///
@@ -55,6 +56,7 @@ pub fn finetune_at(
         if let Some((before, _)) = &begun {
             recipe.check_resume(before)?;
         }
+        checkpoint::remove_best(folder)?;
         Run::new(network, data, recipe)?
     };
     if run.state.meta.guess.is_none() {
@@ -67,9 +69,17 @@ pub fn finetune_at(
     recipe_file::write(folder, recipe, first_command.as_deref().or(place.command))?;
     train::record(folder, &run.state.meta.history)?;
     while let Some(done) = run.epoch(data, progress)? {
+        // The best first: a run that is stopped in between repeats this epoch and writes the same.
+        if run.is_best() {
+            run.state.save_best(folder)?;
+        }
         run.state.save(folder)?;
         train::record(folder, &run.state.meta.history)?;
         progress.epoch(&done);
+    }
+    let best = folder.join(checkpoint::BEST_NAME);
+    if best.is_file() {
+        return Ok(checkpoint::load(&best)?);
     }
     Ok(run.state)
 }

@@ -1,8 +1,11 @@
 //! How a network is fine-tuned, as data.
 
 use crate::data::Augment;
-use crate::train::{self, Finetuning, TrainError, resume};
+use crate::train::{self, Aside, Epoch, Finetuning, TrainError, best, resume};
 use serde::{Deserialize, Serialize};
+
+/// How far above the bits per weight that a run is held at an epoch may end and still count as there.
+const NEAR: f64 = 1.01;
 
 /// Everything that decides a run besides the float network and the data set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,6 +19,9 @@ pub struct Recipe {
     pub augment: Augment,
     /// Decides the order of images and augmentation.
     pub seed: u64,
+    /// The images that choose the best network, and are not trained on.
+    #[serde(default)]
+    pub aside: Aside,
 }
 
 impl Recipe {
@@ -31,7 +37,24 @@ impl Recipe {
                 ..run.augment
             },
             seed: run.seed,
+            aside: run.aside(),
         }
+    }
+
+    /// Number of the epoch that left the best network: of those that keep to the target, or that are as close to it as training
+    /// holds them, the one with the highest held-out accuracy. None if nothing is held out, or none keeps to the target.
+    pub fn best(&self, history: &[Epoch]) -> Option<usize> {
+        let Finetuning {
+            target,
+            bits_per_weight,
+            ..
+        } = self.finetune;
+        let is_small = |epoch: &&Epoch| match (target, epoch.blob_bytes, epoch.bits_per_weight) {
+            (1.., Some(bytes), _) => bytes <= target,
+            (0, _, Some(bits)) if bits_per_weight > 0.0 => bits <= NEAR * f64::from(bits_per_weight),
+            _ => true,
+        };
+        best(&history.iter().filter(is_small).copied().collect::<Vec<_>>())
     }
 
     /// Learning rate of step `at` of `total`.
@@ -61,13 +84,61 @@ impl Recipe {
     /// Returns an error for the first one that is out of range.
     pub fn check(&self, count: usize) -> Result<(), TrainError> {
         self.finetune.check()?;
-        if (1..=count).contains(&self.batch) {
-            return Ok(());
+        let refuse = |field, expected, found| {
+            Err(TrainError::Recipe {
+                field,
+                expected,
+                found,
+            })
+        };
+        let share = self.aside.share;
+        if !(0.0..1.0).contains(&share) {
+            return refuse("aside.share", "from 0 to below 1", share.to_string());
         }
-        Err(TrainError::Recipe {
-            field: "batch",
-            expected: "from 1 to the number of training images",
-            found: self.batch.to_string(),
-        })
+        if !(1..=count).contains(&self.batch) {
+            let expected = "from 1 to the number of training images that are not held out";
+            return refuse("batch", expected, self.batch.to_string());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_network_is_one_that_fits() {
+        let epoch = |number, accuracy, blob_bytes, bits| Epoch {
+            number,
+            loss: 1.0,
+            accuracy: 0.5,
+            held_out_accuracy: Some(accuracy),
+            held_out_loss: None,
+            bits_per_weight: Some(bits),
+            blob_bytes: Some(blob_bytes),
+            rate: 0.1,
+            images_per_second: 0.0,
+            seconds: 0.0,
+        };
+        let history = [
+            epoch(1, 0.9, 30_000, 3.0),
+            epoch(2, 0.7, 20_000, 2.01),
+            epoch(3, 0.8, 20_001, 2.1),
+        ];
+        let mut recipe = Recipe::after(&train::Recipe::default());
+        assert_eq!(recipe.best(&history), Some(1));
+        recipe.finetune.target = 20_000;
+        assert_eq!(recipe.best(&history), Some(2));
+        recipe.finetune.target = 10_000;
+        assert_eq!(recipe.best(&history), None);
+        recipe.finetune.target = 0;
+        recipe.finetune.bits_per_weight = 2.0;
+        assert_eq!(recipe.best(&history), Some(2));
+        let nothing_held_out = history.map(|epoch| Epoch {
+            held_out_accuracy: None,
+            ..epoch
+        });
+        assert_eq!(recipe.best(&nothing_held_out), None);
     }
 }

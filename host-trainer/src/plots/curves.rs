@@ -145,6 +145,7 @@ mod tests {
             held_out_accuracy: None,
             held_out_loss: Some(2.0 * loss),
             bits_per_weight: None,
+            blob_bytes: None,
             rate: 0.1,
             images_per_second: 0.0,
             seconds: 0.0,

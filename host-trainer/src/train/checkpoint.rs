@@ -88,13 +88,7 @@ pub fn load_chosen(run: &Path, last: bool) -> Result<Checkpoint, CheckpointError
 
 /// Takes away what an earlier run in the folder left as its best.
 pub(super) fn remove_best(folder: &Path) -> Result<(), CheckpointError> {
-    let path = folder.join(BEST_NAME);
-    match std::fs::remove_file(&path) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-            Err(CheckpointError::Write { path, source })
-        }
-        _ => Ok(()),
-    }
+    tensor_file::remove(folder.join(BEST_NAME))
 }
 
 /// Loads a checkpoint from its file or from the folder of its run.
@@ -343,6 +337,7 @@ mod tests {
                 held_out_accuracy: None,
                 held_out_loss: None,
                 bits_per_weight: None,
+                blob_bytes: None,
                 rate: 0.1,
                 images_per_second: 0.0,
                 seconds: 0.0,

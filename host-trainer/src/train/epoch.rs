@@ -106,6 +106,7 @@ impl Course<'_> {
             held_out_accuracy: None,
             held_out_loss: None,
             bits_per_weight: None,
+            blob_bytes: None,
             rate,
             images_per_second: seen / seconds.max(1e-9),
             seconds,

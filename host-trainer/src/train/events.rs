@@ -130,6 +130,8 @@ fn of(done: &Epoch, now: f64) -> Event {
             .map(|share| scalar("accuracy/held_out", share)),
     );
     value.extend(done.held_out_loss.map(|loss| scalar("loss/held_out", loss)));
+    value.extend(done.bits_per_weight.map(|bits| scalar("bits_per_weight", bits)));
+    value.extend(done.blob_bytes.map(|bytes| scalar("blob_bytes", bytes as f64)));
     value.push(scalar("rate", f64::from(done.rate)));
     // 0 stands for an unknown speed.
     value.extend((done.images_per_second > 0.0).then(|| scalar(SPEED, done.images_per_second)));
@@ -184,6 +186,7 @@ mod tests {
             held_out_accuracy: (number > 1).then_some(0.25),
             held_out_loss: None,
             bits_per_weight: None,
+            blob_bytes: None,
             rate: 0.1,
             images_per_second: 100.0,
             seconds: 1.0,

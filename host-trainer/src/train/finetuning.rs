@@ -23,6 +23,8 @@ pub struct Finetuning {
     pub bits: u8,
     /// What a coded weight may take on average, in bits; 0 for as many as it takes.
     pub bits_per_weight: f32,
+    /// Bytes that the blob may have; 0 for as many as it takes. The best network is looked for among those that fit.
+    pub target: usize,
 }
 
 /// The highest learning rate, in steps of quantisation.
@@ -43,6 +45,7 @@ impl Default for Finetuning {
             calibration: crate::calibrate::IMAGES,
             bits: 8,
             bits_per_weight: 0.0,
+            target: 0,
         }
     }
 }

@@ -16,7 +16,7 @@ pub(super) fn write(folder: &Path, history: &[Epoch]) -> Result<(), TrainError> 
 }
 
 /// Columns of the table.
-const HEADER: &str = "epoch,loss,accuracy,held_out_accuracy,held_out_loss,rate,images_per_second,seconds";
+const HEADER: &str = "epoch,loss,accuracy,held_out_accuracy,held_out_loss,bits_per_weight,blob_bytes,rate,images_per_second,seconds";
 /// The last two: how long the epoch took.
 const TIMES: [&str; 2] = ["images_per_second", "seconds"];
 
@@ -27,12 +27,10 @@ fn table(history: &[Epoch], before: &str) -> String {
             epoch.number.to_string(),
             epoch.loss.to_string(),
             epoch.accuracy.to_string(),
-            epoch
-                .held_out_accuracy
-                .map_or_else(String::new, |share| share.to_string()),
-            epoch
-                .held_out_loss
-                .map_or_else(String::new, |loss| loss.to_string()),
+            cell(epoch.held_out_accuracy),
+            cell(epoch.held_out_loss),
+            cell(epoch.bits_per_weight),
+            cell(epoch.blob_bytes),
             epoch.rate.to_string(),
         ];
         let times = match epoch.seconds {
@@ -43,6 +41,11 @@ fn table(history: &[Epoch], before: &str) -> String {
         text.push('\n');
     }
     text
+}
+
+/// What was measured, or nothing.
+fn cell(measured: Option<impl ToString>) -> String {
+    measured.map_or_else(String::new, |value| value.to_string())
 }
 
 /// How long an epoch took, from a table that may lack columns of today's.
@@ -76,6 +79,7 @@ mod tests {
             held_out_accuracy: None,
             held_out_loss: None,
             bits_per_weight: None,
+            blob_bytes: None,
             rate: 0.1,
             images_per_second: 1000.0,
             seconds: 2.0,
@@ -84,18 +88,19 @@ mod tests {
             number: 2,
             held_out_accuracy: Some(0.25),
             held_out_loss: Some(1.5),
-            bits_per_weight: None,
+            bits_per_weight: Some(2.5),
+            blob_bytes: Some(19_000),
             ..epoch
         };
         let lines: Vec<String> = table(&[epoch, second], "").lines().map(String::from).collect();
         assert_eq!(
             lines[1..],
             [
-                "1,0.5,0.75,,,0.1,1000.0,2.00",
-                "2,0.5,0.75,0.25,1.5,0.1,1000.0,2.00"
+                "1,0.5,0.75,,,,,0.1,1000.0,2.00",
+                "2,0.5,0.75,0.25,1.5,2.5,19000,0.1,1000.0,2.00"
             ]
         );
-        assert_eq!(lines[0].split(',').count(), 8);
+        assert_eq!(lines[0].split(',').count(), 10);
         // After a stop the first epoch's time is known from the table alone.
         let loaded = Epoch {
             images_per_second: 0.0,
@@ -106,11 +111,11 @@ mod tests {
             table(&[loaded, second], &lines.join("\n")),
             lines.join("\n") + "\n"
         );
-        assert!(table(&[loaded], "").ends_with("1,0.5,0.75,,,0.1,,\n"));
+        assert!(table(&[loaded], "").ends_with("1,0.5,0.75,,,,,0.1,,\n"));
         // A table from before held-out losses were kept knows the times too.
         let old = "epoch,loss,accuracy,held_out_accuracy,rate,images_per_second,seconds\n1,0.5,0.75,,0.1,900.0,3.00\n";
-        assert!(table(&[loaded], old).ends_with("1,0.5,0.75,,,0.1,900.0,3.00\n"));
+        assert!(table(&[loaded], old).ends_with("1,0.5,0.75,,,,,0.1,900.0,3.00\n"));
         let other = Epoch { loss: 0.25, ..loaded };
-        assert!(table(&[other], old).ends_with("1,0.25,0.75,,,0.1,,\n"));
+        assert!(table(&[other], old).ends_with("1,0.25,0.75,,,,,0.1,,\n"));
     }
 }

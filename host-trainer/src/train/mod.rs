@@ -3,6 +3,7 @@
 //! Everything random is drawn from the recipe's seed and the epoch's number, so the same seed gives the same weights,
 //! on any number of threads, and a run that was interrupted goes on as if it had not been.
 
+mod aside;
 mod average;
 pub(crate) mod batch;
 mod bounds;
@@ -35,6 +36,7 @@ pub(crate) mod tensor_file;
 mod trained;
 mod whole;
 
+pub use aside::Aside;
 pub use error::TrainError;
 pub use finetuning::Finetuning;
 pub use folder_error::FolderError;
@@ -44,7 +46,6 @@ pub(crate) use place::record;
 pub use place::{Place, Task, ranks, recorded, train_among, train_in};
 pub use progress::{Epoch, Position, Progress, Silent, best};
 pub use recipe::{Method, Recipe, Schedule};
-pub use run::held_out;
 pub use run_folder::RunFolder;
 pub use share::{agree, from_first};
 pub use target::{Balance, ClassWeights, Distil};

@@ -20,6 +20,9 @@ pub struct Epoch {
     /// What a weight of fewer than 8 bits costs after the epoch in an entropy code, in bits; absent without such weights.
     #[serde(default)]
     pub bits_per_weight: Option<f64>,
+    /// Bytes of the blob after the epoch, with codes where they pay; absent without such weights.
+    #[serde(default)]
+    pub blob_bytes: Option<usize>,
     /// Learning rate of the last step.
     #[serde(default)]
     pub rate: f32,

@@ -1,6 +1,6 @@
 //! How a network is trained, as data.
 
-use super::{ClassWeights, Distil, Epoch, Finetuning, Rule, best};
+use super::{Aside, ClassWeights, Distil, Epoch, Finetuning, Rule, best};
 use crate::data::{Augment, Dataset};
 use serde::{Deserialize, Serialize};
 
@@ -164,7 +164,7 @@ impl Recipe {
 
     /// Number of training images that are not held out, of `count`.
     pub(super) fn trained(&self, count: usize) -> usize {
-        count - self.held_out(count).min(count)
+        count - self.aside().count(count).min(count)
     }
 
     /// How the weights follow their gradients.
@@ -224,9 +224,12 @@ impl Recipe {
         }
     }
 
-    /// Images of `count` that are not trained on.
-    pub(super) fn held_out(&self, count: usize) -> usize {
-        (self.held_out * count as f32) as usize
+    /// The images that are not trained on.
+    pub fn aside(&self) -> Aside {
+        Aside {
+            share: self.held_out,
+            seed: self.seed,
+        }
     }
 }
 
@@ -341,6 +344,7 @@ mod tests {
             held_out_accuracy: Some(accuracy),
             held_out_loss: loss,
             bits_per_weight: None,
+            blob_bytes: None,
             rate: 0.1,
             images_per_second: 1.0,
             seconds: 1.0,
@@ -374,6 +378,7 @@ mod tests {
                 held_out_accuracy: Some(*accuracy),
                 held_out_loss: None,
                 bits_per_weight: None,
+                blob_bytes: None,
                 rate: 0.1,
                 images_per_second: 1.0,
                 seconds: 1.0,

@@ -45,6 +45,16 @@ pub(crate) fn save<T>(
     }
 }
 
+/// Removes a file, if it is there.
+pub(crate) fn remove(path: PathBuf) -> Result<(), CheckpointError> {
+    match std::fs::remove_file(&path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(CheckpointError::Write { path, source })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A file's bytes: tensors by name, and the header as JSON in the metadata, under `key`.
 pub(crate) fn to_bytes(
     tensors: Vec<(String, Out)>,

@@ -7,6 +7,7 @@ mod slow;
 use denselet_tests::golden::{ALL, Golden, IMAGES, regenerates};
 use denselet_train::blob::Blob;
 use denselet_train::evaluate::logits;
+use denselet_train::twin::raw_twin;
 use std::collections::BTreeSet;
 
 /// Writes the files of a golden again.
@@ -19,10 +20,12 @@ fn regenerate(golden: &Golden) {
     write("dlt", &bytes);
     let blob = Blob::new(&bytes).unwrap_or_else(|error| panic!("{}: {error}", golden.name));
     let images = golden.images(&blob);
+    let twin = raw_twin(&blob).unwrap_or_else(|error| panic!("{}: {error}", golden.name));
+    let raw = twin.as_ref().unwrap_or(&blob);
     let mut text =
         "# Logits of seeded images by core/tests/support/slow.rs; see tests/support/golden.rs.\n".to_owned();
     for image in images.chunks(images.len() / IMAGES) {
-        let logits = slow::run(blob.bytes(), image);
+        let logits = slow::run(raw.bytes(), image);
         text += &logits.iter().map(i32::to_string).collect::<Vec<_>>().join(" ");
         text += "\n";
     }

@@ -8,7 +8,8 @@ pub use crate::images::IMAGES;
 use crate::images::images;
 use denselet::layout::Order;
 use denselet_train::blob::Blob;
-use denselet_train::export::export;
+use denselet_train::code::Coding;
+use denselet_train::export::{self, ExportError, Form};
 use denselet_train::net::{Network, Normalisation};
 use denselet_train::spec::Spec;
 use std::path::PathBuf;
@@ -22,29 +23,41 @@ pub struct Golden {
     pub spec: &'static str,
     /// Order of its weights.
     pub order: Order,
+    /// Bits and codes of its weights.
+    pub weights: (u8, Coding),
 }
 
 /// 8x8 digits on a chip with 16 KiB of RAM.
 const TINY: &str = "classes = 10\nblocks = [3, 3]\ngrowth = 4\nbottleneck = true\ntheta = 0.5\n[input]\nheight = 8\n\
                     width = 8\nchannels = 1\n[stem]\nfilters = 8\n";
 
+/// Bottlenecks and odd widths.
+const MIXED: &str = "classes = 7\nblocks = [{ widths = [3, 6], transition = 10 }, { widths = [5] }]\nbottleneck = true\n[input]\n\
+                     height = 9\nwidth = 11\nchannels = 2\n[stem]\nfilters = 6\n";
+
+/// A byte per weight.
+const RAW: (u8, Coding) = (8, Coding::Raw);
+
 /// Every golden. The firmware embeds the first one by default.
-pub const ALL: [Golden; 7] = [
+pub const ALL: [Golden; 10] = [
     Golden {
         name: "tiny",
         spec: TINY,
         order: Order::Pairs,
+        weights: RAW,
     },
     // The same network in the orders of other cores.
     Golden {
         name: "tiny-plain",
         spec: TINY,
         order: Order::Plain,
+        weights: RAW,
     },
     Golden {
         name: "tiny-quads",
         spec: TINY,
         order: Order::Quads,
+        weights: RAW,
     },
     // Three layers without bottleneck, a stride, odd numbers of channels.
     Golden {
@@ -52,6 +65,7 @@ pub const ALL: [Golden; 7] = [
         spec: "classes = 5\nblocks = [3, 2]\ngrowth = 5\ntheta = 1.0\n[input]\nheight = 17\nwidth = 13\nchannels = 3\n\
                [stem]\nfilters = 7\nstride = 2\n",
         order: Order::Plain,
+        weights: RAW,
     },
     // Widths that grow, no padding in the stem, a transition at the end, no last batch norm.
     Golden {
@@ -60,6 +74,7 @@ pub const ALL: [Golden; 7] = [
                { widths = [9, 11], transition = 14 }]\n[input]\nheight = 14\nwidth = 14\nchannels = 2\n[stem]\n\
                filters = 3\npadding = false\n",
         order: Order::Plain,
+        weights: RAW,
     },
     // The stem for large images: 7x7 and a max pool.
     Golden {
@@ -67,6 +82,7 @@ pub const ALL: [Golden; 7] = [
         spec: "classes = 10\nblocks = [2, 2]\ngrowth = 6\nbottleneck = true\ntheta = 0.5\n[input]\nheight = 30\n\
                width = 30\nchannels = 3\n[stem]\nkernel = 7\nstride = 2\nmax_pool = true\nfilters = 12\n",
         order: Order::Pairs,
+        weights: RAW,
     },
     // One row: a signal.
     Golden {
@@ -74,6 +90,26 @@ pub const ALL: [Golden; 7] = [
         spec: "classes = 3\nblocks = [2, 2, 1]\ngrowth = 4\nbottleneck = true\ntheta = 0.5\n[input]\nheight = 1\n\
                width = 50\nchannels = 3\n[stem]\nfilters = 8\n",
         order: Order::Pairs,
+        weights: RAW,
+    },
+    // Each code of weights, each in another order.
+    Golden {
+        name: "huffman",
+        spec: MIXED,
+        order: Order::Pairs,
+        weights: (4, Coding::Huffman),
+    },
+    Golden {
+        name: "nibbles",
+        spec: MIXED,
+        order: Order::Quads,
+        weights: (4, Coding::Fixed),
+    },
+    Golden {
+        name: "planes",
+        spec: MIXED,
+        order: Order::Plain,
+        weights: (3, Coding::Fixed),
     },
 ];
 
@@ -103,7 +139,19 @@ impl Golden {
         for beta in layers.flat_map(|layer| layer.norm1.beta.iter_mut().enumerate()) {
             *beta.1 = 0.2 - 0.1 * (beta.0 % 3) as f32;
         }
-        export(&network, &images, self.order, None).unwrap_or_else(|error| panic!("{}: {error}", self.name))
+        let (bits, coding) = self.weights;
+        let quantised = match bits {
+            8 => export::quantised(&network, &images),
+            _ => export::quantised_to(bits, &network, &images),
+        };
+        let form = Form {
+            order: self.order,
+            coding,
+        };
+        let written = quantised
+            .map_err(ExportError::from)
+            .and_then(|quantised| export::write(&quantised, form, None));
+        written.unwrap_or_else(|error| panic!("{}: {error}", self.name))
     }
 
     /// Returns the images of the stored logits, in the shape of the input of a blob.

@@ -6,6 +6,7 @@ use super::export::guess_warning;
 use super::model::load_for;
 use super::output::{print_json, say};
 use super::target;
+use super::train::measured_images;
 use super::tuned_folder::tuned_folder;
 use super::watch::Watch;
 use crate::calibrate::Calibration;
@@ -269,11 +270,12 @@ fn tune(args: &Args) -> anyhow::Result<Summary> {
 
     if !args.json {
         say(format_args!(
-            "{}: {} parameters; {}: {} training images",
+            "{}: {} parameters; {}: {} training images{}",
             network.spec.name,
             grouped(network.spec.parameters() as u64),
             data.name,
-            grouped(data.train.len() as u64)
+            grouped(data.train.len() as u64),
+            measured_images(&data, recipe.aside)
         ));
     }
     let mut watch = Watch::new(args.json);

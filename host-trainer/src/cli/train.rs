@@ -12,7 +12,7 @@ use super::watch::Watch;
 use crate::data::Dataset;
 use crate::inspect::grouped;
 use crate::train::checkpoint;
-use crate::train::{self, Epoch, Place, Recipe, RunFolder};
+use crate::train::{self, Aside, Epoch, Place, RunFolder};
 use anyhow::Context;
 pub use args::Args;
 use core::time::Duration;
@@ -71,7 +71,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             grouped(spec.macs()),
             data.name,
             grouped(data.train.len() as u64),
-            measured_images(&data, &recipe)
+            measured_images(&data, recipe.aside())
         ));
     }
     if let (true, Some(decided)) = (is_first, &decided) {
@@ -176,8 +176,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 /// How many images are measured after every epoch, for the line that a run begins with.
-fn measured_images(data: &Dataset, recipe: &Recipe) -> String {
-    let Some(split) = recipe.aside().images(data) else {
+pub(super) fn measured_images(data: &Dataset, aside: Aside) -> String {
+    let Some(split) = aside.images(data) else {
         return String::new();
     };
     let count = grouped(split.len() as u64);

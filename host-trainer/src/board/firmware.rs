@@ -5,7 +5,7 @@ use super::error::Error;
 use super::ram::Ram;
 use super::table::{Board, Table};
 use crate::whole_file;
-use denselet::format::{Blob, Header};
+use denselet::format::{Blob, Codec, Header};
 use serde::Deserialize;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -93,7 +93,7 @@ impl Workspace {
         &self.root
     }
 
-    /// Builds `program` for `board` with `model`.
+    /// Builds `program` for `board` with `model`; without the decoders if the model has no coded weights.
     ///
     /// # Errors
     ///
@@ -106,7 +106,7 @@ impl Workspace {
         program: Program,
         model: &[u8],
     ) -> Result<Built, Error> {
-        check_fit(table, board, model)?;
+        let blob = check_fit(table, board, model)?;
         let folder = tempfile::tempdir().map_err(Error::io("a folder for the model"))?;
         let file = folder.path().join("model.dlt");
         fs::write(&file, model).map_err(Error::io("the model's file"))?;
@@ -116,7 +116,12 @@ impl Workspace {
         fs::create_dir_all(&target).map_err(Error::io(target.display().to_string()))?;
         let lock = File::create(target.join("firmware.lock")).map_err(Error::io("target/firmware.lock"))?;
         lock.lock().map_err(Error::io("target/firmware.lock"))?;
-        let executable = self.cargo(board, program, model.len(), &file)?;
+        let is_coded = |(_, codecs): (_, [Codec; 2])| codecs.iter().any(|codec| *codec != Codec::Raw);
+        let features: &[&str] = match blob.records().any(is_coded) {
+            true => &[],
+            false => &["--no-default-features"],
+        };
+        let executable = self.cargo(board, (program, features), model.len(), &file)?;
         let elf = fs::read(&executable).map_err(Error::io(executable.display().to_string()))?;
         let sizes = Sizes::of(&elf, board, model.len())?;
         Ok(Built { elf, sizes })
@@ -126,7 +131,7 @@ impl Workspace {
     fn cargo(
         &self,
         board: &Board,
-        program: Program,
+        (program, features): (Program, &[&str]),
         model_len: usize,
         model: &Path,
     ) -> Result<PathBuf, Error> {
@@ -140,6 +145,7 @@ impl Workspace {
                 "--bin",
                 program.name(),
             ])
+            .args(features)
             .arg("--message-format=json-render-diagnostics")
             .env("DENSELET_MODEL", model)
             .envs((self.installs && std::env::var_os(SETUP).is_none()).then_some((SETUP, "install")))
@@ -206,8 +212,9 @@ struct Target {
 }
 
 /// Checks that a model is a blob and fits the board, before anything is compiled.
-fn check_fit(table: &Table, board: &Board, model: &[u8]) -> Result<(), Error> {
-    let Header { input, arena_len, .. } = Blob::read(model).map_err(Error::Model)?.header();
+fn check_fit<'m>(table: &Table, board: &Board, model: &'m [u8]) -> Result<Blob<'m>, Error> {
+    let blob = Blob::read(model).map_err(Error::Model)?;
+    let Header { input, arena_len, .. } = blob.header();
     let ram = Ram::new(arena_len, input.pixels() * input.channels, table.stack_reserve);
     if ram.total_bytes > board.ram_bytes {
         return Err(Error::Ram {
@@ -222,7 +229,7 @@ fn check_fit(table: &Table, board: &Board, model: &[u8]) -> Result<(), Error> {
     if model.len() > board.flash_bytes {
         return Err(flash_error(board, model.len(), model.len()));
     }
-    Ok(())
+    Ok(blob)
 }
 
 fn flash_error(board: &Board, needed: usize, model: usize) -> Error {

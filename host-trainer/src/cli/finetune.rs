@@ -73,6 +73,12 @@ pub struct Args {
     /// network is kept [default: as in training]
     #[arg(long, value_name = "SHARE")]
     held_out: Option<f32>,
+    /// Blends pairs of images by shares from Beta(ALPHA, ALPHA); 0: none [default: 0]
+    #[arg(long, value_name = "ALPHA")]
+    mixup: Option<f32>,
+    /// Puts rectangles of images into others, with areas from Beta(ALPHA, ALPHA); 0: none [default: 0]
+    #[arg(long, value_name = "ALPHA")]
+    cutmix: Option<f32>,
     /// Decides every random number of the run but which images are held out [default: as in training]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -151,6 +157,8 @@ pub fn after_training(
         target: None,
         bits_per_weight: None,
         held_out: None,
+        mixup: None,
+        cutmix: None,
         seed: None,
         data_flags,
         out: None,
@@ -244,6 +252,8 @@ fn tune(args: &Args) -> anyhow::Result<Summary> {
     };
     recipe.batch = args.batch.unwrap_or(recipe.batch);
     recipe.seed = args.seed.unwrap_or(recipe.seed);
+    recipe.augment.mixup = args.mixup.unwrap_or(recipe.augment.mixup);
+    recipe.augment.cutmix = args.cutmix.unwrap_or(recipe.augment.cutmix);
     recipe.aside.share = args.held_out.unwrap_or(recipe.aside.share);
     let how = &mut recipe.finetune;
     how.epochs = args.epochs.unwrap_or(how.epochs);

@@ -321,12 +321,13 @@ impl<'n> Run<'n> {
 
     /// One batch: the integers of the parameters as they are, forward and back, and a step of the optimiser. Returns the sum
     /// of the batch's scores, and what is not finite any more, if anything.
-    fn step(
-        &mut self,
-        images: &[u8],
-        labels: &[u16],
-        rate: f32,
-    ) -> Result<(Score, Option<String>), FinetuneError> {
+    fn step(&mut self, batch: &Batch, rate: f32) -> Result<(Score, Option<String>), FinetuneError> {
+        let Batch {
+            images,
+            labels,
+            shares,
+            ..
+        } = batch;
         let Finetuned {
             parameters,
             units,
@@ -355,8 +356,10 @@ impl<'n> Run<'n> {
                     temperature,
                     weight,
                 });
+            let shares = shares.as_deref();
             let loss = Loss {
                 teacher,
+                shares: shares.map(|shares| &shares[n * classes..(n + 1) * classes]),
                 ..Loss::default()
             };
             loss.take(gradient, &labels[n..=n])
@@ -439,7 +442,7 @@ impl Learner for Steps<'_, '_> {
         let recipe = &self.run.state.meta.recipe;
         let rate = recipe.rate_at(self.first + at, self.total);
         let (epoch, highest) = (self.run.state.meta.epoch + 1, recipe.finetune.rate);
-        let (score, broken) = self.run.step(&batch.images, &batch.labels, rate)?;
+        let (score, broken) = self.run.step(batch, rate)?;
         let broken = broken.or_else(|| (!score.loss.is_finite()).then(|| "the loss".into()));
         match broken {
             Some(what) => Err(FinetuneError::from(TrainError::Diverged {

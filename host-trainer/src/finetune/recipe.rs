@@ -25,8 +25,8 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// The fine-tuning of a run's recipe, or the default if the recipe has none. Images are not mixed: the float network's
-    /// answers already interpolate.
+    /// The fine-tuning of a run's recipe, or the default if the recipe has none. Images are not mixed unless it is asked for: mixing takes
+    /// more epochs than a fine-tuning has by default.
     pub fn after(run: &train::Recipe) -> Self {
         Self {
             finetune: run.finetune.unwrap_or_default(),

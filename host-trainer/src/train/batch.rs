@@ -7,7 +7,7 @@ pub(crate) struct Batch {
     /// One per image.
     pub(crate) labels: Vec<u16>,
     /// What each image shows of each class, `[image][class]`, if images are mixed.
-    pub(super) shares: Option<Vec<f32>>,
+    pub(crate) shares: Option<Vec<f32>>,
     /// Decides what is dropped in this step.
     pub(super) key: u64,
 }

@@ -268,7 +268,7 @@ fn the_best_network_of_a_folder_is_read_and_the_last_if_asked_for() {
     let [best, last] = [false, true].map(|last| checkpoint::find(folder.path(), last).unwrap());
     let last = checkpoint::load(&last).unwrap();
     assert_eq!(last.meta.epoch, 5);
-    assert_eq!(recipe.best(&last.meta.history), Some(done.meta.epoch));
+    assert_eq!(recipe.best(&last.meta.history, 40), Some(done.meta.epoch));
     assert_eq!(checkpoint::load(&best).unwrap(), done);
     let bytes = last.blob(finetune::ORDER).unwrap().bytes().len();
     assert_eq!(last.meta.history[4].blob_bytes, Some(bytes));

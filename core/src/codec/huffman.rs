@@ -22,11 +22,16 @@ const LOOKUPS: usize = 4;
 /// Bytes that they can write: a whole entry after at most 15 weights.
 const WRITTEN: usize = 15 + 4;
 
+/// Weights of an array that pay for joining entries: fewer are decoded one at a time in less time.
+const WORTH_JOINING: usize = 1200;
+
 /// Decodes a stream, and checks that it is exactly `out.len()` weights of a complete code.
 pub(super) fn decode(stream: &[u32], out: &mut [u8], table: &mut Table) -> Option<()> {
     let code = Code::read(stream)?;
     code.fill(table)?;
-    join(table);
+    if out.len() >= WORTH_JOINING {
+        join(table);
+    }
     let mut bits = Bits {
         stream,
         at: code.end(),

@@ -1,11 +1,13 @@
-//! `denselet bench`: compares five networks on a board with a peer's recorded figures.
+//! `denselet bench`: compares five networks on a board with a peer's recorded figures, with raw and with coded weights.
+
+mod coded;
 
 use super::output::{print_json, say};
 use super::run::run_with_progress;
 use super::terminal::table;
 use crate::blob::Blob;
-use crate::board::{Board, Code, Program, Request, Table, Workspace};
-use crate::export::export;
+use crate::board::{Board, Code, Outcome, Program, Request, Table, Workspace};
+use crate::export;
 use crate::inspect;
 use crate::inspect::grouped;
 use crate::spec::Spec;
@@ -20,6 +22,9 @@ use std::path::PathBuf;
 #[command(
     after_help = "The networks d1 to d5 are built untrained with a fixed seed: the number of instructions of \
 an inference does not depend on the weights or the image. A ratio is denselet's figure divided by the peer's.
+
+The coded blobs have weights that are drawn from those of the trained network host-trainer/models/cifar10-small, in the codes that `export` \
+chooses for them.
 
 --cycles models a Cortex-M4 by its published timing table, with memory without wait states. It needs a C compiler (cc) and an \
 emulator with plugins.
@@ -82,6 +87,20 @@ struct NetworkFigures {
     code_bytes: usize,
     code: Code,
     matches_host: bool,
+    /// With coded weights.
+    coded: CodedFigures,
+}
+
+/// Figures of the same network with coded weights.
+#[derive(Debug, Serialize)]
+struct CodedFigures {
+    bits_per_weight: f64,
+    blob_bytes: usize,
+    instructions: u64,
+    /// Arena, state and stack.
+    ram_bytes: usize,
+    /// As of the raw network.
+    code_bytes: usize,
 }
 
 /// Recorded figures of the peer.
@@ -102,9 +121,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let boards = Table::load()?;
     let board = boards.find(&args.board)?;
     let workspace = Workspace::find(args.workspace.as_deref())?.installing(args.install);
+    let trained = coded::trained_weights(&workspace.root().join(TRAINED))?;
     let mut networks = Vec::new();
     for net in &args.net {
-        networks.push(measure(net, &boards, board, &workspace, args)?);
+        networks.push(measure(net, &trained, (&boards, board, &workspace), args)?);
     }
     let report = Benchmark {
         board: board.name.clone(),
@@ -124,16 +144,21 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The network whose weights the coded blobs' are drawn from.
+const TRAINED: &str = "host-trainer/models/cifar10-small/finetuned.safetensors";
+
 fn measure(
     net: &str,
-    boards: &Table,
-    board: &Board,
-    workspace: &Workspace,
+    trained: &[i8],
+    (boards, board, workspace): (&Table, &Board, &Workspace),
     args: &Args,
 ) -> anyhow::Result<NetworkFigures> {
     let (network, images) = super::export::untrained(net, 1)?;
     let order = board.order();
-    let blob = Blob::new(&export(&network, &images, order, None)?)?;
+    let mut quantised = export::quantised(&network, &images)?;
+    let blob = Blob::new(&export::write(&quantised, order.into(), None)?)?;
+    coded::draw(&mut quantised, trained);
+    let coded = Blob::new(&export::write(&quantised, order.into(), None)?)?;
     let sizes = inspect::network(&Spec::load(net)?, order).context("network is too large")?;
     let image_len = images.len() / 2;
     let images: Vec<u8> = images
@@ -142,38 +167,50 @@ fn measure(
         .cycle()
         .take(image_len * args.count)
         .collect();
-    let outcome = run_with_progress(
-        &Request {
+    let run = |model: &Blob, cycles: bool| {
+        let request = Request {
             workspace,
             table: boards,
             board,
             program: Program::Logits,
-            model: &blob,
+            model,
             images: &images,
             labels: &[],
-            cycles: args.cycles,
+            cycles,
             limit: Duration::from_secs(args.timeout),
-        },
-        args.json,
-    )
-    .with_context(|| format!("network {net}"))?;
-    let minimal = workspace.build(boards, board, Program::Minimal, blob.bytes())?;
-    let instructions = outcome
-        .instructions
-        .context("the board counted no instructions")?;
+        };
+        let outcome = run_with_progress(&request, args.json).with_context(|| format!("network {net}"))?;
+        let counted = outcome
+            .instructions
+            .context("the board counted no instructions")?;
+        anyhow::Ok((outcome, counted))
+    };
+    let (outcome, instructions) = run(&blob, args.cycles)?;
+    let (of_coded, counted) = run(&coded, false)?;
+    let minimal = |model: &Blob| workspace.build(boards, board, Program::Minimal, model.bytes());
+    let (minimal, minimal_coded) = (minimal(&blob)?, minimal(&coded)?);
+    let coded_sizes = inspect::blob("", &coded).context("network is too large")?;
+    let ram = |outcome: &Outcome| outcome.arena_bytes + outcome.state_bytes + outcome.stack_bytes;
     Ok(NetworkFigures {
         name: net.to_owned(),
         macs_executed: sizes.macs_executed,
         instructions: instructions.max,
         instructions_min: instructions.min,
         cycles: outcome.cycles,
-        ram_bytes: outcome.arena_bytes + outcome.state_bytes + outcome.stack_bytes,
+        ram_bytes: ram(&outcome),
         arena_bytes: outcome.arena_bytes,
         stack_bytes: outcome.stack_bytes,
         blob_bytes: blob.bytes().len(),
         code_bytes: minimal.sizes.flash_code_bytes,
         code: Code::of(&minimal.elf)?,
-        matches_host: outcome.matches_host,
+        matches_host: outcome.matches_host && of_coded.matches_host,
+        coded: CodedFigures {
+            bits_per_weight: coded_sizes.bits_per_weight,
+            blob_bytes: coded.bytes().len(),
+            instructions: counted.max,
+            ram_bytes: ram(&of_coded),
+            code_bytes: minimal_coded.sizes.flash_code_bytes,
+        },
     })
 }
 
@@ -237,6 +274,7 @@ fn print(report: &Benchmark, peer: &Peer) {
         cells
     });
     say(table(&header, rows));
+    print_coded(report, peer);
     say(format_args!(
         "board {}; peer: {}, recorded {}; its code {} bytes",
         report.board,
@@ -279,4 +317,44 @@ fn print(report: &Benchmark, peer: &Peer) {
     } else {
         "The number of instructions differed between images."
     });
+}
+
+/// The same networks with coded weights.
+fn print_coded(report: &Benchmark, peer: &Peer) {
+    let header = [
+        "coded",
+        "bits per weight",
+        "blob bytes",
+        "of peer",
+        "instructions",
+        "of peer",
+        "RAM bytes",
+        "of peer",
+        "code bytes",
+    ];
+    let ratio = |ours: f64, theirs: Option<f64>| theirs.map_or("-".into(), |n| format!("{:.2}", ours / n));
+    let rows = report.networks.iter().map(|row| {
+        let coded = &row.coded;
+        let instructions = peer
+            .instructions
+            .get(&report.board)
+            .and_then(|all| all.get(&row.name));
+        let arena = peer.arena_bytes.get(&row.name);
+        let model = peer.model_bytes.get(&row.name);
+        vec![
+            row.name.clone(),
+            format!("{:.2}", coded.bits_per_weight),
+            grouped(coded.blob_bytes as u64),
+            ratio(coded.blob_bytes as f64, model.map(|&n| n as f64)),
+            grouped(coded.instructions),
+            ratio(coded.instructions as f64, instructions.map(|&n| n as f64)),
+            grouped(coded.ram_bytes as u64),
+            ratio(
+                coded.ram_bytes as f64,
+                arena.map(|n| (n + peer.stack_bytes) as f64),
+            ),
+            grouped(coded.code_bytes as u64),
+        ]
+    });
+    say(table(&header, rows));
 }

@@ -34,8 +34,8 @@ use std::time::Instant;
   denselet eval runs/fashion-int8 --data fashion-mnist           (int8, bit-exact with the device)
   denselet export runs/fashion-int8 --out fashion.dlt            (exactly the integers that were trained)
 
-The folder holds finetuned.safetensors (the last epoch), finetuned-best.safetensors (the highest held-out accuracy; with --target, \
-of the epochs whose blob fits), and a copy of the float network as checkpoint.safetensors.")]
+The folder holds finetuned.safetensors (the last epoch), finetuned-best.safetensors (the last epoch whose held-out accuracy is \
+within a standard error of the highest; with --target, of those whose blob fits), and a copy of the float network as checkpoint.safetensors.")]
 pub struct Args {
     /// A run's folder or a checkpoint file: the float network
     #[arg(value_name = "DIR")]
@@ -193,7 +193,10 @@ impl Summary {
             grouped(self.blob_bytes as u64),
         ));
         let chosen = match self.held_out_accuracy {
-            Some(accuracy) => format!("highest held-out accuracy, {:.2} %", 100.0 * accuracy),
+            Some(accuracy) => format!(
+                "held-out accuracy {:.2} %, within a standard error of the highest",
+                100.0 * accuracy
+            ),
             None => "the last: nothing is held out".into(),
         };
         say(format_args!(

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 
 /// Name of a fine-tuned network in its run's folder: that of the last epoch.
 pub const FILE_NAME: &str = "finetuned.safetensors";
-/// Name of the network with the highest held-out accuracy.
+/// Name of the best network: see [`Recipe::best`].
 pub const BEST_NAME: &str = "finetuned-best.safetensors";
 /// Key of the metadata.
 const KEY: &str = "denselet-finetuned";

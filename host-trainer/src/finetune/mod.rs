@@ -315,7 +315,7 @@ impl<'n> Run<'n> {
     /// Whether the last epoch left the best network so far.
     fn is_best(&self) -> bool {
         let Meta { recipe, history, .. } = &self.state.meta;
-        let best = recipe.best(history);
+        let best = recipe.best(history, self.aside.as_ref().map_or(0, Split::len));
         best.is_some() && best == history.last().map(|epoch| epoch.number)
     }
 

@@ -1,7 +1,7 @@
 //! How a network is fine-tuned, as data.
 
 use crate::data::Augment;
-use crate::train::{self, Aside, Epoch, Finetuning, TrainError, best, resume};
+use crate::train::{self, Aside, Epoch, Finetuning, TrainError, resume};
 use serde::{Deserialize, Serialize};
 
 /// How far above the bits per weight that a run is held at an epoch may end and still count as there.
@@ -41,9 +41,11 @@ impl Recipe {
         }
     }
 
-    /// Number of the epoch that left the best network: of those that keep to the target, or that are as close to it as training
-    /// holds them, the one with the highest held-out accuracy. None if nothing is held out, or none keeps to the target.
-    pub fn best(&self, history: &[Epoch]) -> Option<usize> {
+    /// Number of the epoch that left the best network, measured on `images` held-out images: of those that keep to the target, or that
+    /// are as close to it as training holds them, the last one whose held-out accuracy is within a standard error of the highest
+    /// (Breiman et al. 1984, *Classification and Regression Trees*, section 3.4.3). A later network has settled further, as the
+    /// learning rate falls. None if nothing is held out, or none keeps to the target.
+    pub fn best(&self, history: &[Epoch], images: usize) -> Option<usize> {
         let Finetuning {
             target,
             bits_per_weight,
@@ -54,7 +56,14 @@ impl Recipe {
             (0, _, Some(bits)) if bits_per_weight > 0.0 => bits <= NEAR * f64::from(bits_per_weight),
             _ => true,
         };
-        best(&history.iter().filter(is_small).copied().collect::<Vec<_>>())
+        let accuracies = || {
+            let small = history.iter().filter(is_small);
+            small.filter_map(|epoch| Some((epoch.number, epoch.held_out_accuracy?)))
+        };
+        let (_, highest) = accuracies().max_by(|one, other| one.1.total_cmp(&other.1))?;
+        let error = (highest * (1.0 - highest) / images as f64).sqrt();
+        let (number, _) = accuracies().rfind(|(_, accuracy)| *accuracy >= highest - error)?;
+        Some(number)
     }
 
     /// Learning rate of step `at` of `total`.
@@ -127,18 +136,57 @@ mod tests {
             epoch(3, 0.8, 20_001, 2.1),
         ];
         let mut recipe = Recipe::after(&train::Recipe::default());
-        assert_eq!(recipe.best(&history), Some(1));
+        let best = |recipe: &Recipe, history: &[Epoch]| recipe.best(history, 10_000);
+        assert_eq!(best(&recipe, &history), Some(1));
         recipe.finetune.target = 20_000;
-        assert_eq!(recipe.best(&history), Some(2));
+        assert_eq!(best(&recipe, &history), Some(2));
         recipe.finetune.target = 10_000;
-        assert_eq!(recipe.best(&history), None);
+        assert_eq!(best(&recipe, &history), None);
         recipe.finetune.target = 0;
         recipe.finetune.bits_per_weight = 2.0;
-        assert_eq!(recipe.best(&history), Some(2));
+        assert_eq!(best(&recipe, &history), Some(2));
         let nothing_held_out = history.map(|epoch| Epoch {
             held_out_accuracy: None,
             ..epoch
         });
-        assert_eq!(recipe.best(&nothing_held_out), None);
+        assert_eq!(best(&recipe, &nothing_held_out), None);
+    }
+
+    #[test]
+    fn of_networks_that_the_held_out_images_cannot_tell_apart_the_last_is_best() {
+        let epoch = |number, accuracy| Epoch {
+            number,
+            loss: 1.0,
+            accuracy: 0.5,
+            held_out_accuracy: Some(accuracy),
+            held_out_loss: None,
+            bits_per_weight: None,
+            blob_bytes: None,
+            rate: 0.1,
+            images_per_second: 0.0,
+            seconds: 0.0,
+        };
+        let recipe = Recipe::after(&train::Recipe::default());
+        let history = [
+            epoch(1, 0.90),
+            epoch(2, 0.91),
+            epoch(3, 0.88),
+            epoch(4, 0.90),
+            epoch(5, 0.86),
+        ];
+        // Standard errors: 0.3, 0.9 and 2.9 points.
+        assert_eq!(recipe.best(&history, 10_000), Some(2));
+        assert_eq!(recipe.best(&history, 800), Some(4));
+        assert_eq!(recipe.best(&history, 20), Some(5));
+        // As each epoch is done, either it is the best or the best stays.
+        for images in [20, 100, 800, 3000, 10_000] {
+            for count in 1..history.len() {
+                let [before, after] = [count, count + 1].map(|count| recipe.best(&history[..count], images));
+                assert!(
+                    after == before || after == Some(count + 1),
+                    "{before:?} {after:?}"
+                );
+            }
+        }
     }
 }

@@ -3,10 +3,11 @@
 
 use crate::about::About;
 use crate::blob::Blob;
-use crate::calibrate::calibrate;
+use crate::calibrate::{Ranges, calibrate};
 use crate::code::{self, Coding};
 pub use crate::export_error::ExportError;
-use crate::fold::fold;
+use crate::fold::{Folded, fold};
+use crate::grid::Precision;
 use crate::means::Means;
 use crate::metadata::fields;
 use crate::net::Network;
@@ -46,10 +47,79 @@ pub fn quantised(network: &Network, images: &[u8]) -> Result<Quantised, Quantise
 /// # Errors
 /// Returns an error if the network has parameters that are not finite.
 pub fn quantised_to(bits: u8, network: &Network, images: &[u8]) -> Result<Quantised, QuantiseError> {
-    let (mut folded, ranges) = (fold(network), calibrate(network, images));
-    let means = Means::of(network, &folded, images);
-    fit(&mut folded, &ranges, &means, bits)?;
-    quantise(&folded, &ranges)
+    Calibrated::new(network, images).quantise(bits.into())
+}
+
+/// A network between calibration and rounding.
+#[derive(Debug)]
+pub struct Calibrated {
+    folded: Folded,
+    ranges: Ranges,
+    means: Means,
+}
+
+/// Bits of the integers whose steps are made coarser: the most that codes take.
+const FINEST: u8 = 7;
+/// Powers of two that a step grows by at most.
+const COARSEST: f32 = 6.0;
+/// Halvings of the interval in which the step is searched.
+const HALVINGS: usize = 12;
+
+impl Calibrated {
+    /// Folds and calibrates on `images` (NHWC bytes of the training split, whole images).
+    pub fn new(network: &Network, images: &[u8]) -> Self {
+        let folded = fold(network);
+        Self {
+            ranges: calibrate(network, images),
+            means: Means::of(network, &folded, images),
+            folded,
+        }
+    }
+
+    /// The integers of a precision, biases corrected.
+    ///
+    /// # Errors
+    /// Returns an error if the network has parameters that are not finite.
+    pub fn quantise(&self, precision: Precision) -> Result<Quantised, QuantiseError> {
+        let mut folded = self.folded.clone();
+        fit(&mut folded, &self.ranges, &self.means, precision)?;
+        quantise(&folded, &self.ranges)
+    }
+
+    /// The finest integers whose stripped blob has at most `bytes` bytes: one factor makes the steps of all filters coarser.
+    /// Without such integers, the bytes of the coarsest ones.
+    ///
+    /// # Errors
+    /// As [`quantise`](Self::quantise) and [`write`].
+    pub fn within(&self, bytes: usize, form: Form) -> Result<Result<Quantised, usize>, ExportError> {
+        let at = |power: f32| -> Result<(Quantised, usize), ExportError> {
+            let quantised = self.quantise(Precision {
+                bits: FINEST,
+                coarser: power.exp2(),
+            })?;
+            let len = write(&quantised, form, None)?.len();
+            Ok((quantised, len))
+        };
+        let (finest, len) = at(0.0)?;
+        if len <= bytes {
+            return Ok(Ok(finest));
+        }
+        let (mut best, len) = at(COARSEST)?;
+        if len > bytes {
+            return Ok(Err(len));
+        }
+        let (mut fine, mut coarse) = (0.0, COARSEST);
+        for _ in 0..HALVINGS {
+            let middle = (fine + coarse) / 2.0;
+            let (found, len) = at(middle)?;
+            if len <= bytes {
+                (best, coarse) = (found, middle);
+            } else {
+                fine = middle;
+            }
+        }
+        Ok(Ok(best))
+    }
 }
 
 /// How a blob stores its weights.

@@ -6,6 +6,22 @@ use core::ops::RangeInclusive;
 /// Bits of a weight: 2 to 8.
 pub const BITS: RangeInclusive<u8> = 2..=8;
 
+/// How fine the integers of a network's weights are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Precision {
+    /// Bits of a weight: 2 to 8.
+    pub bits: u8,
+    /// How many times the step of least error a step is: 1 for the least error, more for integers that codes make smaller.
+    pub coarser: f32,
+}
+
+impl From<u8> for Precision {
+    /// Steps of least error.
+    fn from(bits: u8) -> Self {
+        Self { bits, coarser: 1.0 }
+    }
+}
+
 /// Which integers the weights of a convolution may become.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Grid {
@@ -39,12 +55,16 @@ impl Grid {
         steps.round().clamp(low, high)
     }
 
-    /// The steps of least squared error for filters of `length` weights, where weight `k` counts `importance[k]`.
-    pub fn fit(bits: u8, filters: &[f32], importance: &[f32]) -> Self {
-        let filters = filters.chunks_exact(importance.len());
+    /// The steps of least squared error for filters of `length` weights, where weight `k` counts `importance[k]`, made coarser as the
+    /// precision says.
+    pub fn fit(precision: Precision, filters: &[f32], importance: &[f32]) -> Self {
+        let Precision { bits, coarser } = precision;
+        let steps = filters.chunks_exact(importance.len());
         Self {
             bits,
-            step: filters.map(|filter| step(bits, filter, importance)).collect(),
+            step: steps
+                .map(|filter| coarser * step(bits, filter, importance))
+                .collect(),
         }
     }
 }
@@ -101,7 +121,7 @@ mod tests {
             .collect();
         let importance = vec![1.0; filter.len()];
         for bits in BITS {
-            let grid = Grid::fit(bits, &filter, &importance);
+            let grid = Grid::fit(bits.into(), &filter, &importance);
             let error = |step: f32| -> f32 {
                 filter
                     .iter()
@@ -119,8 +139,8 @@ mod tests {
     #[test]
     fn what_counts_more_is_closer() {
         let filter = [1.0, 0.3, 0.3, 0.3];
-        let first = Grid::fit(2, &filter, &[1.0, 0.0, 0.0, 0.0]);
-        let others = Grid::fit(2, &filter, &[0.0, 1.0, 1.0, 1.0]);
+        let first = Grid::fit(2.into(), &filter, &[1.0, 0.0, 0.0, 0.0]);
+        let others = Grid::fit(2.into(), &filter, &[0.0, 1.0, 1.0, 1.0]);
         assert_eq!(first.step[0], 1.0);
         assert!((others.step[0] - 0.3).abs() < 0.01, "{}", others.step[0]);
     }

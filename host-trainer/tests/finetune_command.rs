@@ -122,6 +122,19 @@ fn few_bits_are_asked_for_once_and_their_sizes_are_those_of_the_blob() {
         assert_eq!(of_blob[field], export[field], "{field}");
     }
     assert!(export["bits_per_weight"].as_f64() < Some(6.0), "{export}");
+    // Without training, a size is kept to as well, and more bytes give finer integers.
+    let sized = |target: &str| run(&["export", "float", "--target", target, "--out", "sized.dlt"]);
+    let [small, large] = ["6KB", "9KB"].map(sized);
+    assert!(
+        (5_900..=6_144).contains(&small["blob_bytes"].as_u64().unwrap()),
+        "{small}"
+    );
+    assert!(
+        (9_000..=9_216).contains(&large["blob_bytes"].as_u64().unwrap()),
+        "{large}"
+    );
+    let error = complaint(folder, &["export", "float", "--target", "2KB"]);
+    assert!(error.contains("at least"), "{error}");
     // An option that would change nothing is refused, and an untrained network takes it.
     let error = complaint(folder, &["export", "float-int8", "--bits", "3"]);
     assert!(error.contains("leave out --bits"), "{error}");

@@ -3,18 +3,19 @@
 use super::data_flags::{DataFlags, at_least_one, print_notes, warn};
 use super::model::load_for;
 use super::output::{Kind, Output, print_json, say};
+use super::target;
 use crate::about::About;
 use crate::blob::Blob;
 use crate::board::Table;
 use crate::calibrate::{self, Calibration};
 use crate::code::Coding;
 use crate::data::Sample;
-use crate::export::{self, Form};
+use crate::export::{self, Calibrated, ExportError, Form};
 use crate::fidelity::{Fidelity, calibration_warning};
 use crate::finetune::checkpoint as finetuned;
 use crate::inspect::{self, grouped};
 use crate::net::{Network, Normalisation};
-use crate::quantise::{QuantiseError, Quantised};
+use crate::quantise::Quantised;
 use crate::spec::Spec;
 use crate::train::checkpoint;
 use anyhow::{Context, bail};
@@ -30,6 +31,7 @@ use std::path::{Path, PathBuf};
   denselet export runs/digits --board microbit --out digits.dlt
   denselet export runs/digits --strip --out digits.dlt          (the smallest blob: parameters only)
   denselet export runs/digits --bits 5 --out digits.dlt         (5 bits per weight, coded: a smaller blob)
+  denselet export runs/digits --target 9KB --out digits.dlt      (weights as fine as codes of this size allow)
   denselet export runs/fashion-int8 --out fashion.dlt           (fine-tuned: exactly the integers that were trained)
   denselet export --untrained --net d2 --seed 1 --out d2.dlt    (for sizing and benchmarks)")]
 pub struct Args {
@@ -48,6 +50,9 @@ pub struct Args {
     /// Bits of a weight in layers, transitions and the head; the stem keeps 8
     #[arg(long, value_name = "2-8", value_parser = clap::value_parser!(u8).range(2..=8))]
     bits: Option<u8>,
+    /// Size of the blob, in bytes or as 36KB (of 1,024 bytes): the steps of all weights grow until their codes fit
+    #[arg(long, value_name = "SIZE", value_parser = target::size, conflicts_with_all = ["bits", "untrained"])]
+    target: Option<usize>,
     /// Order the weights for this board's core; the blob runs everywhere, and fastest there
     #[arg(long, value_name = "NAME", default_value = "mps2-an386")]
     board: String,
@@ -222,13 +227,32 @@ struct Exported {
     notes: Vec<String>,
 }
 
-/// A float network in integers of as many bits as are asked for.
-fn quantised(args: &Args, network: &Network, images: &[u8]) -> Result<Quantised, QuantiseError> {
-    match args.bits {
-        Some(bits) => export::quantised_to(bits, network, images),
-        None => export::quantised(network, images),
-    }
+/// A float network in integers of as many bits as are asked for, or as fit the target beside `metadata` bytes.
+fn quantised(
+    args: &Args,
+    form: Form,
+    (network, images): (&Network, &[u8]),
+    metadata: usize,
+) -> anyhow::Result<Quantised> {
+    let Some(target) = args.target else {
+        return Ok(match args.bits {
+            Some(bits) => export::quantised_to(bits, network, images)?,
+            None => export::quantised(network, images)?,
+        });
+    };
+    let room = target.saturating_sub(metadata);
+    let within = Calibrated::new(network, images).within(room, form)?;
+    within.map_err(|least| {
+        anyhow::anyhow!(
+            "--target: expected at least {} bytes, found {}: less leaves no room for weights",
+            grouped((least + metadata) as u64),
+            grouped(target as u64)
+        )
+    })
 }
+
+/// Bytes of metadata that say how accurate a blob is, at most.
+const ACCURACY_BYTES: usize = 64;
 
 /// A float network's blob, calibrated and compared with the network.
 fn calibrated(run: &Path, args: &Args, form: Form) -> anyhow::Result<Exported> {
@@ -241,7 +265,15 @@ fn calibrated(run: &Path, args: &Args, form: Form) -> anyhow::Result<Exported> {
     print_notes(&data);
     let calibration = Calibration::draw(&data, args.calibration);
     let network = &checkpoint.network;
-    let quantised = quantised(args, network, &calibration.images.images)?;
+    let metadata = match args.strip {
+        true => 0,
+        false => {
+            let raw = export::quantised(network, &calibration.images.images)?;
+            let len = |about: Option<&About>| Ok::<_, ExportError>(export::write(&raw, form, about)?.len());
+            len(Some(&checkpoint.about()))? - len(None)? + ACCURACY_BYTES
+        }
+    };
+    let quantised = quantised(args, form, (network, &calibration.images.images), metadata)?;
     let stripped = Blob::new(&export::write(&quantised, form, None)?)?;
     let fidelity = Fidelity::measure(network, &stripped, &data, checkpoint.meta.recipe_for(&data))?;
     let about = (!args.strip).then(|| About {
@@ -271,8 +303,8 @@ fn trained_integers(file: &Path, args: &Args, form: Form) -> anyhow::Result<Expo
         file.display()
     );
     anyhow::ensure!(
-        args.bits.is_none(),
-        "{} is fine-tuned and keeps the bits of its weights: leave out --bits, or fine-tune again with `denselet finetune --bits`",
+        args.bits.is_none() && args.target.is_none(),
+        "{} is fine-tuned and keeps the bits of its weights: leave out --bits and --target, or give them to `denselet finetune`",
         file.display()
     );
     if !args.json {
@@ -318,7 +350,7 @@ fn untrained_blob(net: &str, args: &Args, form: Form) -> anyhow::Result<Vec<u8>>
         ),
         ..About::default()
     });
-    let quantised = quantised(args, &network, &images)?;
+    let quantised = quantised(args, form, (&network, &images), 0)?;
     Ok(export::write(&quantised, form, about.as_ref())?)
 }
 

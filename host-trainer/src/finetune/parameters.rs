@@ -55,7 +55,7 @@ impl Parameters {
         let bits = recipe.finetune.bits;
         if bits < 8 {
             let means = Means::of(network, &folded, &images);
-            fit(&mut folded, &ranges, &means, bits)?;
+            fit(&mut folded, &ranges, &means, bits.into())?;
         }
         Ok(Self::new(folded, &ranges))
     }

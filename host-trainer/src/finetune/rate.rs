@@ -187,7 +187,7 @@ mod tests {
         let images = images(16, network.image_len());
         let (mut folded, ranges) = (fold(&network), crate::calibrate::calibrate(&network, &images));
         let means = Means::of(&network, &folded, &images);
-        fit(&mut folded, &ranges, &means, 4).unwrap();
+        fit(&mut folded, &ranges, &means, 4.into()).unwrap();
         Parameters::new(folded, &ranges)
     }
 

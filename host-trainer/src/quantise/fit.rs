@@ -6,22 +6,27 @@ use super::gate::{QuantisedGate, clamp};
 use super::stages::{Walk, check};
 use crate::calibrate::Ranges;
 use crate::fold::{Folded, FoldedConv, Gate};
-use crate::grid::Grid;
+use crate::grid::{Grid, Precision};
 use crate::means::{Means, Read};
 use crate::stages::{Location, Stage};
 
-/// Gives every convolution of `folded` its grid: `bits` for each weight, [8](Grid::STEM_BITS) in the stem. A bias loses the mean of what
+/// Gives every convolution of `folded` its grid of this precision, and the stem [8 bits](Grid::STEM_BITS). A bias loses the mean of what
 /// its filter's rounding adds.
 ///
 /// # Errors
 /// Returns an error if a parameter or range is not finite.
-pub fn fit(folded: &mut Folded, ranges: &Ranges, means: &Means, bits: u8) -> Result<(), QuantiseError> {
+pub fn fit(
+    folded: &mut Folded,
+    ranges: &Ranges,
+    means: &Means,
+    precision: Precision,
+) -> Result<(), QuantiseError> {
     let mut walk = Walk::new(folded, ranges);
     let positions = Location::all(&folded.spec);
     for (index, (stage, at)) in folded.stages.iter_mut().zip(&positions).enumerate() {
         check(index, stage, ranges.blocks.get(at.block))?;
         let [read, in_ring] = &means.stages[index];
-        fit_stage(&mut walk, stage, at, (read, in_ring, bits));
+        fit_stage(&mut walk, stage, at, (read, in_ring, precision));
         walk.stage(stage, at);
     }
     Ok(())
@@ -31,14 +36,14 @@ fn fit_stage(
     walk: &mut Walk<'_>,
     stage: &mut Stage<Gate, FoldedConv>,
     at: &Location,
-    (read, in_ring, bits): (&Read, &Read, u8),
+    (read, in_ring, precision): (&Read, &Read, Precision),
 ) {
     match stage {
         Stage::Stem { conv } => fit_conv(
             conv,
             &Inner::plain(conv),
             &Spread::of(read, |_| (1.0, 0.0)),
-            Grid::STEM_BITS,
+            Grid::STEM_BITS.into(),
         ),
         Stage::Layer {
             gate,
@@ -50,14 +55,14 @@ fn fit_stage(
                 first,
                 &Inner::after(&gate, first, 1.0),
                 &Spread::after(&gate, read),
-                bits,
+                precision,
             );
             let scale = integers(first, &Inner::after(&gate, first, 1.0), walk.ring(at)).scales[0].scale;
             fit_conv(
                 conv,
                 &Inner::scaled(conv, scale),
                 &Spread::of(in_ring, |_| (scale, 0.0)),
-                bits,
+                precision,
             );
         }
         Stage::Layer {
@@ -70,7 +75,7 @@ fn fit_stage(
                 conv,
                 &Inner::with_borders(&gate, conv, at.output),
                 &Spread::after(&gate, read),
-                bits,
+                precision,
             );
         }
         // Pooling changes no mean.
@@ -80,7 +85,7 @@ fn fit_stage(
                 conv,
                 &Inner::after(&gate, conv, 1.0),
                 &Spread::after(&gate, read),
-                bits,
+                precision,
             );
         }
     }
@@ -119,10 +124,10 @@ impl Spread {
     }
 }
 
-fn fit_conv(conv: &mut FoldedConv, inner: &Inner, read: &Spread, bits: u8) {
+fn fit_conv(conv: &mut FoldedConv, inner: &Inner, read: &Spread, precision: Precision) {
     let length = conv.weight.len() / conv.outputs;
     let importance: Vec<f32> = read.variance.iter().copied().cycle().take(length).collect();
-    let grid = Grid::fit(bits, &inner.weight, &importance);
+    let grid = Grid::fit(precision, &inner.weight, &importance);
     let filters = inner
         .weight
         .chunks_exact(length)

@@ -4,6 +4,7 @@ use super::output::tell;
 use super::verbosity::{detail, note};
 use crate::data::{Dataset, Reading};
 use crate::inspect::grouped;
+use crate::train::Aside;
 use clap::builder::RangedU64ValueParser;
 
 /// Parses a number of images, which must be above 0.
@@ -62,5 +63,18 @@ pub fn print_notes(data: &Dataset) {
 pub fn print_all_notes(notes: &[String]) {
     for text in notes {
         note(text);
+    }
+}
+
+/// How many images are measured after every epoch, for the line that a run begins with.
+pub(super) fn measured_images(data: &Dataset, aside: Aside) -> String {
+    let Some(split) = aside.images(data) else {
+        return String::new();
+    };
+    let count = grouped(split.len() as u64);
+    if data.validation.is_empty() {
+        format!(", {count} of them held out")
+    } else {
+        format!(", {count} validation images")
     }
 }

@@ -4,7 +4,7 @@ mod args;
 mod plan;
 
 use super::command_line::command_line;
-use super::data_flags::warn;
+use super::data_flags::{measured_images, warn};
 use super::finetune;
 use super::output::{Kind, Output, print_json, say, tell};
 use super::verbosity::note;
@@ -12,7 +12,7 @@ use super::watch::Watch;
 use crate::data::Dataset;
 use crate::inspect::grouped;
 use crate::train::checkpoint;
-use crate::train::{self, Aside, Epoch, Place, RunFolder};
+use crate::train::{self, Epoch, Place, RunFolder};
 use anyhow::Context;
 pub use args::Args;
 use core::time::Duration;
@@ -173,19 +173,6 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         tune()?.say();
     }
     Ok(())
-}
-
-/// How many images are measured after every epoch, for the line that a run begins with.
-pub(super) fn measured_images(data: &Dataset, aside: Aside) -> String {
-    let Some(split) = aside.images(data) else {
-        return String::new();
-    };
-    let count = grouped(split.len() as u64);
-    if data.validation.is_empty() {
-        format!(", {count} of them held out")
-    } else {
-        format!(", {count} validation images")
-    }
 }
 
 /// Points of held-out accuracy that the last epoch may be below the best one without a warning, 0 to 1.

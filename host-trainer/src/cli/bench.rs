@@ -357,4 +357,7 @@ fn print_coded(report: &Benchmark, peer: &Peer) {
         ]
     });
     say(table(&header, rows));
+    say(
+        "Coded: weights drawn from those of host-trainer/models/cifar10-small, in the codes that `export` chooses.",
+    );
 }

@@ -135,6 +135,21 @@ fn few_bits_are_asked_for_once_and_their_sizes_are_those_of_the_blob() {
     );
     let error = complaint(folder, &["export", "float", "--target", "2KB"]);
     assert!(error.contains("at least"), "{error}");
+    for (arguments, says) in [
+        (&["--target", "6KB", "--bits", "8"][..], "--bits below 8"),
+        (&["--target", "900KB"], "leave out --target"),
+        (&["--target", "100"], "expected more than"),
+        (&["--mixup", "nan"], "augment.mixup"),
+        (&["--held-out", "1"], "`held_out`"),
+        (&["--held-out", "0.999"], "images are trained on"),
+    ] {
+        let error = complaint(
+            folder,
+            &[&["finetune", "float", "--out", "wrong"], arguments].concat(),
+        );
+        assert!(error.contains(says), "{error}");
+        assert!(!folder.join("wrong").exists(), "{arguments:?}");
+    }
     // An option that would change nothing is refused, and an untrained network takes it.
     let error = complaint(folder, &["export", "float-int8", "--bits", "3"]);
     assert!(error.contains("leave out --bits"), "{error}");

@@ -194,6 +194,10 @@ fn tune(args: &Args) -> anyhow::Result<Summary> {
     how.bits = args.bits.unwrap_or(how.bits);
     how.bits_per_weight = args.bits_per_weight.unwrap_or(how.bits_per_weight);
     if let Some(target) = args.target {
+        anyhow::ensure!(
+            args.bits != Some(8),
+            "--target: expected --bits below 8, found 8: codes need weights of fewer bits"
+        );
         recipe.finetune.target = target;
         let bits = target::bits_for(target, &network, &data, &recipe)?;
         recipe.finetune.bits = args.bits.unwrap_or(target::grid_for(bits));

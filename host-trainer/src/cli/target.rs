@@ -40,7 +40,14 @@ pub(super) fn bits_for(
         order: finetune::ORDER,
         coding: Coding::Raw,
     };
-    let rest = export::write(&quantised, raw, Some(&about))?.len() - weights;
+    let whole = export::write(&quantised, raw, Some(&about))?.len();
+    anyhow::ensure!(
+        target < whole,
+        "--target: expected less than {} bytes, which the blob has with a byte per weight, found {}: leave out --target",
+        grouped(whole as u64),
+        grouped(target as u64)
+    );
+    let rest = whole - weights;
     let bits = CODE_SHARE * 8.0 * (target as f64 - rest as f64) / weights as f64;
     anyhow::ensure!(
         bits >= 0.5,

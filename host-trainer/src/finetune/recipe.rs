@@ -20,7 +20,7 @@ pub struct Recipe {
     /// Decides the order of images and augmentation.
     pub seed: u64,
     /// The images that choose the best network, and are not trained on.
-    #[serde(default)]
+    #[serde(default, rename = "held_out")]
     pub aside: Aside,
 }
 
@@ -86,7 +86,7 @@ impl Recipe {
         resume::same("recipe", &allowed, self)
     }
 
-    /// Checks every number against a training split of `count` images.
+    /// Checks every number against `count` images that are trained on.
     ///
     /// # Errors
     ///
@@ -102,13 +102,16 @@ impl Recipe {
         };
         let share = self.aside.share;
         if !(0.0..1.0).contains(&share) {
-            return refuse("aside.share", "from 0 to below 1", share.to_string());
+            return refuse("held_out", "from 0 to below 1", share.to_string());
         }
         if !(1..=count).contains(&self.batch) {
-            let expected = "from 1 to the number of training images that are not held out";
-            return refuse("batch", expected, self.batch.to_string());
+            let found = format!("{} ({count} images are trained on)", self.batch);
+            return refuse("batch", "from 1 to the number of training images", found);
         }
-        Ok(())
+        match self.augment.out_of_range() {
+            Some(wrong) => refuse(wrong.field, wrong.expected, wrong.found.to_string()),
+            None => Ok(()),
+        }
     }
 }
 

@@ -17,7 +17,12 @@ const NET: &str = "name = \"tiny\"\nclasses = 10\ngrowth = 4\nblocks = [2, 2]\n\
 const KILLS: usize = 20;
 /// Files that a kill and a later `--resume` must not change: all files without times.
 const FLOAT: [&str; 3] = [FILE_NAME, "best.safetensors", "recipe.toml"];
-const TUNED: [&str; 3] = ["finetuned.safetensors", FILE_NAME, "recipe.toml"];
+const TUNED: [&str; 4] = [
+    "finetuned.safetensors",
+    "finetuned-best.safetensors",
+    FILE_NAME,
+    "recipe.toml",
+];
 
 /// Starts a command in a folder. The words are the same in every folder, because the files record the command.
 fn start(folder: &Path, line: &str) -> Child {

@@ -194,7 +194,7 @@ pub(crate) fn readable(folder: &Path) -> Result<(), String> {
             denselet_train::blob::Blob::read(&path)
                 .map(drop)
                 .map_err(|error| error.to_string())
-        } else if name == denselet_train::finetune::checkpoint::FILE_NAME {
+        } else if denselet_train::finetune::checkpoint::find(&path, true).is_some() {
             denselet_train::finetune::checkpoint::load(&path)
                 .map(drop)
                 .map_err(|error| error.to_string())

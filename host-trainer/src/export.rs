@@ -90,7 +90,7 @@ impl Calibrated {
     /// Without such integers, the bytes of the coarsest ones.
     ///
     /// # Errors
-    /// As [`quantise`](Self::quantise) and [`write`].
+    /// As [`quantise`](Self::quantise) and [`write`](fn@write).
     pub fn within(&self, bytes: usize, form: Form) -> Result<Result<Quantised, usize>, ExportError> {
         let at = |power: f32| -> Result<(Quantised, usize), ExportError> {
             let quantised = self.quantise(Precision {
